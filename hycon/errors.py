@@ -1,0 +1,8 @@
+"""The one exception that is meant for the person at the keyboard."""
+
+
+class HyConError(Exception):
+    """Something the user can put right: one line saying what was found, what was expected, what to do.
+
+    Stages print it without a traceback and exit with code 2 (`hycon.stages.run`).
+    """

@@ -1,0 +1,52 @@
+"""Scores of single runs, and their mean and spread over seeds."""
+
+import json
+import math
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hycon.errors import HyConError
+
+
+def summarise(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | int | None]]:
+    """Return mean, std (ddof 1; None for a single run) and n of each metric over runs.
+
+    Args:
+        runs: each run's metrics, all with the same names.
+
+    Raises:
+        ValueError: no run, or runs with different metrics.
+    """
+    if not runs or any(set(run) != set(runs[0]) for run in runs):
+        raise ValueError("runs must exist and have the same metrics")
+    return {
+        name: {
+            "mean": math.fsum(run[name] for run in runs) / len(runs),
+            "std": statistics.stdev(run[name] for run in runs) if len(runs) > 1 else None,
+            "n": len(runs),
+        }
+        for name in runs[0]
+    }
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """Read a scores.json of the stage `evaluate`.
+
+    Raises:
+        HyConError: it cannot be read or lacks its seeds.
+    """
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        if not scores["seeds"]:
+            raise ValueError("no seeds")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HyConError(f"{path}: cannot be read ({error}); evaluate the runs again") from None
+    return scores
+
+
+def over_seeds(path: Path) -> dict[str, dict[str, float | int | None]]:
+    """Return mean, std and n of each test metric of a scores.json."""
+    seeds = read_scores(path)["seeds"]
+    return summarise([run["test"] for run in seeds.values()])

@@ -1,0 +1,120 @@
+"""The field's metrics, each under a name that says its convention (method, section 10)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+EMOTIONS = ("happy", "sad", "angry", "neutral")
+
+
+def sentiment_metrics(predictions: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return every metric of sentiment scores, as fractions and in units of the score.
+
+    `acc2_nonneg`, `f1_nonneg`: y >= 0 against y < 0, every utterance. `acc2_pos`, `f1_pos`: y > 0
+    against y < 0, neutral utterances left out. `acc7`, `acc5`: clipped to [-3, 3] or [-2, 2] and
+    rounded half to even. `mae_*`, `corr_*`: over every utterance (`all`) or over the non-neutral
+    ones (`nonzero`). F1 is weighted by class. A correlation with a constant is 0.
+
+    Args:
+        predictions: (N,) scores.
+        labels: (N,) scores in [-3, 3].
+
+    Raises:
+        ValueError: the shapes differ, there is nothing to compare, or a number is not finite.
+    """
+    predictions, labels = _pair(predictions, labels, np.float64)
+    if not (np.isfinite(predictions).all() and np.isfinite(labels).all()):
+        raise ValueError("predictions and labels must be finite")
+    polar = labels != 0
+    if not polar.any():
+        raise ValueError("every label is neutral; there is nothing to tell apart")
+    nonneg = predictions >= 0, labels >= 0
+    pos = predictions[polar] > 0, labels[polar] > 0
+    return {
+        "acc2_nonneg": _accuracy(*nonneg),
+        "f1_nonneg": weighted_f1(*nonneg),
+        "acc2_pos": _accuracy(*pos),
+        "f1_pos": weighted_f1(*pos),
+        "acc7": _accuracy(_rounded(predictions, 3), _rounded(labels, 3)),
+        "acc5": _accuracy(_rounded(predictions, 2), _rounded(labels, 2)),
+        "mae_all": float(np.abs(predictions - labels).mean()),
+        "corr_all": _correlation(predictions, labels),
+        "mae_nonzero": float(np.abs(predictions[polar] - labels[polar]).mean()),
+        "corr_nonzero": _correlation(predictions[polar], labels[polar]),
+    }
+
+
+def emotion_metrics(
+    predictions: np.ndarray, labels: np.ndarray, emotions: Sequence[str] = EMOTIONS
+) -> dict[str, float]:
+    """Return accuracy and weighted F1 of each emotion against the rest, and of all, as fractions.
+
+    Args:
+        predictions: (N,) class numbers, or (N, C) scores whose largest decides.
+        labels: (N,) class numbers.
+        emotions: names of the C classes, in the order of their numbers.
+
+    Returns:
+        `acc_NAME` and `f1_NAME` by emotion; `acc` and `f1` of the C-class decision.
+
+    Raises:
+        ValueError: the shapes differ, there is nothing to compare, or a class has no name.
+    """
+    predictions = np.asarray(predictions)
+    if predictions.ndim == 2:
+        if predictions.shape[1] != len(emotions):
+            raise ValueError(f"{predictions.shape[1]} scores, but {len(emotions)} emotions")
+        predictions = predictions.argmax(axis=1)
+    predictions, labels = _pair(predictions, labels, np.int64)
+    numbers = np.concatenate([predictions, labels])
+    if numbers.min() < 0 or numbers.max() >= len(emotions):
+        raise ValueError(f"classes run from {numbers.min()} to {numbers.max()}, "
+                         f"expected 0 to {len(emotions) - 1}")
+    metrics = {}
+    for number, emotion in enumerate(emotions):
+        decisions = predictions == number, labels == number
+        metrics[f"acc_{emotion}"] = _accuracy(*decisions)
+        metrics[f"f1_{emotion}"] = weighted_f1(*decisions)
+    metrics["acc"] = _accuracy(predictions, labels)
+    metrics["f1"] = weighted_f1(predictions, labels)
+    return metrics
+
+
+def weighted_f1(predictions: np.ndarray, labels: np.ndarray) -> float:
+    """Return the F1 of each class weighted by how many labels it has (scikit-learn's `weighted`).
+
+    Args:
+        predictions: (N,) decisions.
+        labels: (N,) of the same kind.
+    """
+    total = 0.0
+    for value, support in zip(*np.unique(labels, return_counts=True), strict=True):
+        hits = np.count_nonzero((predictions == value) & (labels == value))
+        named = np.count_nonzero(predictions == value)
+        total += support * 2 * hits / (support + named)
+    return float(total / len(labels))
+
+
+def _pair(predictions, labels, dtype) -> tuple[np.ndarray, np.ndarray]:
+    predictions, labels = np.asarray(predictions), np.asarray(labels)
+    if predictions.shape != labels.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(
+            f"predictions {predictions.shape} and labels {labels.shape}, expected (N,) twice, N > 0"
+        )
+    return predictions.astype(dtype), labels.astype(dtype)
+
+
+def _accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
+    return float((predictions == labels).mean())
+
+
+def _rounded(scores: np.ndarray, limit: int) -> np.ndarray:
+    return np.round(np.clip(scores, -limit, limit))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Pearson's correlation; 0 where one of the two does not vary."""
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    # what is left of a constant after subtracting its mean is rounding
+    return float(np.clip(a @ b / scale, -1, 1)) if scale > 1e-12 * len(a) else 0.0

@@ -1,0 +1,185 @@
+"""Tables of means and standard deviations over seeds: CSV, Markdown, LaTeX."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hycon.evaluation.aggregation import read_scores, summarise
+from hycon.files import atomic_file
+from hycon.params import Corpus
+
+# how each metric of a score is called, and by what it is multiplied
+SENTIMENT = {
+    "acc7": ("Acc7", 100),
+    "acc5": ("Acc5", 100),
+    "acc2_nonneg": ("Acc2 nonneg", 100),
+    "f1_nonneg": ("F1 nonneg", 100),
+    "acc2_pos": ("Acc2 pos", 100),
+    "f1_pos": ("F1 pos", 100),
+    "mae_all": ("MAE all", 1),
+    "corr_all": ("Corr all", 1),
+    "mae_nonzero": ("MAE nonzero", 1),
+    "corr_nonzero": ("Corr nonzero", 1),
+}
+SENTIMENT_NOTE = (
+    "nonneg: y >= 0 against y < 0, every utterance; pos: y > 0 against y < 0, neutral ones left "
+    "out; F1 weighted; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and F1 "
+    "in per cent."
+)
+EMOTION_NOTE = (
+    "Each emotion: the decision for it against the rest; all: the decision among all emotions; F1 "
+    "weighted; in per cent."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: what is trained, with which text encoder, and where its scores lie."""
+
+    model: str
+    encoder: str
+    scores: Path
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table ready to be written: one summary by metric a row, and what its caption says."""
+
+    name: str
+    corpus: str
+    caption: str
+    columns: dict[str, tuple[str, int]]  # metric: (heading, factor)
+    rows: list[tuple[Row, dict[str, Any], list[str]]]  # row, summary, seeds
+
+
+def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row]) -> Table:
+    """Read the scores of a table's rows.
+
+    Args:
+        name: the experiment's name.
+        title: what the table shows.
+        key: the corpus's name.
+        corpus: its entry in the catalogue.
+        rows: in order.
+    """
+    read = []
+    for row in rows:
+        seeds = read_scores(row.scores)["seeds"]
+        read.append((row, summarise([run["test"] for run in seeds.values()]), list(seeds)))
+    columns = SENTIMENT if corpus.emotions is None else _emotion_columns(corpus.emotions)
+    caption = " ".join(
+        [
+            f"{title}. Corpus: {corpus.title}.",
+            *(["SAMPLE NUMBERS, not results."] if corpus.generator else []),
+            *([corpus.note] if corpus.note else []),
+            f"Test fold, mean ± standard deviation (ddof 1) over seeds {_seeds(read)}; epoch "
+            "selected on validation only.",
+            SENTIMENT_NOTE if corpus.emotions is None else EMOTION_NOTE,
+        ]
+    )
+    return Table(name, key, caption, columns, read)
+
+
+def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
+    columns = {}
+    for emotion in emotions:
+        columns[f"acc_{emotion}"] = (f"Acc {emotion}", 100)
+        columns[f"f1_{emotion}"] = (f"F1 {emotion}", 100)
+    return {**columns, "acc": ("Acc all", 100), "f1": ("F1 all", 100)}
+
+
+def _seeds(rows: list[tuple[Row, dict, list[str]]]) -> str:
+    """Return the seeds and their number: `1, 2, 3 (n = 3)`."""
+    seeds = rows[0][2]
+    return f"{', '.join(seeds)} (n = {len(seeds)})"
+
+
+def cell(summary: dict[str, float | int | None], factor: int, plus_minus: str = " ± ") -> str:
+    """Return `mean ± std` as a reader sees it: per cent to 1 place, others to 3."""
+    places = 1 if factor == 100 else 3
+    mean = f"{summary['mean'] * factor:.{places}f}"
+    if summary["std"] is None:
+        return mean
+    return f"{mean}{plus_minus}{summary['std'] * factor:.{places}f}"
+
+
+def write_csv(table: Table, path: Path) -> None:
+    """Write every number at full precision: fractions, and MAE in units of the score."""
+    frame = pd.DataFrame(
+        {
+            "corpus": table.corpus,
+            "experiment": table.name,
+            "text_encoder": row.encoder,
+            "model": row.model,
+            "n": len(seeds),
+            "seeds": " ".join(seeds),
+            **{
+                f"{metric}_{part}": summary[metric][part]
+                for metric in table.columns
+                for part in ("mean", "std")
+            },
+            "caption": table.caption,
+        }
+        for row, summary, seeds in table.rows
+    )
+    with atomic_file(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _frame(table: Table, plus_minus: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Text encoder": row.encoder,
+            "Model": row.model,
+            **{
+                heading: cell(summary[metric], factor, plus_minus)
+                for metric, (heading, factor) in table.columns.items()
+            },
+        }
+        for row, summary, _ in table.rows
+    )
+
+
+def write_markdown(table: Table, path: Path) -> None:
+    """Write the table for reading, its caption below."""
+    frame = _frame(table, " ± ")
+    alignment = ["left", "left", *["right"] * len(table.columns)]
+    text = frame.to_markdown(index=False, colalign=alignment, disable_numparse=True)
+    with atomic_file(path) as temporary:
+        temporary.write_text(f"{text}\n\n{table.caption}\n", encoding="utf-8")
+
+
+def write_latex(table: Table, path: Path) -> None:
+    """Write the table for a paper: needs the packages booktabs and graphicx."""
+    frame = _frame(table, "@")
+    for column in frame:
+        frame[column] = [_latex(text).replace("@", r" $\pm$ ") for text in frame[column]]
+    frame.columns = [_latex(heading) for heading in frame.columns]
+    body = frame.to_latex(index=False, escape=False, column_format="ll" + "r" * len(table.columns))
+    lines = [
+        r"% needs \usepackage{booktabs,graphicx}",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{_latex(table.caption)}}}",
+        rf"\label{{tab:{table.corpus}-{table.name}}}",
+        r"\resizebox{\textwidth}{!}{%",
+        body.rstrip() + "%",
+        r"}",
+        r"\end{table*}",
+    ]
+    with atomic_file(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
+    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "<": r"$<$", ">": r"$>$",
+}  # fmt: skip
+
+
+def _latex(text: str) -> str:
+    text = "".join(LATEX.get(character, character) for character in text)
+    return text.replace("$>$=", r"$\geq$").replace("$<$=", r"$\leq$")

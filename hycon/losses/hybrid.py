@@ -1,0 +1,96 @@
+"""The hybrid contrastive loss: IAMCL, IEMCL and SCL over one set of similarities (section 7)."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from hycon.losses.inter import inter_term
+from hycon.losses.intra import intra_term
+from hycon.losses.pairs import PairSelection, check_classes, class_pairs
+from hycon.losses.semi import semi_term
+from hycon.losses.similarity import check_alpha, check_similarity, similarities
+
+
+class HybridLoss(NamedTuple):
+    """The weighted total, and its three parts as they are before weighting; all scalars."""
+
+    total: Tensor
+    intra: Tensor
+    inter: Tensor
+    semi: Tensor
+
+
+class HybridContrastiveLoss(nn.Module):
+    """The contrastive part of HyCon's objective; it has no parameters.
+
+    Args:
+        alpha: the modality margin, in [0, 1].
+        weights: of the intra-modal, inter-modal and semi-contrastive loss; each at least 0. A part
+            with weight 0 is still returned, detached, and takes no part in the total.
+        selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
+        refinement: whether the intra- and inter-modal losses include theirs.
+        similarity: "shifted" or "nonnegative", see `similarities`.
+
+    Raises:
+        ValueError: a value is not as above.
+
+    Method: section 7.
+    """
+
+    def __init__(
+        self,
+        alpha: float,
+        weights: tuple[float, float, float] = (0.1, 0.1, 0.1),
+        selection: PairSelection | None = None,
+        refinement: bool = True,
+        similarity: str = "shifted",
+    ):
+        super().__init__()
+        check_alpha(alpha)
+        check_similarity(similarity)
+        self.alpha = alpha
+        self.weights = _checked_weights(weights)
+        self.selection = selection
+        self.refinement = refinement
+        self.similarity = similarity
+
+    def forward(self, representations: Mapping[str, Tensor], classes: Tensor) -> HybridLoss:
+        """Compare the utterances of a batch.
+
+        Args:
+            representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+            classes: (K,) integer tensor; utterances of one class are positives of each other.
+
+        Returns:
+            The total and its parts: scalars, float32 or wider.
+
+        Raises:
+            TypeError: a tensor's dtype is not as above.
+            ValueError: a shape is not as above.
+        """
+        s = similarities(representations, self.similarity)
+        check_classes(classes, s.shape[1])
+        pairs = class_pairs(classes)
+        for_intra, for_inter, for_semi = (s if weight else s.detach() for weight in self.weights)
+        parts = (
+            intra_term(for_intra, pairs, self.selection, self.refinement),
+            inter_term(for_inter, pairs, self.alpha, self.selection, self.refinement),
+            semi_term(for_semi, self.alpha),
+        )
+        active = [weight * part for weight, part in zip(self.weights, parts, strict=True) if weight]
+        return HybridLoss(sum(active, start=s.new_zeros(())), *parts)
+
+    def extra_repr(self) -> str:
+        """Return the settings, as they appear in the module's repr."""
+        settings = ("alpha", "weights", "selection", "refinement", "similarity")
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in settings)
+
+
+def _checked_weights(weights: tuple[float, float, float]) -> tuple[float, float, float]:
+    if len(weights) != 3:
+        raise ValueError(f"weights must be three (intra, inter, semi), found {len(weights)}")
+    if not all(0 <= weight < math.inf for weight in weights):
+        raise ValueError(f"weights must be finite and at least 0, found {tuple(weights)}")
+    return tuple(weights)

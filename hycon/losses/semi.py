@@ -1,0 +1,40 @@
+"""SCL, the semi-contrastive loss: what the modalities of one utterance share (section 3)."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from hycon.losses.similarity import check_alpha, similarities
+
+
+def semi_contrastive(
+    representations: Mapping[str, Tensor], alpha: float, similarity: str = "shifted"
+) -> Tensor:
+    """Draw the modalities of every utterance to similarity alpha; no classes, no negatives.
+
+    Args:
+        representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+        alpha: the modality margin, in [0, 1].
+        similarity: "shifted" or "nonnegative", see `similarities`.
+
+    Returns:
+        A scalar, float32 or wider.
+
+    Raises:
+        TypeError: a representation is not a floating-point tensor.
+        ValueError: a value or shape is not as above.
+
+    Method: section 3.
+    """
+    check_alpha(alpha)
+    return semi_term(similarities(representations, similarity), alpha)
+
+
+def semi_term(s: Tensor, alpha: float) -> Tensor:
+    """SCL of the (M, K, M, K) similarities of a batch."""
+    modalities, utterances = s.shape[:2]
+    own = s.diagonal(dim1=1, dim2=3)  # (M, M, K): same utterance, every two modalities
+    itself = torch.eye(modalities, dtype=torch.bool, device=s.device)[..., None]
+    squares = (own - alpha).square().masked_fill(itself, 0)
+    return squares.sum() / (modalities * (modalities - 1) * utterances)

@@ -1,0 +1,88 @@
+"""The similarity of two representations, in [0, 1], of all pairs of a batch (section 7)."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+SIMILARITIES = ("shifted", "nonnegative")
+
+# What counts as zero: a shorter vector has no direction, smaller similarities have no ratio.
+EPSILON = 1e-12
+
+
+def similarities(representations: Mapping[str, Tensor], similarity: str = "shifted") -> Tensor:
+    """Compare every representation of a batch with every other, in one matrix product.
+
+    Half-precision representations are compared in float32, under autocast too. A zero vector has
+    cosine 0 with every vector, and no gradient.
+
+    Args:
+        representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+        similarity: "shifted", (1 + cosine) / 2; or "nonnegative", the cosine after a softplus.
+
+    Returns:
+        (M, K, M, K) tensor, float32 or wider: entry [m, k, n, i] compares utterance k in modality m
+        with utterance i in modality n, the modalities in the order of `representations`.
+
+    Raises:
+        TypeError: a representation is not a floating-point tensor.
+        ValueError: fewer than two modalities, shapes that are not one (K, d), or an unknown
+            similarity.
+
+    Method: section 7.
+    """
+    check_similarity(similarity)
+    _check_representations(representations)
+    device = next(iter(representations.values())).device
+    with torch.autocast(device.type, enabled=False):
+        x = torch.stack(tuple(representations.values()))  # (M, K, d)
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if similarity == "nonnegative":
+            x = F.softplus(x)
+        directions = _directions(x.flatten(0, 1))  # (MK, d)
+        if similarity == "shifted":
+            half = directions.new_full((), 0.5)
+            s = torch.addmm(half, directions, directions.T, alpha=0.5)  # (1 + cosine) / 2
+        else:
+            s = directions @ directions.T
+        # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
+        # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
+        with torch.no_grad():
+            s.clamp_(0, 1)
+    return s.unflatten(1, x.shape[:2]).unflatten(0, x.shape[:2])  # (M, K, M, K)
+
+
+def check_similarity(similarity: str) -> None:
+    """Raise ValueError unless `similarity` names one of `SIMILARITIES`."""
+    if similarity not in SIMILARITIES:
+        allowed = " or ".join(map(repr, SIMILARITIES))
+        raise ValueError(f"similarity must be {allowed}, not {similarity!r}")
+
+
+def check_alpha(alpha: float) -> None:
+    """Raise ValueError unless the modality margin lies in [0, 1]."""
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha, the modality margin, must lie in [0, 1], not {alpha}")
+
+
+def _check_representations(representations: Mapping[str, Tensor]) -> None:
+    if len(representations) < 2:
+        found = ", ".join(representations) or "none"
+        raise ValueError(f"representations must hold at least two modalities, found {found}")
+    for modality, x in representations.items():
+        if not x.is_floating_point():
+            raise TypeError(f"representation {modality!r} must be floating point, not {x.dtype}")
+    shapes = {modality: tuple(x.shape) for modality, x in representations.items()}
+    shape, *others = shapes.values()
+    if len(shape) != 2 or 0 in shape or any(other != shape for other in others):
+        found = ", ".join(f"{modality} {shape}" for modality, shape in shapes.items())
+        raise ValueError(f"representations must all be (K, d), K and d at least 1, found {found}")
+
+
+def _directions(x: Tensor) -> Tensor:
+    """Divide every row of (n, d) by its length; a zero row stays zero."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    # Divided by infinity, value and gradient are 0; by a tiny constant, the gradient would explode.
+    return x / length.masked_fill(length < EPSILON, torch.inf)

@@ -1,0 +1,411 @@
+"""Typed parameters: everything that a run can be told, validated once, at the door.
+
+`load` merges `params.yaml`, `corpora.yaml` and an overlay, and returns a `Params` value or raises a
+`HyConError` whose one line names the key, what was found and what is allowed. Everything after the
+door receives these values; nothing else reads a configuration file.
+"""
+
+import difflib
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from hycon.errors import HyConError
+
+FILES = ("params.yaml", "corpora.yaml")
+
+
+def _number(value: Any) -> Any:
+    """Read `5e-4`, which YAML 1.1 takes for a text, as the number that was meant."""
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
+        return float(value)
+    return value
+
+
+Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+NonNegative = Annotated[Float, Field(ge=0)]
+Positive = Annotated[Float, Field(gt=0)]
+Fraction = Annotated[Float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+# a name becomes a folder, a rule's wildcard and a key of metrics.json
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Modality = Literal["words", "vectors", "audio", "vision", "labels", "folds"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    def as_json(self) -> str:
+        """Return the values as one line of JSON with sorted keys, as stages take them."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+
+class SourceFile(_Strict):
+    """One file of a corpus: its path on a server, and what is known of it."""
+
+    path: str
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.path).name
+
+    @model_validator(mode="after")
+    def _stays_inside(self) -> Self:
+        path = PurePosixPath(self.path)
+        if path.is_absolute() or ".." in path.parts or not path.name or "\0" in self.path:
+            raise ValueError("must be a relative path without '..'")
+        return self
+
+
+class Generator(_Strict):
+    """How a made-up corpus is made."""
+
+    videos: Annotated[int, Field(ge=8, le=10_000)]
+    utterances_per_video: Annotated[int, Field(ge=3, le=1_000)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+class Corpus(_Strict):
+    """One entry of the catalogue (corpora.yaml)."""
+
+    title: str
+    task: Literal["regression", "classification"]
+    emotions: Annotated[list[Name], Field(min_length=2)] | None = None
+    standard_folds: Literal["cmu_mosi", "cmu_mosei"] | None = None
+    fold_sizes: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
+    servers: list[str] = []
+    generator: Generator | None = None
+    note: str = ""
+    citation: str = ""
+    licence: str = ""
+    files: dict[Modality, SourceFile]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        missing = {"words", "audio", "vision", "labels"} - set(self.files)
+        if missing:
+            raise ValueError(f"files lacks {', '.join(sorted(missing))}")
+        if ("folds" in self.files) == (self.standard_folds is not None):
+            raise ValueError("needs either standard_folds or a file `folds`, not both")
+        if (self.task == "classification") != (self.emotions is not None):
+            raise ValueError("emotions belong to task: classification, and only there")
+        names = [file.name for file in self.files.values()]
+        if len(set(names)) < len(names):
+            raise ValueError("two files of a corpus have the same name")
+        return self
+
+
+class Encoder(_Strict):
+    """A text encoder: the corpus's own word vectors, or a pretrained Transformer's states."""
+
+    label: str
+    kind: Literal["vectors", "transformer"]
+    model: str | None = None
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    max_tokens: Annotated[int, Field(ge=3, le=4096)] = 128
+    batch_size: Count = 64
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> Self:
+        if (self.kind == "transformer") != (self.model is not None):
+            raise ValueError("model belongs to kind: transformer, and only there")
+        return self
+
+
+class Model(_Strict):
+    """The network (method, sections 2 and 7)."""
+
+    dimension: Count
+    layers: Annotated[int, Field(ge=0)]
+    text_layers: Annotated[int, Field(ge=0)]
+    heads: Count
+    dropout: Annotated[Float, Field(ge=0, lt=1)]
+    fusion: Literal["addition"]
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
+        return self
+
+
+class Lambdas(_Strict):
+    """Weights of the three contrastive terms in the total loss."""
+
+    intra: NonNegative
+    inter: NonNegative
+    semi: NonNegative
+
+
+class Selection(_Strict):
+    """Pair selection (method, section 6)."""
+
+    beta: Annotated[Float, Field(gt=0, le=1)]
+    gamma: Positive
+    weighted: bool = True
+
+
+class Train(_Strict):
+    """Optimisation and the contrastive part (method, sections 3 to 7)."""
+
+    epochs: Count
+    patience: Count
+    batch_size: Count
+    learning_rate: Positive
+    weight_decay: NonNegative
+    clip_norm: Positive | None
+    lambdas: Lambdas
+    alpha: Fraction
+    refinement: bool
+    similarity: Literal["shifted", "nonnegative"]
+    classes: Literal["sign", "polarity", "seven"]
+    selection: Selection | None
+
+    @model_validator(mode="after")
+    def _pairs_exist(self) -> Self:
+        if self.batch_size == 1 and (self.lambdas.intra or self.lambdas.inter):
+            raise ValueError("batch_size 1 leaves no pairs: raise it, or set lambdas to 0")
+        return self
+
+
+class Settings(_Strict):
+    """All that one run's numbers depend on, besides its corpus, features and seed."""
+
+    model: Model
+    train: Train
+
+
+class Experiment(_Strict):
+    """A table: its variants in order, each trained with each of the text encoders."""
+
+    title: str
+    variants: Annotated[list[Name], Field(min_length=1)]
+    encoders: Annotated[list[Name], Field(min_length=1)]
+
+
+class Variant(_Strict):
+    """A named change of `model` and `train`."""
+
+    label: str
+    model: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+
+
+class Align(_Strict):
+    """How frames reach words and words reach segments."""
+
+    epsilon: Positive
+
+
+class Params(_Strict):
+    """The whole configuration: params.yaml, corpora.yaml and an overlay, merged."""
+
+    corpora: Annotated[list[Name], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    mirror: str | None
+    device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    variants: dict[Name, Variant]
+    encoders: dict[Name, Encoder]
+    align: Align
+    model: Model
+    train: Train
+    catalogue: dict[Name, Corpus]
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Self:
+        _known("corpora", self.corpora, self.catalogue)
+        _distinct("corpora", self.corpora)
+        _distinct("seeds", self.seeds)
+        for name, experiment in self.experiments.items():
+            for key, table in (("variants", self.variants), ("encoders", self.encoders)):
+                chosen = getattr(experiment, key)
+                _known(f"experiments.{name}.{key}", chosen, table)
+                _distinct(f"experiments.{name}.{key}", chosen)
+            for corpus in self.corpora:
+                self._check_vectors(name, experiment, corpus)
+        for name in self.variants:
+            self.settings(name)
+        return self
+
+    def _check_vectors(self, name: str, experiment: Experiment, corpus: str) -> None:
+        for encoder in experiment.encoders:
+            if self.encoders[encoder].kind == "vectors" and not self.has_vectors(corpus):
+                raise ValueError(
+                    f"experiments.{name}.encoders: {encoder} needs word vectors, and corpus "
+                    f"{corpus} has no file `vectors`; leave one of the two out"
+                )
+
+    def has_vectors(self, corpus: str) -> bool:
+        """Return whether a corpus comes with word vectors of its own."""
+        return "vectors" in self.catalogue[corpus].files
+
+    def settings(self, variant: str) -> Settings:
+        """Return `model` and `train` with a variant's changes applied, validated again."""
+        changes = self.variants[variant]
+        merged = merge(
+            {"model": self.model.model_dump(), "train": self.train.model_dump()},
+            {"model": changes.model, "train": changes.train},
+        )
+        try:
+            return Settings.model_validate(merged)
+        except ValidationError as error:
+            problem = _explain(Settings, error.errors()[0])
+        raise ValueError(f"variants.{variant}.{problem}")
+
+    def rows(self, experiment: str) -> list[tuple[str, str]]:
+        """Return an experiment's (variant, encoder) pairs in the order of its table."""
+        chosen = self.experiments[experiment]
+        return [(variant, encoder) for encoder in chosen.encoders for variant in chosen.variants]
+
+
+def _known(key: str, names: list[str], table: dict[str, Any]) -> None:
+    for name in names:
+        if name not in table:
+            raise ValueError(f"{key}: unknown name '{name}'{_hint(name, table)}")
+
+
+def _distinct(key: str, values: list[Any]) -> None:
+    repeated = sorted({value for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"{key}: {repeated[0]} is there twice; name each once")
+
+
+def _hint(found: str, allowed: Any) -> str:
+    close = difflib.get_close_matches(str(found), list(allowed), n=1)
+    meant = f"; did you mean '{close[0]}'?" if close else ""
+    return f"{meant} (allowed: {', '.join(allowed)})"
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes` laid over it: mappings key by key, anything else replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(merged.get(key), dict) and isinstance(value, dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key may stand only once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, (str, int)) and key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key '{key}' stands twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key if isinstance(key, (str, int)) else None)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML mapping; raise HyConError naming file, line and problem."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    except OSError as error:
+        raise HyConError(f"{path}: cannot be read ({error.strerror}); restore it") from None
+    except UnicodeDecodeError as error:
+        raise HyConError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise HyConError(f"{where}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        first = str(error).splitlines()[0] if str(error) else "nested too deeply"
+        raise HyConError(f"{path}: not valid YAML: {first}") from None
+    if not isinstance(content, dict):
+        raise HyConError(f"{path}: found {_shown(content)}, expected keys and values")
+    return content
+
+
+def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
+    """Return the parameters of `root`'s files with an overlay's values in front.
+
+    Args:
+        root: folder that holds params.yaml and corpora.yaml.
+        overlay: values of `--configfile` and `--config`.
+
+    Raises:
+        HyConError: a file cannot be read, or a value is not allowed; one line.
+    """
+    merged: dict[str, Any] = {}
+    for name in FILES:
+        content = read_yaml(root / name)
+        clash = sorted(set(merged) & set(content))
+        if clash:
+            raise HyConError(f"{name}: the key '{clash[0]}' stands in params.yaml already")
+        merged = merge(merged, content)
+    overlay = overlay or {}
+    try:
+        return Params.model_validate(merge(merged, overlay))
+    except ValidationError as error:
+        problem = _explain(Params, error.errors()[0])
+    raise HyConError(f"{_origin(problem, overlay)}: {problem}")
+
+
+def _origin(problem: str, overlay: dict[str, Any]) -> str:
+    """Return where the key that a problem starts with was set."""
+    place: Any = overlay
+    for part in problem.split(":")[0].split("."):
+        if not isinstance(place, dict) or part not in place:
+            return "corpora.yaml" if problem.startswith("catalogue") else "params.yaml"
+        place = place[part]
+    return "--configfile or --config"
+
+
+def _explain(kind: type[_Strict], problem: dict[str, Any]) -> str:
+    """Put pydantic's first complaint into one line for a person."""
+    place = [part for part in problem["loc"] if part != "[key]"]
+    key = ".".join(str(part) for part in place)
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_hint(str(place[-1]), _fields_at(kind, place[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{key}: missing; it has no default"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}".removeprefix(": ")
+    expected = {
+        "string_pattern_mismatch": f"a text of the form {problem.get('ctx', {}).get('pattern')}",
+        "too_short": f"at least {problem.get('ctx', {}).get('min_length')}",
+        "model_type": "keys and values",
+        "dict_type": "keys and values",
+    }.get(problem["type"], problem["msg"].removeprefix("Input should be ").removeprefix("a valid "))
+    return f"{key}: found {_shown(problem['input'])}, expected {expected}"
+
+
+def _fields_at(kind: type[BaseModel], place: list[Any]) -> list[str]:
+    """Return the keys allowed at a place, following nested models and mappings of models."""
+    for part in place:
+        field = kind.model_fields.get(str(part))
+        models = _models_in(field.annotation if field else None)
+        kind = models[0] if models else kind
+    return list(kind.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    kind = {str: "text", bool: "true/false", list: "a list", dict: "keys and values"}
+    name = next((word for type_, word in kind.items() if isinstance(value, type_)), None)
+    return f"{shown} ({name})" if name else "nothing" if value is None else shown

@@ -1,0 +1,103 @@
+"""Where a result comes from: commit, versions, and a digest of the code that made it."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "snakemake")
+
+
+def environment() -> dict[str, str]:
+    """Return the versions that numbers depend on."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> dict[str, str | bool | None]:
+    """Return the commit of the working tree and whether it was clean; None outside git."""
+    try:
+        head = _git("rev-parse", "HEAD").strip()
+        # results change while the pipeline runs: they do not make the code another
+        changed = _git("status", "--porcelain", "--", ".", ":!results", ":!dvc.lock")
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": None, "clean": None}
+    return {"commit": head, "clean": not changed.strip()}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT.parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def code_digest(module: str) -> str:
+    """Return a digest of a module and of all modules of this package that it imports.
+
+    Comments, docstrings and layout do not count, so that editing them reruns nothing.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(_closure(module)):
+        digest.update(f"{name}\0{_syntax(name)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _closure(module: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and _source(name) is not None:
+            seen.add(name)
+            waiting += _imports(name)
+    return seen
+
+
+@functools.cache
+def _source(module: str) -> Path | None:
+    """Return a module's file, or None if it is not one of this package's modules."""
+    parts = module.split(".")
+    if parts[0] != ROOT.name:
+        return None
+    base = ROOT.joinpath(*parts[1:])
+    return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    tree = ast.parse(_source(module).read_bytes())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        documented = isinstance(
+            node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        )
+        if documented and body and ast.get_docstring(node, clean=False) is not None:
+            node.body = body[1:] or [ast.Pass()]
+    return tree
+
+
+@functools.cache
+def _syntax(module: str) -> str:
+    return ast.dump(_tree(module))
+
+
+@functools.cache
+def _imports(module: str) -> tuple[str, ...]:
+    """Return the names that may be modules of this package, with the packages around them."""
+    found = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    parents = {name.rsplit(".", depth)[0] for name in found for depth in range(1, name.count(".") + 1)}
+    return tuple(sorted(found | parents))

@@ -1,0 +1,67 @@
+"""One thin entry module per rule: arguments in, files out.
+
+Each stage is a module with `main(argv)` that is run as `python -m hycon.stages.NAME`.
+"""
+
+import argparse
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hycon.errors import HyConError
+
+log = logging.getLogger("hycon")
+USER_ERROR = 2
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return a stage's argument parser, with the options that every stage has."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--log", type=Path, help="a file that receives the messages too")
+    return made
+
+
+def start(arguments: argparse.Namespace) -> None:
+    """Send messages to the terminal and, with times, to the stage's log file."""
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(_OneLine("%(message)s"))
+    log.handlers = [terminal]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if arguments.log:
+        arguments.log.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(arguments.log, mode="w", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(file)
+
+
+class _OneLine(logging.Formatter):
+    """Message only; a warning or an error says that it is one. No tracebacks on the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        severity = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return severity + record.getMessage()
+
+
+def run(main: Callable[[Sequence[str] | None], None]) -> None:
+    """Run a stage; what a user can cause ends in one line and exit code 2."""
+    try:
+        main(None)
+    except HyConError as error:
+        _stop(" ".join(str(error).split()))
+    except OSError as error:
+        # disk full, no permission, read-only: the system's own words, without a traceback
+        log.debug("%s", traceback.format_exc())
+        _stop(f"{error.filename or 'file system'}: {error.strerror or error}; make room or give access")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _stop(message: str) -> None:
+    if log.handlers:
+        log.error("%s", message)
+    else:
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(USER_ERROR)

@@ -1,0 +1,108 @@
+"""Score the runs of one variant, seed by seed (rule `evaluate`)."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from hycon.corpus.utterances import Utterance, read_table
+from hycon.errors import HyConError
+from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
+from hycon.files import write_json
+from hycon.params import Corpus, Encoder, Settings
+from hycon.stages import log, parser, run, start
+
+FOLDS = ("valid", "test")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--name", required=True, help="what the variant is called in messages")
+    options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
+    options.add_argument("--encoder", type=Encoder.model_validate_json, required=True)
+    options.add_argument("--settings", type=Settings.model_validate_json, required=True)
+    options.add_argument("--aligned", type=Path, required=True, help="folder")
+    options.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one a seed")
+    options.add_argument("--output", type=Path, required=True)
+    arguments = options.parse_args(argv)
+    start(arguments)
+    expected = {
+        "settings": arguments.settings.model_dump(),
+        "encoder": arguments.encoder.model_dump(),
+    }
+    utterances = read_table(arguments.aligned / "utterances.csv")
+    seeds = {}
+    for folder in arguments.runs:
+        record = _record(folder / "run.json", expected)
+        predictions = _predictions(folder / "representations.safetensors", len(utterances))
+        seeds[str(record["seed"])] = {
+            **{key: value for key, value in record.items() if key not in ("seed", *expected)},
+            **{fold: score(utterances, predictions, fold, arguments.corpus) for fold in FOLDS},
+        }
+    content = {
+        "name": arguments.name,
+        "corpus": arguments.corpus.title,
+        "made up": arguments.corpus.generator is not None,
+        "units": "acc*, f1*, corr* as fractions; mae* in units of the score",
+        **expected,
+        "seeds": seeds,
+    }
+    write_json(arguments.output, content)
+    log.info("%s: scored %d seeds", arguments.name, len(seeds))
+
+
+def score(
+    utterances: list[Utterance], predictions: np.ndarray, fold: str, corpus: Corpus
+) -> dict[str, float]:
+    """Return every metric of the corpus's task over one fold."""
+    rows = [row for row, utterance in enumerate(utterances) if utterance.fold == fold]
+    labels = [utterances[row].label for row in rows]
+    if corpus.emotions is None:
+        return sentiment_metrics(predictions[rows], np.array([float(label) for label in labels]))
+    numbers = np.array([corpus.emotions.index(label) for label in labels])
+    return emotion_metrics(predictions[rows], numbers, corpus.emotions)
+
+
+def _record(path: Path, expected: dict) -> dict:
+    """Return a run's record, refusing one made with other parameters."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        made_with = {key: record[key] for key in expected}
+        record["seed"], record["selection"]  # noqa: B018
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
+    if made_with != expected:
+        raise HyConError(
+            f"{path}: made with other parameters ({_difference(made_with, expected)}); "
+            "delete its folder and run again"
+        )
+    return record
+
+
+def _difference(found, expected, key: str = "") -> str:
+    """Return the first key whose values differ, with both values."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for name in sorted({*found, *expected}):
+            if found.get(name) != expected.get(name):
+                below = f"{key}.{name}" if key else name
+                return _difference(found.get(name), expected.get(name), below)
+    return f"{key} {json.dumps(found)}, expected {json.dumps(expected)}"
+
+
+def _predictions(path: Path, utterances: int) -> np.ndarray:
+    try:
+        predictions = load_file(path)["prediction"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
+    if len(predictions) != utterances:
+        raise HyConError(
+            f"{path}: {len(predictions)} predictions, expected {utterances}; train again"
+        )
+    return predictions
+
+
+if __name__ == "__main__":
+    run(main)

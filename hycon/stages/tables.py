@@ -1,0 +1,38 @@
+"""Write one experiment's table as CSV, Markdown and LaTeX (rule `tables`)."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from hycon.evidence.tables import Row, make_table, write_csv, write_latex, write_markdown
+from hycon.params import Corpus
+from hycon.stages import log, parser, run, start
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--experiment", required=True, help="its name")
+    options.add_argument("--title", required=True, help="what the table shows")
+    options.add_argument("--key", required=True, help="the corpus's name")
+    options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
+    options.add_argument(
+        "--rows",
+        type=json.loads,
+        required=True,
+        help="JSON: a list of [model, text encoder, path of the scores]",
+    )
+    options.add_argument("--output", type=Path, required=True, help="path without its ending")
+    arguments = options.parse_args(argv)
+    start(arguments)
+    rows = [Row(model, encoder, Path(path)) for model, encoder, path in arguments.rows]
+    table = make_table(
+        arguments.experiment, arguments.title, arguments.key, arguments.corpus, rows
+    )
+    write_csv(table, arguments.output.with_suffix(".csv"))
+    write_markdown(table, arguments.output.with_suffix(".md"))
+    write_latex(table, arguments.output.with_suffix(".tex"))
+    log.info("%s.csv, .md, .tex: written", arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,140 @@
+"""A corpus as tensors, and padded batches of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hycon.corpus.labels import sentiment_classes
+from hycon.corpus.utterances import FOLDS, Utterance, read_offsets, read_rows, read_table
+from hycon.model import MODALITIES, Steps
+
+# standardised features beyond this many standard deviations are cut: COVAREP has outliers of
+# thousands, which would own every sum that they take part in
+OUTLIER = 10.0
+POOL = 20  # batches sorted by length together
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of different lengths in one tensor: values (W, D) float32 and starts, lengths (N,)."""
+
+    values: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, values: np.ndarray, offsets: np.ndarray, device: str) -> "Ragged":
+        tensor = torch.from_numpy(np.array(values, dtype=np.float32)).to(device)
+        bounds = torch.from_numpy(offsets).to(device)
+        return cls(tensor, bounds[:-1], bounds.diff())
+
+    def pad(self, rows: Tensor) -> Steps:
+        """Return the chosen rows (K,) as a padded batch; padding repeats a valid step."""
+        lengths = self.lengths[rows]
+        step = torch.arange(int(lengths.max()), device=rows.device)
+        step = torch.minimum(step, lengths[:, None] - 1)  # (K, T)
+        return Steps(self.values[self.starts[rows][:, None] + step], lengths)
+
+
+@dataclass(frozen=True)
+class Data:
+    """A corpus in memory: features by modality, labels, pair classes and folds."""
+
+    features: dict[str, Ragged]
+    labels: Tensor  # (N,) float32 scores or int64 classes
+    classes: Tensor  # (N,) int64: what pairs are formed by
+    folds: dict[str, Tensor]  # (n,) int64 row numbers
+    outputs: int
+
+    def batch(self, rows: Tensor) -> dict[str, Steps]:
+        """Return the chosen utterances (K,) as padded batches by modality."""
+        return {name: self.features[name].pad(rows) for name in MODALITIES}
+
+    def by_length(self, rows: Tensor) -> Tensor:
+        """Return row numbers (n,) from the shortest to the longest text."""
+        return rows[torch.argsort(self.features["text"].lengths[rows], stable=True)]
+
+    def shuffled(self, rows: Tensor, size: int, order: torch.Generator) -> list[Tensor]:
+        """Return an epoch's batches in random order, each of utterances of similar length.
+
+        The rows are shuffled, sorted by length within pools of POOL batches, and the batches
+        shuffled again: what is in a batch still varies, and little of it is padding.
+        """
+        mixed = rows[torch.randperm(len(rows), generator=order).to(rows.device)]
+        pools = [self.by_length(pool).split(size) for pool in mixed.split(POOL * size)]
+        batches = [batch for pool in pools for batch in pool]
+        return [batches[i] for i in torch.randperm(len(batches), generator=order).tolist()]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {name: self.features[name].values.shape[1] for name in MODALITIES}
+
+
+def load_data(
+    aligned: Path,
+    states: Path,
+    emotions: list[str] | None,
+    scheme: str,
+    standardise_text: bool,
+    device: str,
+) -> Data:
+    """Read a corpus's aligned utterances and cached text states into memory.
+
+    Audio and vision (and word vectors) are standardised by the training fold's mean and standard
+    deviation; a constant column stays, as zeros.
+
+    Args:
+        aligned: folder of `hycon.corpus.utterances`.
+        states: folder of the text encoder's states.npy and offsets.npy.
+        emotions: names of the classes, or None for scores.
+        scheme: classes of scores for pairs (method, section 7).
+        standardise_text: whether the text features are raw word vectors.
+        device: where the tensors go.
+
+    Raises:
+        HyConError: a file is missing, damaged, or does not fit the others.
+    """
+    utterances = read_table(aligned / "utterances.csv")
+    count = len(utterances)
+    offsets = read_offsets(aligned / "offsets.npy", count)
+    text_offsets = read_offsets(states / "offsets.npy", count)
+    raw = {
+        "text": (read_rows(states / "states.npy", text_offsets[-1]), text_offsets),
+        "audio": (read_rows(aligned / "audio.npy", offsets[-1]), offsets),
+        "vision": (read_rows(aligned / "vision.npy", offsets[-1]), offsets),
+    }
+    fold = np.array([utterance.fold for utterance in utterances])
+    features = {}
+    for name, (values, bounds) in raw.items():
+        if name != "text" or standardise_text:
+            values = standardise(values, np.repeat(fold == "train", np.diff(bounds)))
+        features[name] = Ragged.of(values, bounds, device)
+    labels, classes, outputs = _labels(utterances, emotions, scheme)
+    folds = {name: torch.from_numpy(np.flatnonzero(fold == name)).to(device) for name in FOLDS}
+    return Data(features, labels.to(device), classes.to(device), folds, outputs)
+
+
+def _labels(
+    utterances: list[Utterance], emotions: list[str] | None, scheme: str
+) -> tuple[Tensor, Tensor, int]:
+    """Return labels (N,), classes for pairs (N,), and the number of outputs."""
+    if emotions is None:
+        scores = np.array([float(utterance.label) for utterance in utterances])
+        classes = torch.from_numpy(sentiment_classes(scores, scheme))
+        return torch.from_numpy(scores).float(), classes, 1
+    number = {emotion: index for index, emotion in enumerate(emotions)}
+    classes = torch.tensor([number[utterance.label] for utterance in utterances])
+    return classes, classes, len(emotions)
+
+
+def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Return values (W, D) float32 with the mean and deviation of the rows in `train` (W,) bool."""
+    sample = np.asarray(values[train], dtype=np.float64)
+    deviation = sample.std(axis=0)
+    # a column whose spread is rounding error is constant
+    constant = deviation <= 1e-7 * np.maximum(1.0, np.abs(sample).max(axis=0))
+    scaled = (values - sample.mean(axis=0)) / np.where(constant, 1.0, deviation)
+    return np.clip(scaled, -OUTLIER, OUTLIER).astype(np.float32)

@@ -1,0 +1,127 @@
+"""Training: one seed of one variant, selected on validation only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hycon.losses import HybridContrastiveLoss, PairSelection
+from hycon.model import HyCon, Output
+from hycon.params import Settings, Train
+from hycon.training.batches import Data
+
+INFERENCE_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network (with the best epoch's weights) and how it came about."""
+
+    model: HyCon
+    epoch: int  # the selected one, from 1
+    score: float  # its validation MAE, or cross-entropy
+    history: list[dict[str, float]]  # one row an epoch
+
+
+def train(
+    data: Data, settings: Settings, seed: int, tell: Callable[[dict[str, float]], None]
+) -> Trained:
+    """Train one network; keep the epoch with the lowest validation MAE (or cross-entropy).
+
+    The seed governs the weights, the order of the utterances and dropout. Contrastive terms draw
+    nothing at random, so that variants of one seed start alike and see the same batches.
+
+    Args:
+        data: the corpus.
+        settings: network and training parameters.
+        seed: of all that is random.
+        tell: receives each epoch's row of the history.
+    """
+    options = settings.train
+    torch.manual_seed(seed)
+    model = HyCon(data.widths, data.outputs, settings.model).to(data.labels.device)
+    optimiser = torch.optim.Adam(
+        model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+    )
+    contrastive = contrastive_loss(options)
+    order = torch.Generator().manual_seed(seed)
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+    best_epoch, best_score = 0, float("inf")
+    for epoch in range(1, options.epochs + 1):
+        losses = _epoch(model, data, optimiser, contrastive, options, order)
+        score = validation_score(model, data)
+        history.append({"epoch": epoch, **losses, "validation": score})
+        tell(history[-1])
+        if score < best_score:
+            best_epoch, best_score = epoch, score
+            best = {name: value.clone() for name, value in model.state_dict().items()}
+        if epoch - best_epoch >= options.patience:
+            break
+    if not best:
+        raise FloatingPointError(f"validation score is {score} from the first epoch on")
+    model.load_state_dict(best)
+    return Trained(model.eval(), best_epoch, best_score, history)
+
+
+def contrastive_loss(options: Train) -> HybridContrastiveLoss | None:
+    """Return the contrastive part, or None where every weight is 0."""
+    lambdas = options.lambdas
+    weights = (lambdas.intra, lambdas.inter, lambdas.semi)
+    if not any(weights):
+        return None
+    chosen = options.selection
+    selection = PairSelection(chosen.beta, chosen.gamma, chosen.weighted) if chosen else None
+    return HybridContrastiveLoss(
+        options.alpha, weights, selection, options.refinement, options.similarity
+    )
+
+
+def task_loss(prediction: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean absolute error of scores, or the cross-entropy of classes."""
+    if prediction.dim() == 1:
+        return nn.functional.l1_loss(prediction, labels)
+    return nn.functional.cross_entropy(prediction, labels)
+
+
+def _epoch(model, data, optimiser, contrastive, options, order) -> dict[str, float]:
+    """Train for one epoch; return the mean of each term over the utterances."""
+    model.train()
+    rows = data.folds["train"]
+    sums = torch.zeros(4, device=rows.device)
+    for batch in data.shuffled(rows, options.batch_size, order):
+        output = model(data.batch(batch))
+        task = task_loss(output.prediction, data.labels[batch])
+        loss, parts = task, [task.detach(), *sums.new_zeros(3)]
+        if contrastive is not None:
+            terms = contrastive(output.representations, data.classes[batch])
+            loss = task + terms.total
+            parts = [task, terms.intra, terms.inter, terms.semi]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if options.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
+        optimiser.step()
+        sums += torch.stack([part.detach() for part in parts]) * len(batch)
+    means = (sums / len(rows)).tolist()
+    return dict(zip(("task", "intra", "inter", "semi"), means, strict=True))
+
+
+@torch.no_grad()
+def validation_score(model: HyCon, data: Data) -> float:
+    """Return the task's loss over the validation fold: MAE, or cross-entropy."""
+    rows = data.folds["valid"]
+    prediction = infer(model, data, rows).prediction
+    return float(task_loss(prediction, data.labels[rows]))
+
+
+@torch.inference_mode()
+def infer(model: HyCon, data: Data, rows: Tensor) -> Output:
+    """Return the network's output for the chosen utterances (K,), in their order."""
+    model.eval()
+    batches = list(data.by_length(rows).split(INFERENCE_BATCH))
+    parts = [model(data.batch(batch)) for batch in batches]
+    # bring the rows, which were sorted by length, back into the order that was asked for
+    place = torch.argsort(torch.cat(batches))[torch.argsort(torch.argsort(rows))]
+    return Output(*(torch.cat(values)[place] for values in zip(*parts, strict=True)))

@@ -1,0 +1,120 @@
+"""Every metric against scikit-learn and scipy, and the conventions against hand-worked cases."""
+
+import numpy as np
+import pytest
+from scipy.stats import pearsonr
+from sklearn.metrics import accuracy_score, f1_score
+
+from hycon.evaluation.metrics import EMOTIONS, emotion_metrics, sentiment_metrics, weighted_f1
+
+
+def scores(seed, count=200):
+    rng = np.random.default_rng(seed)
+    labels = np.round(rng.uniform(-3, 3, count) * 5) / 5
+    labels[:15] = 0.0
+    return labels + rng.normal(0, 1.2, count), labels
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sentiment_metrics_equal_scikit_learn_and_scipy(seed):
+    predictions, labels = scores(seed)
+    polar = labels != 0
+    found = sentiment_metrics(predictions, labels)
+    for name, kept, decide in (
+        ("nonneg", slice(None), lambda y: y >= 0),
+        ("pos", polar, lambda y: y > 0),
+    ):
+        guess, truth = decide(predictions[kept]), decide(labels[kept])
+        assert found[f"acc2_{name}"] == pytest.approx(accuracy_score(truth, guess), abs=1e-12)
+        expected = f1_score(truth, guess, average="weighted")
+        assert found[f"f1_{name}"] == pytest.approx(expected, abs=1e-12)
+    for name, limit in (("acc7", 3), ("acc5", 2)):
+        guess, truth = (np.round(np.clip(y, -limit, limit)) for y in (predictions, labels))
+        assert found[name] == pytest.approx(accuracy_score(truth, guess), abs=1e-12)
+    for name, kept in (("all", slice(None)), ("nonzero", polar)):
+        assert found[f"corr_{name}"] == pytest.approx(
+            pearsonr(predictions[kept], labels[kept]).statistic, abs=1e-12
+        )
+        assert found[f"mae_{name}"] == pytest.approx(
+            np.mean(np.abs(predictions[kept] - labels[kept])), abs=1e-12
+        )
+
+
+def test_neutral_labels_count_as_nonnegative_and_are_left_out_of_pos():
+    found = sentiment_metrics(np.array([-0.5, 1.0, -1.0, 2.0]), np.array([0.0, 1.0, -1.0, -2.0]))
+    assert found["acc2_nonneg"] == 0.5  # the neutral one is missed, and the last
+    assert found["acc2_pos"] == 2 / 3
+    assert found["mae_all"] == (0.5 + 0 + 0 + 4) / 4
+    assert found["mae_nonzero"] == 4 / 3
+
+
+def test_a_prediction_of_zero_is_nonnegative_but_not_positive():
+    found = sentiment_metrics(np.array([0.0, 0.0]), np.array([1.0, -1.0]))
+    assert found["acc2_nonneg"] == 0.5
+    assert found["acc2_pos"] == 0.5
+    assert found["f1_nonneg"] == pytest.approx(1 / 3)  # one class: 2/3 for 1 of 2, the other 0
+
+
+def test_seven_classes_round_half_to_even_after_clipping():
+    predictions = np.array([2.5, 3.5, -9.0, 0.5, 1.5, -0.5])
+    labels = np.array([2.0, 3.0, -3.0, 0.0, 2.0, 0.0])
+    assert sentiment_metrics(predictions, labels)["acc7"] == 1.0
+    assert sentiment_metrics(predictions, labels)["acc5"] == 1.0
+    assert sentiment_metrics(np.array([2.6, 1.0]), np.array([2.0, 1.0]))["acc7"] == 0.5
+
+
+def test_metrics_are_fractions_and_the_keys_are_the_agreed_ones():
+    assert list(sentiment_metrics(*scores(0))) == [
+        "acc2_nonneg", "f1_nonneg", "acc2_pos", "f1_pos", "acc7", "acc5",
+        "mae_all", "corr_all", "mae_nonzero", "corr_nonzero",
+    ]  # fmt: skip
+
+
+def test_constant_predictions_have_correlation_zero_and_not_nan():
+    found = sentiment_metrics(np.full(4, 0.1), np.array([-1.0, 1.0, 2.0, 0.0]))
+    assert found["corr_all"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "said"),
+    [
+        ([1.0], [1.0, 2.0], "expected"),
+        ([], [], "N > 0"),
+        ([np.nan], [1.0], "finite"),
+        ([1.0], [0.0], "neutral"),
+        ([[1.0]], [[1.0]], "expected"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(predictions, labels, said):
+    with pytest.raises(ValueError, match=said):
+        sentiment_metrics(np.array(predictions), np.array(labels))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_emotion_metrics_equal_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    logits, labels = rng.normal(size=(150, 4)), rng.integers(0, 4, 150)
+    guess = logits.argmax(axis=1)
+    found = emotion_metrics(logits, labels)
+    assert found == emotion_metrics(guess, labels)
+    for number, emotion in enumerate(EMOTIONS):
+        one = guess == number, labels == number
+        assert found[f"acc_{emotion}"] == pytest.approx(accuracy_score(one[1], one[0]))
+        assert found[f"f1_{emotion}"] == pytest.approx(
+            f1_score(one[1], one[0], average="weighted")
+        )
+    assert found["acc"] == pytest.approx(accuracy_score(labels, guess))
+    assert found["f1"] == pytest.approx(f1_score(labels, guess, average="weighted"))
+
+
+def test_emotions_without_a_name_are_refused():
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        emotion_metrics(np.array([0, 1]), np.array([0, 2]), ("a", "b"))
+    with pytest.raises(ValueError, match="3 scores, but 4 emotions"):
+        emotion_metrics(np.zeros((2, 3)), np.array([0, 2]))
+
+
+def test_weighted_f1_ignores_classes_that_no_label_has():
+    labels, predictions = np.array([0, 0, 1]), np.array([2, 0, 1])
+    expected = f1_score(labels, predictions, average="weighted", zero_division=0)
+    assert weighted_f1(predictions, labels) == pytest.approx(expected)

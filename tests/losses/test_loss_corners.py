@@ -1,0 +1,224 @@
+"""Batches at the edge of what the method defines, symmetries, and gradients by finite differences."""
+
+import loop_reference
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from loss_batches import MODALITIES, draw, gradients, vectors, with_gradient
+
+from hycon.losses import (
+    HybridContrastiveLoss,
+    PairSelection,
+    inter_modal,
+    intra_modal,
+    semi_contrastive,
+)
+
+SELECTIONS = (
+    None,
+    PairSelection(0.5, 1.0, weighted=False),
+    PairSelection(0.5, 1.0),
+    PairSelection(0.1, 0.1),
+    PairSelection(1.0, 0.1),
+)
+selections = pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+similarity = pytest.mark.parametrize("similarity", ["shifted", "nonnegative"])
+
+
+def losses(selection=None, similarity="shifted", alpha=0.8):
+    """The three losses as functions of representations and classes, with their loops."""
+    return {
+        "intra": (
+            lambda x, c: intra_modal(x, c, selection, similarity=similarity),
+            lambda batch: loop_reference.intra(batch, selection),
+        ),
+        "inter": (
+            lambda x, c: inter_modal(x, c, alpha, selection, similarity=similarity),
+            lambda batch: loop_reference.inter(batch, alpha, selection),
+        ),
+        "semi": (
+            lambda x, c: semi_contrastive(x, alpha, similarity),
+            lambda batch: loop_reference.semi(batch, alpha),
+        ),
+    }
+
+
+E, N, W = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
+ZERO = [0.0, 0.0]
+CORNERS = {
+    "K = 1": ([0], [E], [N], [W]),
+    "K = 2, one class": ([0, 0], [E, N], [N, E], [W, N]),
+    "K = 2, two classes": ([0, 1], [E, N], [N, E], [W, N]),
+    "one class": ([1, 1, 1], [E, N, W], [N, N, E], [W, E, N]),
+    "no two of a class": ([0, 1, 2], [E, N, W], [N, N, E], [W, E, N]),
+    "one without a positive": ([0, 0, 1], [E, N, W], [N, N, E], [W, E, N]),
+    "identical vectors": ([0, 0, 1, 1], [E, E, E, E], [E, E, E, E], [E, E, E, E]),
+    "zero vectors": ([0, 0, 1, 1], [ZERO, E, N, W], [ZERO, ZERO, N, W], [E, E, ZERO, ZERO]),
+    "all zero": ([0, 0, 1], [ZERO] * 3, [ZERO] * 3, [ZERO] * 3),
+    "opposite vectors": ([0, 0, 1, 1], [E, W, E, W], [W, E, W, E], [E, W, E, W]),
+    "nothing similar to the first": ([0, 0, 1, 1], [E, W, W, W], [E, W, W, W], [E, W, W, W]),
+    "ties": ([0, 0, 0, 1, 1], [E, N, N, N, N], [N, E, W, W, W], [W, N, N, E, E]),
+}
+
+
+@selections
+@similarity
+@pytest.mark.parametrize("corner", CORNERS)
+def test_corners_are_finite_and_equal_to_the_loops(corner, similarity, selection):
+    classes, *rows = CORNERS[corner]
+    batch = loop_reference.Batch(vectors(*rows), classes, similarity)
+    for loss, loop in losses(selection, similarity).values():
+        expected = loop(batch).detach()
+        for dtype in (torch.float64, torch.float32):
+            x = vectors(*rows, dtype=dtype)
+            found = loss(x, torch.tensor(classes))
+            torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-6)
+            for gradient in gradients(found, x).values():
+                assert gradient.isfinite().all()
+                assert gradient.abs().max() < 10
+
+
+@st.composite
+def batches(draw):
+    """Small whole numbers: many ties, zero vectors, parallel and opposite ones."""
+    K, d = draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    number = st.integers(-2, 2).map(float)
+    matrix = st.lists(st.lists(number, min_size=d, max_size=d), min_size=K, max_size=K)
+    classes = draw(st.lists(st.integers(0, 2), min_size=K, max_size=K))
+    return classes, [draw(matrix) for _ in MODALITIES]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(batches(), st.sampled_from(SELECTIONS), st.sampled_from(["shifted", "nonnegative"]))
+def test_any_batch_is_finite_and_equal_to_the_loops(batch, selection, similarity):
+    classes, rows = batch
+    x = vectors(*rows)
+    batch = loop_reference.Batch(x, classes, similarity)
+    for loss, loop in losses(selection, similarity).values():
+        found = loss(x, torch.tensor(classes))
+        torch.testing.assert_close(found, loop(batch), rtol=0, atol=1e-9)
+        assert all(gradient.isfinite().all() for gradient in gradients(found, x).values())
+
+
+@selections
+@pytest.mark.parametrize("name", ["intra", "inter"])
+def test_without_any_positive_the_loss_is_zero_and_so_are_its_gradients(name, selection):
+    x = draw(4)
+    loss, _ = losses(selection)[name]
+    found = loss(x, torch.arange(4))
+    assert found.item() == 0
+    assert all((gradient == 0).all() for gradient in gradients(found, x).values())
+
+
+@selections
+@pytest.mark.parametrize("loss", [intra_modal, lambda x, c, **kw: inter_modal(x, c, 0.8, **kw)])
+def test_without_any_negative_every_ratio_is_one(loss, selection):
+    x = draw(4)
+    found = loss(x, torch.zeros(4, dtype=torch.int64), selection=selection, refinement=False)
+    assert found.item() == -1
+    assert all((gradient == 0).all() for gradient in gradients(found, x).values())
+
+
+@pytest.mark.parametrize("name", ["intra", "inter"])
+def test_an_anchor_without_a_positive_counts_in_no_mean(name):
+    # Utterance 4 is alone in its class: taking it out changes the negatives only. Set at right angles
+    # to the others under `nonnegative`, it has similarity 0 with them: then nothing changes at all.
+    far = -1000.0
+    x = {m: torch.cat([v, torch.full((4, 1), far)], 1).detach() for m, v in draw(4).items()}
+    alone = torch.tensor([[far] * 4 + [1.0]])
+    with_alone = {m: torch.cat([v, alone]) for m, v in x.items()}
+    loss, _ = losses(similarity="nonnegative")[name]
+    torch.testing.assert_close(
+        loss(with_alone, torch.tensor([0, 1, 0, 1, 2])), loss(x, torch.tensor([0, 1, 0, 1]))
+    )
+
+
+class Frozen:
+    """A selection whose weights are those of the first batch that it sees."""
+
+    def __init__(self, selection):
+        self.selection = selection
+        self.weights = None
+
+    def weigh(self, s, pairs):
+        if self.weights is None:
+            self.weights = self.selection.weigh(s, pairs)
+        return self.weights
+
+
+@similarity
+@pytest.mark.parametrize("name", ["intra", "inter", "semi"])
+@pytest.mark.parametrize(
+    "selection", [None, PairSelection(0.5, 1.0, weighted=False), Frozen(PairSelection(0.5, 1.0))]
+)
+def test_gradients_agree_with_finite_differences(selection, name, similarity):
+    if isinstance(selection, Frozen):
+        selection = Frozen(selection.selection)
+    assert gradient_is_right(losses(selection, similarity)[name][0])
+
+
+@pytest.mark.parametrize("name", ["intra", "inter"])
+def test_gradients_leave_out_what_the_weights_would_add(name):
+    # Finite differences move the weights too; the gradient must not follow.
+    assert not gradient_is_right(losses(PairSelection(0.5, 0.1))[name][0])
+
+
+def gradient_is_right(loss):
+    x = draw(4, d=3, seed=1)
+    classes = torch.tensor([0, 1, 0, 1])
+
+    def of_tensors(*tensors):
+        return loss(dict(zip(x, tensors, strict=True)), classes)
+
+    return torch.autograd.gradcheck(of_tensors, tuple(x.values()), raise_exception=False)
+
+
+@selections
+@similarity
+@pytest.mark.parametrize("name", ["intra", "inter", "semi"])
+def test_order_and_names_do_not_matter(name, similarity, selection):
+    loss, _ = losses(selection, similarity)[name]
+    x, classes = draw(6), torch.tensor([0, 1, 2, 0, 1, 0])
+    found = loss(x, classes)
+    expected = gradients(found, x)
+
+    order = torch.tensor([4, 2, 0, 5, 1, 3])
+    shuffled = with_gradient({m: v[order] for m, v in x.items()})
+    loss_shuffled = loss(shuffled, classes[order])
+    torch.testing.assert_close(loss_shuffled, found)
+    torch.testing.assert_close(
+        gradients(loss_shuffled, shuffled), {m: g[order] for m, g in expected.items()}
+    )
+
+    renamed = torch.tensor([7, -3, 40])[classes]
+    torch.testing.assert_close(loss(x, renamed), found, rtol=0, atol=0)
+
+    turned = {m: x[m] for m in reversed(MODALITIES)}
+    loss_turned = loss(turned, classes)
+    torch.testing.assert_close(loss_turned, found)
+    torch.testing.assert_close(gradients(loss_turned, x), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_classes_may_be_of_any_integer_dtype(dtype):
+    x, classes = draw(4), [0, 1, 0, 1]
+    found = intra_modal(x, torch.tensor(classes, dtype=dtype))
+    assert found.equal(intra_modal(x, torch.tensor(classes)))
+
+
+@selections
+@similarity
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_half_precision_and_autocast_stay_finite(scale, dtype, similarity, selection):
+    classes = torch.tensor([0, 1, 0, 1, 1, 2])
+    x = with_gradient({m: v * scale for m, v in draw(6, d=50, dtype=dtype).items()})
+    hybrid = HybridContrastiveLoss(0.8, (1, 1, 1), selection, similarity=similarity)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = hybrid(x, classes)
+        assert loss.total.dtype == torch.float32
+        loss.total.backward()
+    in_float32 = hybrid({m: v.detach().float() for m, v in x.items()}, classes)
+    torch.testing.assert_close(loss.total.detach(), in_float32.total, rtol=0, atol=0)
+    assert all(v.grad.dtype == dtype and v.grad.isfinite().all() for v in x.values())

@@ -1,0 +1,124 @@
+"""params.yaml at the door: what is wrong is said in one line that names the key."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hycon.errors import HyConError
+from hycon.params import load, merge, read_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def refused(overlay):
+    with pytest.raises(HyConError) as caught:
+        load(ROOT, overlay)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():
+    params = load(ROOT)
+    assert params.corpora == ["sample", "sample-emotion"]
+    assert params.settings("hycon").train.lambdas.intra > 0
+    assert params.settings("hycon").train.selection is None
+    assert params.settings("hycon-v2").train.selection is not None
+    assert not any(params.settings("no-contrastive").train.lambdas.model_dump().values())
+
+
+@pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_overlay_is_valid(overlay):
+    assert load(ROOT, read_yaml(overlay)).corpora
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ({"trian": {}}, "trian: unknown key; did you mean 'train'?"),
+        ({"train": {"lr": 1}}, "train.lr: unknown key (allowed: epochs, "),
+        ({"train": {"alpha": 1.5}}, "train.alpha: found 1.5, expected less than or equal to 1"),
+        ({"train": {"alpha": float("nan")}}, "train.alpha: found NaN, expected a finite number"),
+        ({"train": {"alpha": None}}, "train.alpha: found nothing, expected number"),
+        ({"train": {"learning_rate": "fast"}}, 'train.learning_rate: found "fast" (text), expected'),
+        ({"train": {"batch_size": True}}, "train.batch_size: found true (true/false), expected int"),
+        ({"train": {"batch_size": 1}}, "train: batch_size 1 leaves no pairs"),
+        ({"train": {"similarity": "cosine"}}, "expected 'shifted' or 'nonnegative'"),
+        ({"train": {"selection": {"beta": 0, "gamma": 1}}}, "train.selection.beta: found 0, expected"),
+        ({"train": None}, "train: found nothing, expected keys and values"),
+        ({"model": {"heads": 3}}, "model: dimension 50 is not a multiple of heads 3"),
+        ({"model": {"fusion": "sum"}}, 'model.fusion: found "sum" (text), expected'),
+        ({"seeds": []}, "seeds: found [] (a list), expected at least 1"),
+        ({"seeds": [1, 1]}, "seeds: 1 is there twice"),
+        ({"seeds": [-1]}, "seeds.0: found -1, expected greater than or equal to 0"),
+        ({"seeds": 5}, "seeds: found 5, expected list"),
+        ({"corpora": ["smaple"]}, "corpora: unknown name 'smaple'; did you mean 'sample'?"),
+        ({"corpora": "sample"}, 'corpora: found "sample" (text), expected list'),
+        ({"device": "gpu"}, 'device: found "gpu" (text), expected a text of the form'),
+        ({"corpora": ["mosi-utterance"]}, "glove needs word vectors, and corpus mosi-utterance has"),
+        ({"experiments": {"main": {"encoders": ["elmo"]}}}, "unknown name 'elmo' (allowed: glove"),
+        ({"variants": {"hycon": {"train": {"alpha": 2}}}}, "variants.hycon.train.alpha: found 2"),
+        ({"variants": {"hycon": {"train": {"alhpa": 1}}}}, "did you mean 'alpha'?"),
+        ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model belongs to kind: tran"),
+        (
+            {"catalogue": {"sample": {"files": {"words": {"path": "../words.csd"}}}}},
+            "catalogue.sample.files.words: must be a relative path without '..'",
+        ),
+        (
+            {"catalogue": {"sample": {"standard_folds": "cmu_mosi"}}},
+            "needs either standard_folds or a file `folds`",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_with_what_is_allowed(overlay, said):
+    assert said in refused(overlay)
+
+
+def test_a_message_says_whether_the_file_or_the_overlay_is_wrong(tmp_path):
+    assert refused({"seeds": []}).startswith("--configfile or --config: seeds")
+    for name in ("params.yaml", "corpora.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    text = (tmp_path / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("epochs: 50", "epochs: 0"))
+    with pytest.raises(HyConError, match=r"^params.yaml: train.epochs: found 0, expected greater"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [1, 2", "params.yaml:1: not valid YAML: "),
+        (b"a: 1\nb: 2\na: 3\n", "params.yaml:3: not valid YAML: the key 'a' stands twice"),
+        (b"a: \xff\n", "params.yaml: not UTF-8 (byte 3); save it as UTF-8"),
+        (b"- a\n", 'params.yaml: found ["a"] (a list), expected keys and values'),
+        (b"", "params.yaml: found nothing, expected keys and values"),
+        (b"a: !!python/object/apply:os.system [echo]\n", "params.yaml:1: not valid YAML: "),
+    ],
+)
+def test_a_file_that_is_not_yaml_is_refused_with_its_line(tmp_path, content, said):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(HyConError) as caught:
+        read_yaml(path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_exponents_without_a_point_are_numbers():
+    assert load(ROOT, {"train": {"learning_rate": "5e-4"}}).train.learning_rate == 5e-4
+
+
+def test_merging_goes_key_by_key_and_replaces_lists():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+    assert merge(base, {"a": {"c": [9]}}) == {"a": {"b": 1, "c": [9]}, "d": 3}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+def test_rows_of_an_experiment_go_by_encoder_and_then_by_variant():
+    assert load(ROOT).rows("main")[:4] == [
+        ("hycon", "glove"),
+        ("hycon-v2", "glove"),
+        ("no-contrastive", "glove"),
+        ("hycon", "bert"),
+    ]

@@ -1,0 +1,83 @@
+# What a reader sees: metrics.json and the tables.
+
+
+def scores_of(corpus, experiment):
+    """Return the path of each row's scores, by row."""
+    return {
+        row: f"results/runs/{corpus}/{row}/scores.json" for row in rows_of(experiment)
+    }
+
+
+def metrics_plan():
+    return {
+        corpus: {
+            experiment: scores_of(corpus, experiment)
+            for experiment in PARAMS.experiments
+        }
+        for corpus in PARAMS.corpora
+    }
+
+
+rule aggregate:
+    input:
+        [
+            path
+            for experiments in metrics_plan().values()
+            for rows in experiments.values()
+            for path in rows.values()
+        ],
+    output:
+        "results/metrics.json",
+    log:
+        "logs/aggregate.log",
+    resources:
+        mem_mb=500,
+    params:
+        code=code("aggregate"),
+        plan=json.dumps(metrics_plan()),
+    shell:
+        "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --output {output} --log {log}"
+
+
+def table_rows(wildcards):
+    """Return an experiment's rows as JSON: model, text encoder, path of the scores."""
+    paths = scores_of(wildcards.corpus, wildcards.experiment)
+    rows = [
+        [PARAMS.variants[variant].label, PARAMS.encoders[encoder].label, path]
+        for (variant, encoder), path in zip(
+            PARAMS.rows(wildcards.experiment), paths.values(), strict=True
+        )
+    ]
+    return json.dumps(rows)
+
+
+rule tables:
+    input:
+        lambda wildcards: scores_of(wildcards.corpus, wildcards.experiment).values(),
+    output:
+        csv="results/{corpus}/tables/{experiment}.csv",
+        markdown="results/{corpus}/tables/{experiment}.md",
+        latex="results/{corpus}/tables/{experiment}.tex",
+    log:
+        "logs/tables/{corpus}/{experiment}.log",
+    resources:
+        mem_mb=500,
+    params:
+        code=code("tables"),
+        title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
+        corpus=corpus_json,
+        rows=table_rows,
+    shell:
+        "{PYTHON} -m hycon.stages.tables --experiment {wildcards.experiment}"
+        " --title {params.title:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
+        " --rows {params.rows:q} --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
+        " --log {log}"
+
+
+# metrics.json and every table
+rule evidence:
+    input:
+        "results/metrics.json",
+        expand(
+            rules.tables.output, corpus=PARAMS.corpora, experiment=PARAMS.experiments
+        ),

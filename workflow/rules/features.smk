@@ -1,0 +1,68 @@
+# Cached text states: one folder per corpus and text encoder.
+
+
+rule tiny:
+    input:
+        "data/aligned/{corpus}/utterances.csv",
+    output:
+        "data/models/{corpus}/tiny-bert/model.safetensors",
+        "data/models/{corpus}/tiny-bert/config.json",
+        "data/models/{corpus}/tiny-bert/tokenizer.json",
+        "data/models/{corpus}/tiny-bert/tokenizer_config.json",
+    log:
+        "logs/tiny/{corpus}.log",
+    resources:
+        mem_mb=1500,
+    params:
+        code=code("tiny"),
+    shell:
+        "{PYTHON} -m hycon.stages.tiny --aligned data/aligned/{wildcards.corpus}"
+        " --output data/models/{wildcards.corpus}/tiny-bert --log {log}"
+
+
+def encoder_input(wildcards):
+    """Return what an encoder reads: texts, and its own word vectors or tiny model if it has one."""
+    aligned = f"data/aligned/{wildcards.corpus}"
+    encoder = PARAMS.encoders[wildcards.encoder]
+    if encoder.kind == "vectors":
+        needed = [f"{aligned}/vectors.npy", f"{aligned}/offsets.npy"]
+    elif encoder.model.startswith("tiny:"):
+        needed = rules.tiny.output
+    else:
+        needed = []
+    return [f"{aligned}/utterances.csv", *needed]
+
+
+rule encode:
+    input:
+        encoder_input,
+    output:
+        states="data/features/{corpus}/{encoder}/states.npy",
+        offsets="data/features/{corpus}/{encoder}/offsets.npy",
+        record="data/features/{corpus}/{encoder}/encoder.json",
+    log:
+        "logs/encode/{corpus}/{encoder}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        code=code("encode"),
+        encoder=encoder_json,
+    shell:
+        "{PYTHON} -m hycon.stages.encode --encoder {params.encoder:q}"
+        " --aligned data/aligned/{wildcards.corpus}"
+        " --tiny data/models/{wildcards.corpus}/tiny-bert"
+        " --device {DEVICE} --threads {threads}"
+        " --output data/features/{wildcards.corpus}/{wildcards.encoder} --log {log}"
+
+
+# every corpus with every text encoder that its experiments use
+rule features:
+    input:
+        [
+            f"data/features/{corpus}/{encoder}/states.npy"
+            for corpus in PARAMS.corpora
+            for encoder in sorted(
+                {row[1] for name in PARAMS.experiments for row in PARAMS.rows(name)}
+            )
+        ],
