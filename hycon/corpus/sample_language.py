@@ -34,7 +34,7 @@ _NOUNS = {
     2.4: "masterpiece triumph",
     1.6: "treat gem delight",
     -1.6: "mess letdown bore",
-    -2.4: "disaster nightmare",
+    -2.4: "disaster nightmare insult",
 }
 _VERDICTS = {
     2.4: "shines sparkles",

@@ -1,4 +1,4 @@
-"""The losses as the method states them (sections 3 to 7): plain loops over single pairs, in float64.
+"""The losses as the method states them (sections 3 to 7): loops over single pairs, in float64.
 
 Nothing is shared with `hycon.losses`. Every number is a 0-d float64 tensor, so that autograd gives
 the gradients too.
@@ -8,8 +8,8 @@ from functools import cache
 
 import torch
 
-# Conventions for what the method leaves undefined: a shorter vector has cosine 0 with every other; an
-# anchor whose similarities sum to less has ratio 1.
+# Conventions for what the method leaves undefined: a shorter vector has cosine 0 with every other;
+# an anchor whose similarities sum to less has ratio 1.
 ZERO = 1e-12
 
 

@@ -1,12 +1,12 @@
-"""Three utterances small enough for paper; the tests of the three losses work their values out by hand.
+"""Three utterances small enough for paper: the tests work the three losses out by hand.
 
     utterance  class  text        audio   vision
     0          0      (1, 0)      (0, 1)  (0.8, 0.6)
     1          0      (0.6, 0.8)  (1, 0)  (0, -1)
     2          1      (0, 1)      (-1, 0) (0.6, 0.8)
 
-Below they are stretched, which changes no cosine. (1 + cosine) / 2 between them, for utterance k in a
-row and i in a column, t text, a audio, v vision:
+Below they are stretched, which changes no cosine. Their similarities, (1 + cosine) / 2, where t is
+text, a audio and v vision:
 
           t0    t1    t2    a0    a1    a2    v0    v1    v2
     t0    1    .8    .5    .5    1     0     .9    .5    .8

@@ -62,7 +62,7 @@ def test_the_refinement_aims_at_the_margin():
     def refinement(alpha):
         return inter_modal(x, classes, alpha) - inter_modal(x, classes, alpha, refinement=False)
 
-    # mean (s - alpha)^2 is a parabola in alpha, of curvature 2: its values at 0 and 1 give the others.
+    # The mean of (s - alpha)^2 is alpha^2 plus a line: its values at 0 and 1 give all the others.
     zero, one = refinement(0.0), refinement(1.0)
     torch.testing.assert_close(refinement(0.3), 0.7 * zero + 0.3 * one - 0.3 * 0.7)
 

@@ -43,8 +43,8 @@ def test_the_weights_of_two_positives_worked_out_by_hand():
         pull = sum(s * w for s, w in zip(positives, hardness, strict=True)) / sum(hardness)
         return pull / (pull + negative)
 
-    # text anchors 0 and 3: positives .8 and 1, negative .5; anchor 1: positives .8, .8, negative .9.
-    # Every audio anchor has s = 1 throughout: positives weigh 1/2 each, ratio 1/2.
+    # Text anchors 0 and 3: positives .8 and 1, negative .5; 1: positives .8 and .8, negative .9.
+    # In audio all are alike: the positives weigh 1/2 each, every ratio is 1/2.
     ratios = 2 * ratio([0.8, 1.0], 0.5) + ratio([0.8, 0.8], 0.9) + 3 * 0.5
     loss = intra_modal(x, classes, PairSelection(0.5, gamma), refinement=False)
     assert loss.item() == pytest.approx(-ratios / 6, abs=1e-12)

@@ -1,4 +1,4 @@
-"""Batches at the edge of what the method defines, symmetries, and gradients by finite differences."""
+"""Batches at the edge of what the method defines, symmetries, gradients by finite differences."""
 
 import loop_reference
 import pytest
@@ -89,7 +89,7 @@ def batches(draw):
     return classes, [draw(matrix) for _ in MODALITIES]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(batches(), st.sampled_from(SELECTIONS), st.sampled_from(["shifted", "nonnegative"]))
 def test_any_batch_is_finite_and_equal_to_the_loops(batch, selection, similarity):
     classes, rows = batch
@@ -122,8 +122,8 @@ def test_without_any_negative_every_ratio_is_one(loss, selection):
 
 @pytest.mark.parametrize("name", ["intra", "inter"])
 def test_an_anchor_without_a_positive_counts_in_no_mean(name):
-    # Utterance 4 is alone in its class: taking it out changes the negatives only. Set at right angles
-    # to the others under `nonnegative`, it has similarity 0 with them: then nothing changes at all.
+    # Utterance 4 is alone in its class, and at right angles to the others once the softplus has
+    # made -1000 a 0: as a negative it adds nothing, so that the loss is the same without it.
     far = -1000.0
     x = {m: torch.cat([v, torch.full((4, 1), far)], 1).detach() for m, v in draw(4).items()}
     alone = torch.tensor([[far] * 4 + [1.0]])
@@ -150,28 +150,18 @@ class Frozen:
 @similarity
 @pytest.mark.parametrize("name", ["intra", "inter", "semi"])
 @pytest.mark.parametrize(
-    "selection", [None, PairSelection(0.5, 1.0, weighted=False), Frozen(PairSelection(0.5, 1.0))]
+    "selection", [None, PairSelection(0.5, 1.0, weighted=False), "frozen"], ids=str
 )
 def test_gradients_agree_with_finite_differences(selection, name, similarity):
-    if isinstance(selection, Frozen):
-        selection = Frozen(selection.selection)
-    assert gradient_is_right(losses(selection, similarity)[name][0])
-
-
-@pytest.mark.parametrize("name", ["intra", "inter"])
-def test_gradients_leave_out_what_the_weights_would_add(name):
-    # Finite differences move the weights too; the gradient must not follow.
-    assert not gradient_is_right(losses(PairSelection(0.5, 0.1))[name][0])
-
-
-def gradient_is_right(loss):
-    x = draw(4, d=3, seed=1)
-    classes = torch.tensor([0, 1, 0, 1])
+    if selection == "frozen":
+        selection = Frozen(PairSelection(0.5, 1.0))
+    loss, _ = losses(selection, similarity)[name]
+    x, classes = draw(4, d=3, seed=1), torch.tensor([0, 1, 0, 1])
 
     def of_tensors(*tensors):
         return loss(dict(zip(x, tensors, strict=True)), classes)
 
-    return torch.autograd.gradcheck(of_tensors, tuple(x.values()), raise_exception=False)
+    assert torch.autograd.gradcheck(of_tensors, tuple(x.values()))
 
 
 @selections
@@ -207,18 +197,20 @@ def test_classes_may_be_of_any_integer_dtype(dtype):
     assert found.equal(intra_modal(x, torch.tensor(classes)))
 
 
-@selections
+@pytest.mark.parametrize("selection", [None, PairSelection(0.5, 1.0)], ids=str)
 @similarity
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
-def test_half_precision_and_autocast_stay_finite(scale, dtype, similarity, selection):
+def test_under_autocast_every_dtype_is_computed_in_float32_or_wider(
+    scale, dtype, similarity, selection
+):
     classes = torch.tensor([0, 1, 0, 1, 1, 2])
     x = with_gradient({m: v * scale for m, v in draw(6, d=50, dtype=dtype).items()})
     hybrid = HybridContrastiveLoss(0.8, (1, 1, 1), selection, similarity=similarity)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = hybrid(x, classes)
-        assert loss.total.dtype == torch.float32
         loss.total.backward()
-    in_float32 = hybrid({m: v.detach().float() for m, v in x.items()}, classes)
-    torch.testing.assert_close(loss.total.detach(), in_float32.total, rtol=0, atol=0)
+    wide = torch.promote_types(dtype, torch.float32)
+    assert loss.total.dtype == wide
+    assert loss.total.equal(hybrid({m: v.to(wide) for m, v in x.items()}, classes).total)
     assert all(v.grad.dtype == dtype and v.grad.isfinite().all() for v in x.values())

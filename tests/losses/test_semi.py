@@ -1,3 +1,5 @@
+from math import e, log
+
 import pytest
 import torch
 from loss_batches import draw, vectors
@@ -16,9 +18,8 @@ def test_the_example_worked_out_by_hand():
 
 
 def test_the_example_under_nonnegative_similarity():
-    # softplus(log(e - 1)) = 1 and softplus(-1000) = 0: (1, 0), (1, 1) and (0, 1) after the softplus.
-    one, zero = torch.e, -1000.0
-    one = torch.log(torch.tensor(one, dtype=torch.float64).sub(1)).item()
+    # The softplus makes these 1 and 0.
+    one, zero = log(e - 1), -1000.0
     x = vectors(text=[[one, zero]], audio=[[one, one]], vision=[[zero, one]])
     # Cosines: text-audio and audio-vision 1 / sqrt(2), text-vision 0.
     expected = (2 * (0.5**0.5 - 0.8) ** 2 + 0.8**2) / 3

@@ -55,7 +55,7 @@ rule fetch:
         path=lambda wildcards: source(wildcards).path,
         sha256=lambda wildcards: source(wildcards).sha256 or "",
     shell:
-        "{PYTHON} -m hycon.stages.fetch --path {params.path:q} --sha256 {params.sha256:q}"
+        "{PYTHON} -m hycon.stages.fetch --path {params.path:q} --sha256={params.sha256:q}"
         " --corpus {wildcards.corpus} --servers {SERVERS:q} --output {output:q} --log {log:q}"
 
 
