@@ -130,11 +130,10 @@ def _align(video, segments, opened, widths, epsilon, report):
         rows = chosen if len(chosen) else np.array([len(spans) + number])
         features = {}
         for name, (means, covered) in pooled.items():
-            features[name] = means[rows]
+            features[name] = _cleaned(means[rows], report.counts[name])
             report.counts[name]["rows"] += len(rows)
             report.counts[name]["rows without a frame"] += int((~covered[rows]).sum())
-            if not covered[rows].any():
-                report.counts[name]["utterances without a frame"] += 1
+            report.counts[name]["utterances without a frame"] += int(not covered[rows].any())
         yield (
             Utterance(
                 **{
@@ -158,7 +157,7 @@ def _words(sequence: Sequence, video: str, epsilon: float) -> tuple[np.ndarray, 
 
 
 def _pool(sequence, video, references, width, epsilon, counts) -> tuple[np.ndarray, np.ndarray]:
-    """Return means (R, D) float32 without NaN and infinities, and covered (R,)."""
+    """Return means (R, D) float32 over each reference, and covered (R,)."""
     if video not in sequence:
         counts["videos missing"] += 1
         return np.zeros((len(references), width), np.float32), np.zeros(len(references), bool)
@@ -170,10 +169,14 @@ def _pool(sequence, video, references, width, epsilon, counts) -> tuple[np.ndarr
         )
     counts["frames"] += len(frames)
     means, covered = pool_frames(intervals, frames, references, epsilon)
-    means = means.astype(np.float32)
-    counts["NaN set to 0"] += int(np.isnan(means).sum())
-    counts["infinite set to 0"] += int(np.isinf(means).sum())
-    return np.nan_to_num(means, copy=False, nan=0.0, posinf=0.0, neginf=0.0), covered
+    return means.astype(np.float32), covered
+
+
+def _cleaned(rows: np.ndarray, counts: Counter) -> np.ndarray:
+    """Return rows with NaN and infinities replaced by 0, after counting them."""
+    counts["NaN set to 0"] += int(np.isnan(rows).sum())
+    counts["infinite set to 0"] += int(np.isinf(rows).sum())
+    return np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _require_all_folds(utterances: list[Utterance], where: Path) -> None:

@@ -42,7 +42,10 @@ def train(
     torch.manual_seed(seed)
     model = HyCon(data.widths, data.outputs, settings.model).to(data.labels.device)
     optimiser = torch.optim.Adam(
-        model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        model.parameters(),
+        lr=options.learning_rate,
+        weight_decay=options.weight_decay,
+        fused=True,
     )
     contrastive = contrastive_loss(options)
     order = torch.Generator().manual_seed(seed)
