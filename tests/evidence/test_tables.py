@@ -1,0 +1,111 @@
+"""Tables say whose numbers they are, with which seeds and convention, in three forms."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from hycon.errors import HyConError
+from hycon.evidence.tables import (
+    SENTIMENT,
+    Row,
+    cell,
+    make_table,
+    write_csv,
+    write_latex,
+    write_markdown,
+)
+from hycon.params import load
+from hycon.stages import evaluate
+from tests.test_params import ROOT
+
+PARAMS = load(ROOT)
+
+
+def scores(path, values, metrics=SENTIMENT):
+    seeds = {
+        str(seed): {"test": dict.fromkeys(metrics, value)} for seed, value in enumerate(values, 1)
+    }
+    path.write_text(json.dumps({"seeds": seeds}))
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    rows = [
+        Row("HyCon", "BERT", scores(tmp_path / "a.json", [0.5, 0.75])),
+        Row("100% & more_", "GloVe", scores(tmp_path / "b.json", [0.25, 1 / 3])),
+    ]
+    return make_table("main", "A title", "sample", PARAMS.catalogue["sample"], rows)
+
+
+def test_the_caption_says_sample_seeds_n_selection_and_convention(table):
+    for part in ("A title.", "Sample (made up)", "SAMPLE NUMBERS, not results", "seeds 1, 2 (n = 2)",
+                 "ddof 1", "selected on validation only", "y >= 0 against y < 0"):  # fmt: skip
+        assert part in table.caption
+
+
+def test_a_real_corpus_is_not_called_a_sample_but_its_note_is_there(tmp_path):
+    corpus = PARAMS.catalogue["mosi-utterance"]
+    row = Row("HyCon", "MiniLM", scores(tmp_path / "a.json", [0.5, 0.6]))
+    caption = make_table("main", "T", "mosi-utterance", corpus, [row]).caption
+    assert "SAMPLE" not in caption
+    assert "random 64%" in caption
+
+
+def test_csv_has_full_precision_and_its_caption(table, tmp_path):
+    write_csv(table, tmp_path / "t.csv")
+    frame = pd.read_csv(tmp_path / "t.csv")
+    assert frame["acc7_mean"].tolist() == [0.625, (0.25 + 1 / 3) / 2]
+    assert frame["acc7_std"].tolist() == pytest.approx([0.1767766953, 0.0589255651])
+    assert frame["n"].tolist() == [2, 2]
+    assert "SAMPLE NUMBERS" in frame["caption"][0]
+    assert frame["model"].tolist() == ["HyCon", "100% & more_"]
+
+
+def test_markdown_rounds_only_what_is_shown(table, tmp_path):
+    write_markdown(table, tmp_path / "t.md")
+    lines = (tmp_path / "t.md").read_text().splitlines()
+    cells = [part.strip() for part in lines[2].strip("|").split("|")]
+    assert cells[:3] == ["BERT", "HyCon", "62.5 ± 17.7"]
+    assert cells[8] == "0.625 ± 0.177"
+    assert "SAMPLE NUMBERS" in lines[-1]
+
+
+def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
+    write_latex(table, tmp_path / "t.tex")
+    text = (tmp_path / "t.tex").read_text()
+    assert r"100\% \& more\_" in text
+    assert r"62.5 $\pm$ 17.7" in text
+    assert r"\toprule" in text
+    body = text.replace(r"\{", "").replace(r"\}", "")
+    assert body.count("{") == body.count("}")
+    assert text.count(r"\begin{") == text.count(r"\end{")
+
+
+def test_a_single_seed_is_shown_without_a_spread():
+    assert cell({"mean": 0.5, "std": None, "n": 1}, 100) == "50.0"
+
+
+def test_an_emotion_table_has_each_emotion_and_all(tmp_path):
+    corpus = PARAMS.catalogue["sample-emotion"]
+    metrics = [f"{kind}_{name}" for name in corpus.emotions for kind in ("acc", "f1")]
+    row = Row("HyCon", "BERT", scores(tmp_path / "a.json", [0.5], [*metrics, "acc", "f1"]))
+    table = make_table("main", "T", "sample-emotion", corpus, [row])
+    headings = [heading for heading, _ in table.columns.values()]
+    assert headings[:2] == ["Acc happy", "F1 happy"]
+    assert headings[-2:] == ["Acc all", "F1 all"]
+
+
+def test_a_run_made_with_other_parameters_is_refused_by_name_and_key(tmp_path):
+    settings, encoder = PARAMS.settings("hycon"), PARAMS.encoders["bert"]
+    record = {"seed": 1, "settings": settings.model_dump(), "encoder": encoder.model_dump()}
+    record["settings"]["train"]["alpha"] = 0.1
+    record["selection"] = {}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    expected = {"settings": settings.model_dump(), "encoder": encoder.model_dump()}
+    with pytest.raises(HyConError) as caught:
+        evaluate._record(tmp_path / "run.json", expected)
+    assert "run.json: made with other parameters (settings.train.alpha 0.1, expected 0.8)" in str(
+        caught.value
+    )

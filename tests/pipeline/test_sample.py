@@ -1,0 +1,166 @@
+"""The whole road, run by Snakemake itself on a miniature of the sample corpora."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OVERLAY = """
+seeds: [1, 2]
+device: cpu
+experiments:
+  main: {encoders: [glove, bert], variants: [hycon-v2]}
+train: {epochs: 2}
+model: {layers: 1, text_layers: 1}
+catalogue:
+  sample: {generator: {videos: 8, utterances_per_video: 4, seed: 1}}
+  sample-emotion: {generator: {videos: 8, utterances_per_video: 4, seed: 2}}
+"""
+
+
+def snakemake(folder, *arguments):
+    """Run Snakemake in a folder; return (exit code, what it printed)."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["snakemake", *arguments, "--cores", "1", "--configfile", "mini.yaml"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def copy(folder):
+    for name in ("Snakefile", "params.yaml", "corpora.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("workflow", "profiles"):
+        shutil.copytree(ROOT / name, folder / name)
+    (folder / "mini.yaml").write_text(OVERLAY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Return a folder in which `all` has run once."""
+    folder = copy(tmp_path_factory.mktemp("project"))
+    code, printed = snakemake(folder, "all")
+    assert code == 0, printed
+    return folder
+
+
+def jobs(printed):
+    """Return how often each rule would run, from the printed job table."""
+    table = re.findall(r"^(\w+) +(\d+)$", printed.split("Reasons:")[0], flags=re.MULTILINE)
+    return {rule: int(count) for rule, count in table if rule not in ("total", "all")}
+
+
+def test_all_ends_in_tables_that_say_they_are_samples(project):
+    for corpus, column in (("sample", "MAE all"), ("sample-emotion", "Acc happy")):
+        folder = project / "results" / corpus / "tables"
+        markdown = (folder / "main.md").read_text()
+        assert column in markdown
+        assert "SAMPLE NUMBERS" in markdown
+        assert "seeds 1, 2 (n = 2)" in markdown
+        assert r"\toprule" in (folder / "main.tex").read_text()
+        with (folder / "main.csv").open() as file:
+            assert [row["text_encoder"] for row in csv.DictReader(file)] == ["GloVe", "tiny BERT"]
+
+
+def test_metrics_lie_by_corpus_experiment_variant_and_metric(project):
+    metrics = json.loads((project / "results/metrics.json").read_text())
+    assert list(metrics) == ["sample", "sample-emotion"]
+    assert list(metrics["sample"]["main"]) == ["hycon-v2-glove", "hycon-v2-bert"]
+    assert set(metrics["sample"]["main"]["hycon-v2-bert"]["mae_all"]) == {"mean", "std", "n"}
+    assert metrics["sample"]["main"]["hycon-v2-bert"]["mae_all"]["n"] == 2
+
+
+def test_scores_of_every_seed_stand_beside_their_parameters_versions_and_commit(project):
+    scores = json.loads((project / "results/runs/sample/hycon-v2-bert/scores.json").read_text())
+    assert scores["settings"]["train"]["epochs"] == 2
+    assert scores["settings"]["train"]["selection"]["beta"] == 0.5
+    assert scores["made up"] is True
+    for seed in ("1", "2"):
+        run = scores["seeds"][seed]
+        assert {"commit", "versions", "selection", "device", "threads", "started"} <= set(run)
+        assert set(run["test"]) == set(run["valid"])
+
+
+def test_representations_of_every_utterance_are_left_for_figures(project):
+    from safetensors.numpy import load_file
+
+    folder = project / "results/runs/sample/hycon-v2-glove/seed-1"
+    found = load_file(folder / "representations.safetensors")
+    with (project / "data/aligned/sample/utterances.csv").open() as file:
+        count = len(list(csv.DictReader(file)))
+    assert {name: value.shape for name, value in found.items()} == {
+        **dict.fromkeys(("text", "audio", "vision", "fused"), (count, 50)),
+        "prediction": (count,),
+    }
+
+
+def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(project):
+    assert "Nothing to be done" in snakemake(project, "all")[1]
+    code, printed = snakemake(project, "all", "--config", "mirror=../elsewhere", "device=auto")
+    assert code == 0
+    assert "Nothing to be done" in printed
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("seeds: [1, 2]", "seeds: [1, 2, 3]"),
+         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2}),
+        (("train: {epochs: 2}", "train: {epochs: 2, lambdas: {intra: 0.2}}"),
+         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2}),
+        (("main: {", "main: {title: Another, "), {"tables": 2}),
+        (("variants: [hycon-v2]", "variants: [hycon-v2, hycon]"),
+         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2}),
+        (("device: cpu", "# a comment\ndevice: cpu"), {}),
+    ],
+)  # fmt: skip
+def test_an_edit_reruns_what_depends_on_it(project, change, expected):
+    overlay = project / "mini.yaml"
+    assert change[0] in OVERLAY
+    overlay.write_text(OVERLAY.replace(*change))
+    try:
+        code, printed = snakemake(project, "all", "--dry-run")
+    finally:
+        overlay.write_text(OVERLAY)
+    assert code == 0
+    assert jobs(printed) == expected
+
+
+def test_a_mistake_in_the_parameters_is_one_line_and_exit_code_2_and_starts_nothing(tmp_path):
+    folder = copy(tmp_path)
+    with (folder / "params.yaml").open("a") as file:
+        file.write("\nlearning_rate: 1\n")
+    code, printed = snakemake(folder, "all")
+    said = [line for line in printed.splitlines() if "error" in line.lower()]
+    assert code == 2
+    assert len(said) == 1
+    assert said[0].startswith("error: params.yaml: learning_rate: unknown key")
+    assert not (folder / "data").exists()
+    assert not (folder / "results").exists()
+
+
+def test_a_file_that_no_place_has_stops_with_its_name_and_where_to_put_it(tmp_path):
+    folder = copy(tmp_path)
+    code, printed = snakemake(
+        folder, "data/raw/mosi-utterance/CMU_MOSI_COVAREP_utterance.csd",
+        "--config", f"mirror={tmp_path}/nowhere",
+    )  # fmt: skip
+    assert code != 0
+    assert "could not be fetched" in printed
+    assert "Put the file there by hand" in printed
+    assert not list((folder / "data/raw").rglob("*.csd"))

@@ -1,0 +1,125 @@
+"""Training: selected on validation only, the same every time, contrastive terms where asked for."""
+
+import pytest
+import torch
+
+from hycon.model import MODALITIES
+from hycon.params import Settings
+from hycon.training.batches import Data
+from hycon.training.device import make_deterministic
+from hycon.training.loop import contrastive_loss, infer, task_loss, train
+from tests.training.test_model import WIDTHS, ragged
+
+
+@pytest.fixture(autouse=True)
+def _deterministic():
+    torch.set_num_threads(1)
+    make_deterministic()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def settings(**changes):
+    options = {
+        "epochs": 6, "patience": 6, "batch_size": 8, "learning_rate": 5e-3, "weight_decay": 0.0,
+        "clip_norm": 1.0, "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "alpha": 0.8,
+        "refinement": True, "similarity": "shifted", "classes": "sign", "selection": None, **changes,
+    }  # fmt: skip
+    network = {
+        "dimension": 8, "layers": 1, "text_layers": 1, "heads": 2, "dropout": 0.1,
+        "fusion": "addition",
+    }  # fmt: skip
+    return Settings.model_validate({"model": network, "train": options})
+
+
+def corpus(outputs=1, count=60):
+    """Return a corpus whose label is the mean of the text's first feature."""
+    lengths = [1 + i % 5 for i in range(count)]
+    features = {name: ragged(WIDTHS[name], lengths, seed) for seed, name in enumerate(MODALITIES)}
+    text = features["text"]
+    parts = text.values[:, 0].split(text.lengths.tolist())
+    scores = torch.stack([part.mean() for part in parts]).clamp(-3, 3)
+    classes = (scores >= 0).long()
+    rows = torch.arange(count)
+    folds = {"train": rows[:40], "valid": rows[40:50], "test": rows[50:]}
+    return Data(features, scores if outputs == 1 else classes, classes, folds, outputs)
+
+
+def quiet(_):
+    pass
+
+
+def test_the_epoch_kept_is_the_one_with_the_lowest_validation_score():
+    data = corpus()
+    trained = train(data, settings(), 1, quiet)
+    curve = [row["validation"] for row in trained.history]
+    assert trained.epoch == 1 + curve.index(min(curve))
+    rows = data.folds["valid"]
+    kept = float(task_loss(infer(trained.model, data, rows).prediction, data.labels[rows]))
+    assert kept == trained.score == min(curve)
+
+
+def test_test_labels_take_no_part_in_training_or_selection():
+    data = corpus()
+    before = train(data, settings(), 1, quiet)
+    data.labels[data.folds["test"]] = 3.0
+    data.classes[data.folds["test"]] = 0
+    after = train(data, settings(), 1, quiet)
+    assert before.history == after.history
+
+
+def test_training_stops_after_patience_epochs_without_a_better_score():
+    trained = train(corpus(), settings(epochs=40, patience=2, learning_rate=0.05), 1, quiet)
+    assert len(trained.history) == min(40, trained.epoch + 2)
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_the_loss_falls_and_the_network_learns(outputs):
+    data = corpus(outputs, count=60)
+    trained = train(data, settings(epochs=30, patience=30), 1, quiet)
+    assert trained.history[-1]["task"] < 0.6 * trained.history[0]["task"]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
+    first, again, other = (train(corpus(), settings(epochs=2), seed, quiet) for seed in (1, 1, 2))
+    assert first.history == again.history
+    for name, value in first.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name])
+    assert first.history != other.history
+
+
+def test_a_run_does_not_depend_on_what_ran_before_it_in_the_process():
+    alone = train(corpus(), settings(epochs=2), 1, quiet).history
+    torch.randn(1000)
+    train(corpus(), settings(epochs=1), 7, quiet)
+    assert train(corpus(), settings(epochs=2), 1, quiet).history == alone
+
+
+def test_without_lambdas_there_is_no_contrastive_part_and_with_them_there_is():
+    none = {"intra": 0, "inter": 0, "semi": 0}
+    assert contrastive_loss(settings(lambdas=none).train) is None
+    plain = train(corpus(), settings(epochs=1, lambdas=none), 1, quiet).history[0]
+    hybrid = train(corpus(), settings(epochs=1), 1, quiet).history[0]
+    assert plain["intra"] == plain["inter"] == plain["semi"] == 0
+    assert hybrid["intra"] < 0 < hybrid["semi"]
+    # the terms start from the same weights and batches, and move them differently
+    assert plain["validation"] != hybrid["validation"]
+
+
+def test_the_parameters_reach_the_loss():
+    chosen = {"beta": 0.25, "gamma": 2.0, "weighted": False}
+    loss = contrastive_loss(
+        settings(selection=chosen, alpha=0.3, refinement=False, similarity="nonnegative",
+                 lambdas={"intra": 0.1, "inter": 0.2, "semi": 0.3}).train
+    )  # fmt: skip
+    assert (loss.alpha, loss.weights, loss.refinement, loss.similarity) == (
+        0.3, (0.1, 0.2, 0.3), False, "nonnegative",
+    )  # fmt: skip
+    assert (loss.selection.beta, loss.selection.gamma, loss.selection.weighted) == (0.25, 2.0, False)
+
+
+def test_a_run_that_gives_nan_from_the_start_says_so():
+    data = corpus()
+    data.features["audio"].values[:] = float("nan")
+    with pytest.raises(FloatingPointError, match="nan from the first epoch"):
+        train(data, settings(epochs=2, patience=1), 1, quiet)

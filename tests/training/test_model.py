@@ -1,0 +1,124 @@
+"""The network and its batches: padding never counts, the last valid step does."""
+
+import numpy as np
+import pytest
+import torch
+
+from hycon.model import MODALITIES, HyCon, Steps, UnimodalEncoder, positions
+from hycon.params import Model
+from hycon.training.batches import Data, Ragged, standardise
+from hycon.training.loop import infer
+
+SETTINGS = Model(dimension=8, layers=2, text_layers=1, heads=2, dropout=0.5, fusion="addition")
+WIDTHS = {"text": 5, "audio": 3, "vision": 4}
+
+
+def ragged(width, lengths, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(sum(lengths), width, generator=generator)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Ragged.of(values.numpy(), offsets, "cpu")
+
+
+def data(lengths=(3, 1, 7, 2)):
+    count = len(lengths)
+    features = {
+        name: ragged(WIDTHS[name], lengths, seed) for seed, name in enumerate(MODALITIES)
+    }
+    folds = {name: torch.arange(count) for name in ("train", "valid", "test")}
+    return Data(features, torch.zeros(count), torch.zeros(count).long(), folds, 1)
+
+
+def model(settings=SETTINGS, outputs=1):
+    torch.manual_seed(0)
+    return HyCon(WIDTHS, outputs, settings).eval()
+
+
+def test_padded_batches_hold_each_utterances_rows_in_order():
+    features = ragged(2, [3, 1, 2])
+    batch = features.pad(torch.tensor([2, 0]))
+    assert batch.lengths.tolist() == [2, 3]
+    torch.testing.assert_close(batch.values[0, :2], features.values[4:6])
+    torch.testing.assert_close(batch.values[1], features.values[:3])
+
+
+@pytest.mark.parametrize("garbage", [0.0, 1e3])
+def test_more_padding_changes_no_prediction_whatever_it_holds(garbage):
+    network, corpus = model(), data()
+    batch = corpus.batch(torch.arange(4))
+    padded = {}
+    for name, (values, lengths) in batch.items():
+        longer = torch.cat([values, values], dim=1)
+        valid = torch.arange(longer.shape[1]) < lengths[:, None]
+        padded[name] = Steps(torch.where(valid[..., None], longer, garbage), lengths)
+    for before, after in zip(network(batch), network(padded), strict=True):
+        torch.testing.assert_close(before, after, rtol=1e-5, atol=1e-6)
+
+
+def test_a_prediction_does_not_depend_on_the_others_in_its_batch():
+    network, corpus = model(), data()
+    together = network(corpus.batch(torch.arange(4))).prediction
+    alone = torch.cat([network(corpus.batch(torch.tensor([i]))).prediction for i in range(4)])
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_inference_returns_rows_in_the_order_asked_for():
+    network, corpus = model(), data((5, 1, 9, 2, 4))
+    rows = torch.tensor([3, 0, 4, 1])
+    expected = torch.cat([network(corpus.batch(row[None])).prediction for row in rows])
+    torch.testing.assert_close(infer(network, corpus, rows).prediction, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_representation_is_the_state_of_the_last_valid_step():
+    torch.manual_seed(0)
+    encoder = UnimodalEncoder(3, 0, SETTINGS).eval()  # no layer: the projection alone
+    values = torch.randn(2, 4, 3)
+    found = encoder(Steps(values, torch.tensor([2, 4])))
+    expected = encoder.projection(torch.stack([values[0, 1], values[1, 3]]))
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_last_step_sees_the_steps_before_it_and_their_order():
+    torch.manual_seed(0)
+    encoder = UnimodalEncoder(3, 1, SETTINGS).eval()
+    values = torch.randn(1, 4, 3)
+    base = encoder(Steps(values, torch.tensor([4])))
+    swapped = encoder(Steps(values[:, [1, 0, 2, 3]], torch.tensor([4])))
+    assert (base - swapped).abs().max() > 1e-4
+
+
+def test_fusion_by_addition_is_the_sum_of_the_representations():
+    output = model()(data().batch(torch.arange(4)))
+    torch.testing.assert_close(output.fused, output.text + output.audio + output.vision)
+
+
+def test_classes_have_one_logit_each():
+    assert model(outputs=4)(data().batch(torch.arange(4))).prediction.shape == (4, 4)
+
+
+def test_position_codes_are_the_sinusoids_of_the_transformer():
+    codes = positions(3, 6, torch.zeros(1))
+    for step in range(3):
+        for pair in range(3):
+            angle = step / 10_000 ** (2 * pair / 6)
+            expected = [np.sin(angle), np.cos(angle)]
+            np.testing.assert_allclose(codes[step, 2 * pair : 2 * pair + 2], expected, atol=1e-6)
+
+
+def test_standardising_uses_the_training_rows_only_and_keeps_constant_columns():
+    values = np.array([[1.0, 5.0], [3.0, 5.0], [100.0, 7.0]], dtype=np.float32)
+    scaled = standardise(values, np.array([True, True, False]))
+    np.testing.assert_allclose(scaled[:2], [[-1, 0], [1, 0]])
+    assert scaled[2].tolist() == [10.0, 2.0]  # 98 deviations, cut at 10; a constant has no spread
+
+
+def test_batches_of_an_epoch_hold_every_row_once_and_differ_between_epochs():
+    corpus = data([1 + i % 7 for i in range(50)])
+    order = torch.Generator().manual_seed(3)
+    first, second = (corpus.shuffled(torch.arange(50), 8, order) for _ in range(2))
+    for epoch in (first, second):
+        assert sorted(torch.cat(epoch).tolist()) == list(range(50))
+        assert max(len(batch) for batch in epoch) == 8
+    assert torch.cat(first).tolist() != torch.cat(second).tolist()
+    again = corpus.shuffled(torch.arange(50), 8, torch.Generator().manual_seed(3))
+    assert torch.cat(first).tolist() == torch.cat(again).tolist()
