@@ -44,7 +44,8 @@ format: setup
 
 # the picture in README.md; needs graphviz
 rulegraph: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --rulegraph 2>/dev/null | dot -Tsvg > docs/rulegraph.svg
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake evidence --rulegraph 2>/dev/null | \
+	  sed 's/graph\[/graph[rankdir=LR, ranksep=0.35, /' | dot -Tsvg > docs/rulegraph.svg
 
 # what was made from data; fetched files stay
 clean:

@@ -45,7 +45,8 @@ class Layer(nn.Module):
         super().__init__()
         self.heads = heads
         self.before_attention = nn.LayerNorm(dimension)
-        self.query_key_value = nn.Linear(dimension, 3 * dimension)
+        self.query = nn.Linear(dimension, dimension)
+        self.key_value = nn.Linear(dimension, 2 * dimension)
         self.out = nn.Linear(dimension, dimension)
         self.feed_forward = nn.Sequential(
             nn.LayerNorm(dimension),
@@ -55,15 +56,28 @@ class Layer(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
-        """Return states (K, T, d); valid (K, 1, 1, T) says which steps are attended to."""
-        batch, time, _ = hidden.shape
-        projected = self.query_key_value(self.before_attention(hidden))
-        query, key, value = projected.view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+    def forward(self, hidden: Tensor, valid: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Return the states (K, Q, d) of the wanted steps, which attend to all valid ones.
+
+        Args:
+            hidden: (K, T, d) states.
+            valid: (K, 1, 1, T) bool, the steps that are not padding.
+            wanted: (K, 1, d) int64, the one step of each row whose state is needed (repeated d
+                times, as `gather` takes it), or None for all of them.
+        """
+        normed = self.before_attention(hidden)
+        asking = normed
+        if wanted is not None:
+            asking, hidden = normed.gather(1, wanted), hidden.gather(1, wanted)
+        query = self._split(self.query(asking))
+        key, value = (self._split(part) for part in self.key_value(normed).chunk(2, dim=2))
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=valid)
-        attended = attended.transpose(1, 2).reshape(hidden.shape)
-        hidden = hidden + self.dropout(self.out(attended))
+        hidden = hidden + self.dropout(self.out(attended.transpose(1, 2).flatten(2)))
         return hidden + self.dropout(self.feed_forward(hidden))
+
+    def _split(self, states: Tensor) -> Tensor:
+        """Return (K, T, d) as (K, heads, T, d / heads), laid out as the kernel reads it."""
+        return states.unflatten(2, (self.heads, -1)).transpose(1, 2).contiguous()
 
 
 class UnimodalEncoder(nn.Module):
@@ -86,10 +100,12 @@ class UnimodalEncoder(nn.Module):
             step = torch.arange(hidden.shape[1], device=hidden.device)
             valid = (step < steps.lengths[:, None])[:, None, None, :]  # (K, 1, 1, T)
             hidden = self.dropout(hidden + positions(len(step), hidden.shape[2], hidden))
-        for layer in self.layers:
-            hidden = layer(hidden, valid)
         last = (steps.lengths - 1)[:, None, None].expand(-1, 1, hidden.shape[2])
-        return self.after(hidden.gather(1, last).squeeze(1))
+        for layer in self.layers[:-1]:
+            hidden = layer(hidden, valid)
+        # of the last layer nothing but the last step is read
+        hidden = self.layers[-1](hidden, valid, last) if self.layers else hidden.gather(1, last)
+        return self.after(hidden.squeeze(1))
 
 
 def positions(time: int, width: int, like: Tensor) -> Tensor:

@@ -165,6 +165,8 @@ class Train(_Strict):
     patience: Count
     batch_size: Count
     learning_rate: Positive
+    warmup: Fraction
+    schedule: Literal["constant", "cosine"]
     weight_decay: NonNegative
     clip_norm: Positive | None
     lambdas: Lambdas

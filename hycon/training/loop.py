@@ -1,5 +1,6 @@
 """Training: one seed of one variant, selected on validation only."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,13 +48,17 @@ def train(
         weight_decay=options.weight_decay,
         fused=True,
     )
+    steps = options.epochs * math.ceil(len(data.folds["train"]) / options.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: learning_rate_factor(step, steps, options)
+    )
     contrastive = contrastive_loss(options)
     order = torch.Generator().manual_seed(seed)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     best_epoch, best_score = 0, float("inf")
     for epoch in range(1, options.epochs + 1):
-        losses = _epoch(model, data, optimiser, contrastive, options, order)
+        losses = _epoch(model, data, optimiser, schedule, contrastive, options, order)
         score = validation_score(model, data)
         history.append({"epoch": epoch, **losses, "validation": score})
         tell(history[-1])
@@ -66,6 +71,16 @@ def train(
         raise FloatingPointError(f"validation score is {score} from the first epoch on")
     model.load_state_dict(best)
     return Trained(model.eval(), best_epoch, best_score, history)
+
+
+def learning_rate_factor(step: int, steps: int, options: Train) -> float:
+    """Return what the learning rate is multiplied by at a step (from 0) of all `steps`."""
+    rising = options.warmup * steps
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    if options.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
 def contrastive_loss(options: Train) -> HybridContrastiveLoss | None:
@@ -88,7 +103,7 @@ def task_loss(prediction: Tensor, labels: Tensor) -> Tensor:
     return nn.functional.cross_entropy(prediction, labels)
 
 
-def _epoch(model, data, optimiser, contrastive, options, order) -> dict[str, float]:
+def _epoch(model, data, optimiser, schedule, contrastive, options, order) -> dict[str, float]:
     """Train for one epoch; return the mean of each term over the utterances."""
     model.train()
     rows = data.folds["train"]
@@ -106,6 +121,7 @@ def _epoch(model, data, optimiser, contrastive, options, order) -> dict[str, flo
         if options.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
         optimiser.step()
+        schedule.step()
         sums += torch.stack([part.detach() for part in parts]) * len(batch)
     means = (sums / len(rows)).tolist()
     return dict(zip(("task", "intra", "inter", "semi"), means, strict=True))

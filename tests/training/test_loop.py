@@ -22,7 +22,7 @@ def _deterministic():
 def settings(**changes):
     options = {
         "epochs": 6, "patience": 6, "batch_size": 8, "learning_rate": 5e-3, "weight_decay": 0.0,
-        "clip_norm": 1.0, "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "alpha": 0.8,
+        "clip_norm": 1.0, "warmup": 0.0, "schedule": "constant", "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "alpha": 0.8,
         "refinement": True, "similarity": "shifted", "classes": "sign", "selection": None, **changes,
     }  # fmt: skip
     network = {
