@@ -2,7 +2,7 @@
 
 
 class HyConError(Exception):
-    """Something the user can put right: one line saying what was found, what was expected, what to do.
+    """Something the user can put right: one line on what was found, expected, and to be done.
 
     Stages print it without a traceback and exit with code 2 (`hycon.stages.run`).
     """

@@ -319,7 +319,7 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping; raise HyConError naming file, line and problem."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise HyConError(f"{path}: cannot be read ({error.strerror}); restore it") from None
     except UnicodeDecodeError as error:

@@ -9,7 +9,9 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def progress(items: Iterable[T], what: str, total: int | None = None, unit: str = "") -> Iterator[T]:
+def progress(
+    items: Iterable[T], what: str, total: int | None = None, unit: str = ""
+) -> Iterator[T]:
     """Yield the items, showing how many are done: a tqdm bar on a terminal, else rare lines."""
     if sys.stderr.isatty():
         from tqdm import tqdm

@@ -22,7 +22,12 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", root)
 
     def digest():
-        for cached in (provenance._source, provenance._tree, provenance._syntax, provenance._imports):
+        for cached in (
+            provenance._source,
+            provenance._tree,
+            provenance._syntax,
+            provenance._imports,
+        ):
             cached.cache_clear()
         return code_digest("hycon.stages.a")
 

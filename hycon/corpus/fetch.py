@@ -93,9 +93,7 @@ def _shown(pieces: Iterator[bytes], address: str, size: int | None) -> Iterator[
 
     every = 0.1 if sys.stderr.isatty() else 60.0
     name = address.rsplit("/", 1)[-1]
-    with tqdm(
-        total=size, desc=name, unit="B", unit_scale=True, delay=2, mininterval=every
-    ) as bar:
+    with tqdm(total=size, desc=name, unit="B", unit_scale=True, delay=2, mininterval=every) as bar:
         for piece in pieces:
             yield piece
             bar.update(len(piece))

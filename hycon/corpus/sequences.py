@@ -83,8 +83,8 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
         data = file.get(f"{roots[0]}/data") if len(roots) == 1 else None
         if not isinstance(data, h5py.Group):
             raise HyConError(
-                f"{path}: found roots {roots or 'none'}, expected one root group that holds `data`; "
-                "this is not a computational sequence"
+                f"{path}: found roots {roots or 'none'}, expected one root group that holds "
+                "`data`; this is not a computational sequence"
             )
         yield Sequence(path, data)
 

@@ -108,9 +108,7 @@ def encode(
     full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
     tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
     lengths = np.array([len(ids) for ids in tokens["input_ids"]])
-    cut = sum(
-        len(whole) > len(kept) for whole, kept in zip(full, tokens["input_ids"], strict=True)
-    )
+    cut = sum(len(whole) > len(kept) for whole, kept in zip(full, tokens["input_ids"], strict=True))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     states = np.empty((offsets[-1], model.config.hidden_size), dtype=np.float32)
     order = np.argsort(lengths, kind="stable")

@@ -68,8 +68,10 @@ def emotion_metrics(
     predictions, labels = _pair(predictions, labels, np.int64)
     numbers = np.concatenate([predictions, labels])
     if numbers.min() < 0 or numbers.max() >= len(emotions):
-        raise ValueError(f"classes run from {numbers.min()} to {numbers.max()}, "
-                         f"expected 0 to {len(emotions) - 1}")
+        raise ValueError(
+            f"classes run from {numbers.min()} to {numbers.max()}, "
+            f"expected 0 to {len(emotions) - 1}"
+        )
     metrics = {}
     for number, emotion in enumerate(emotions):
         decisions = predictions == number, labels == number

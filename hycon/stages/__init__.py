@@ -54,7 +54,8 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
     except OSError as error:
         # disk full, no permission, read-only: the system's own words, without a traceback
         log.debug("%s", traceback.format_exc())
-        _stop(f"{error.filename or 'file system'}: {error.strerror or error}; make room or give access")
+        place = error.filename or "file system"
+        _stop(f"{place}: {error.strerror or error}; make room or give access")
     except KeyboardInterrupt:
         sys.exit(130)
 

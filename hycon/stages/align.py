@@ -33,9 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _tell(output: Path, report: dict, corpus: Corpus) -> None:
     sizes = list(report["utterances"].values())
-    log.info(
-        "%s: %d / %d / %d utterances, %d words", output, *sizes, report["words"]
-    )
+    log.info("%s: %d / %d / %d utterances, %d words", output, *sizes, report["words"])
     if corpus.fold_sizes and sizes != corpus.fold_sizes:
         log.warning("%s: expected %s utterances; see report.json", output, corpus.fold_sizes)
     if report["dropped"]:

@@ -25,9 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = options.parse_args(argv)
     start(arguments)
     rows = [Row(model, encoder, Path(path)) for model, encoder, path in arguments.rows]
-    table = make_table(
-        arguments.experiment, arguments.title, arguments.key, arguments.corpus, rows
-    )
+    table = make_table(arguments.experiment, arguments.title, arguments.key, arguments.corpus, rows)
     write_csv(table, arguments.output.with_suffix(".csv"))
     write_markdown(table, arguments.output.with_suffix(".md"))
     write_latex(table, arguments.output.with_suffix(".tex"))

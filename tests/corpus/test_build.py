@@ -43,8 +43,8 @@ def files(tmp_path):
             "v2": (np.array([[0, 1], [1, 1], [1, 2], [2, 4]]), words("it", "zero", "is", "bad")),
             "v3": plain,
         },
-        "audio": {video: (halves, frames) for video in ("v1", "v10", "v2", "v3")},
-        "vision": {video: (halves[:2], frames[:2] + 1) for video in ("v10", "v1", "v2")},
+        "audio": dict.fromkeys(("v1", "v10", "v2", "v3"), (halves, frames)),
+        "vision": dict.fromkeys(("v10", "v1", "v2"), (halves[:2], frames[:2] + 1)),
         "labels": {
             # not in time order; the last of v1 is a pause
             "v1": ([[2, 4], [0, 1], [1, 2]], np.array([[2.4], [-1.0], [0.0]], np.float32)),
@@ -156,7 +156,9 @@ def test_a_video_in_two_folds_is_refused():
         fold_of_video({"train": ["a"], "valid": [], "test": ["b"]}, "folds.json")
 
 
-@pytest.mark.parametrize("text", ["[]", '{"train": []}', '{"train": 1, "valid": 2, "test": 3}', "<"])
+@pytest.mark.parametrize(
+    "text", ["[]", '{"train": []}', '{"train": 1, "valid": 2, "test": 3}', "<"]
+)
 def test_folds_of_another_form_are_refused(tmp_path, text):
     path = tmp_path / "folds.json"
     path.write_text(text)
@@ -173,7 +175,12 @@ def test_the_standard_folds_of_mosi_hold_52_10_and_31_videos():
 def test_labels_are_scores_as_they_were_meant_or_one_emotion():
     assert read_label(np.array([2.4], np.float32), None) == "2.4"
     assert read_label(np.array([0, 1, 0]), ["a", "b", "c"]) == "b"
-    for row, emotions in (([3.2], None), ([np.nan], None), ([0, 0], ["a", "b"]), ([1, 1], ["a", "b"])):
+    for row, emotions in (
+        ([3.2], None),
+        ([np.nan], None),
+        ([0, 0], ["a", "b"]),
+        ([1, 1], ["a", "b"]),
+    ):
         with pytest.raises(ValueError, match=r"outside|finite|exactly one"):
             read_label(np.array(row), emotions)
 

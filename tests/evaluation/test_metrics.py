@@ -100,9 +100,7 @@ def test_emotion_metrics_equal_scikit_learn(seed):
     for number, emotion in enumerate(EMOTIONS):
         one = guess == number, labels == number
         assert found[f"acc_{emotion}"] == pytest.approx(accuracy_score(one[1], one[0]))
-        assert found[f"f1_{emotion}"] == pytest.approx(
-            f1_score(one[1], one[0], average="weighted")
-        )
+        assert found[f"f1_{emotion}"] == pytest.approx(f1_score(one[1], one[0], average="weighted"))
     assert found["acc"] == pytest.approx(accuracy_score(labels, guess))
     assert found["f1"] == pytest.approx(f1_score(labels, guess, average="weighted"))
 

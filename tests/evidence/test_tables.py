@@ -40,8 +40,15 @@ def table(tmp_path):
 
 
 def test_the_caption_says_sample_seeds_n_selection_and_convention(table):
-    for part in ("A title.", "Sample (made up)", "SAMPLE NUMBERS, not results", "seeds 1, 2 (n = 2)",
-                 "ddof 1", "selected on validation only", "y >= 0 against y < 0"):  # fmt: skip
+    for part in (
+        "A title.",
+        "Sample (made up)",
+        "SAMPLE NUMBERS, not results",
+        "seeds 1, 2 (n = 2)",
+        "ddof 1",
+        "selected on validation only",
+        "y >= 0 against y < 0",
+    ):
         assert part in table.caption
 
 

@@ -22,8 +22,9 @@ def _deterministic():
 def settings(**changes):
     options = {
         "epochs": 6, "patience": 6, "batch_size": 8, "learning_rate": 5e-3, "weight_decay": 0.0,
-        "clip_norm": 1.0, "warmup": 0.0, "schedule": "constant", "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "alpha": 0.8,
-        "refinement": True, "similarity": "shifted", "classes": "sign", "selection": None, **changes,
+        "clip_norm": 1.0, "warmup": 0.0, "schedule": "constant", "alpha": 0.8, "refinement": True,
+        "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "similarity": "shifted",
+        "classes": "sign", "selection": None, **changes,
     }  # fmt: skip
     network = {
         "dimension": 8, "layers": 1, "text_layers": 1, "heads": 2, "dropout": 0.1,
@@ -115,7 +116,11 @@ def test_the_parameters_reach_the_loss():
     assert (loss.alpha, loss.weights, loss.refinement, loss.similarity) == (
         0.3, (0.1, 0.2, 0.3), False, "nonnegative",
     )  # fmt: skip
-    assert (loss.selection.beta, loss.selection.gamma, loss.selection.weighted) == (0.25, 2.0, False)
+    assert (loss.selection.beta, loss.selection.gamma, loss.selection.weighted) == (
+        0.25,
+        2.0,
+        False,
+    )
 
 
 def test_a_run_that_gives_nan_from_the_start_says_so():

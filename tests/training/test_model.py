@@ -22,9 +22,7 @@ def ragged(width, lengths, seed=0):
 
 def data(lengths=(3, 1, 7, 2)):
     count = len(lengths)
-    features = {
-        name: ragged(WIDTHS[name], lengths, seed) for seed, name in enumerate(MODALITIES)
-    }
+    features = {name: ragged(WIDTHS[name], lengths, seed) for seed, name in enumerate(MODALITIES)}
     folds = {name: torch.arange(count) for name in ("train", "valid", "test")}
     return Data(features, torch.zeros(count), torch.zeros(count).long(), folds, 1)
 
@@ -66,7 +64,9 @@ def test_inference_returns_rows_in_the_order_asked_for():
     network, corpus = model(), data((5, 1, 9, 2, 4))
     rows = torch.tensor([3, 0, 4, 1])
     expected = torch.cat([network(corpus.batch(row[None])).prediction for row in rows])
-    torch.testing.assert_close(infer(network, corpus, rows).prediction, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        infer(network, corpus, rows).prediction, expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_representation_is_the_state_of_the_last_valid_step():

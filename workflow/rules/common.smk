@@ -7,6 +7,9 @@ import sys
 
 from snakemake.utils import min_version
 
+# the code beside this Snakefile, whatever else is installed
+sys.path.insert(0, str(workflow.basedir))
+
 from hycon.errors import HyConError
 from hycon.params import load
 from hycon.provenance import code_digest
@@ -76,3 +79,77 @@ def encoder_json(wildcards):
 def settings_json(wildcards):
     """Return a row's resolved network and training parameters, and nothing else."""
     return PARAMS.settings(ROWS[wildcards.row][0]).as_json()
+
+
+def generated(wildcards):
+    """Return the made-up file that a fetch takes, if the corpus is made up."""
+    if corpus_of(wildcards).generator is None:
+        return []
+    return f"data/generated/{wildcards.corpus}/{wildcards.file}"
+
+
+def source(wildcards):
+    """Return the catalogue's entry of a file."""
+    files = corpus_of(wildcards).files.values()
+    return next(file for file in files if file.name == wildcards.file)
+
+
+def files_of(wildcards):
+    corpus = PARAMS.catalogue[wildcards.corpus]
+    return [f"data/raw/{wildcards.corpus}/{file.name}" for file in corpus.files.values()]
+
+
+def encoder_input(wildcards):
+    """Return what an encoder reads: texts, and its own word vectors or tiny model if it has one."""
+    aligned = f"data/aligned/{wildcards.corpus}"
+    encoder = PARAMS.encoders[wildcards.encoder]
+    if encoder.kind == "vectors":
+        needed = [f"{aligned}/vectors.npy", f"{aligned}/offsets.npy"]
+    elif encoder.model.startswith("tiny:"):
+        needed = [f"data/models/{wildcards.corpus}/tiny-bert/model.safetensors"]
+    else:
+        needed = []
+    return [f"{aligned}/utterances.csv", *needed]
+
+
+def run_folder(row="{row}", seed="{seed}", corpus="{corpus}"):
+    return f"results/runs/{corpus}/{row}/seed-{seed}"
+
+
+def rows_of(experiment):
+    """Return the names of an experiment's rows, in the order of its table."""
+    return [f"{variant}-{encoder}" for variant, encoder in PARAMS.rows(experiment)]
+
+
+def features_of(wildcards):
+    """Return the files that training reads."""
+    aligned = f"data/aligned/{wildcards.corpus}"
+    states = f"data/features/{wildcards.corpus}/{encoder_of(wildcards)}"
+    names = ("utterances.csv", "offsets.npy", "audio.npy", "vision.npy")
+    return [f"{aligned}/{name}" for name in names] + [
+        f"{states}/{name}" for name in ("states.npy", "offsets.npy")
+    ]
+
+
+def scores_of(corpus, experiment):
+    """Return the path of each row's scores, by row."""
+    return {row: f"results/runs/{corpus}/{row}/scores.json" for row in rows_of(experiment)}
+
+
+def metrics_plan():
+    return {
+        corpus: {experiment: scores_of(corpus, experiment) for experiment in PARAMS.experiments}
+        for corpus in PARAMS.corpora
+    }
+
+
+def table_rows(wildcards):
+    """Return an experiment's rows as JSON: model, text encoder, path of the scores."""
+    paths = scores_of(wildcards.corpus, wildcards.experiment)
+    rows = [
+        [PARAMS.variants[variant].label, PARAMS.encoders[encoder].label, path]
+        for (variant, encoder), path in zip(
+            PARAMS.rows(wildcards.experiment), paths.values(), strict=True
+        )
+    ]
+    return json.dumps(rows)

@@ -21,26 +21,6 @@ rule generate:
         " --output data/generated/{wildcards.corpus} --log {log}"
 
 
-def generated(wildcards):
-    """Return the made-up file that a fetch takes, if the corpus is made up."""
-    if corpus_of(wildcards).generator is None:
-        return []
-    return f"data/generated/{wildcards.corpus}/{wildcards.file}"
-
-
-def source(wildcards):
-    """Return the catalogue's entry of a file."""
-    files = corpus_of(wildcards).files.values()
-    return next(file for file in files if file.name == wildcards.file)
-
-
-def files_of(wildcards):
-    corpus = PARAMS.catalogue[wildcards.corpus]
-    return [
-        f"data/raw/{wildcards.corpus}/{file.name}" for file in corpus.files.values()
-    ]
-
-
 # a file that was fetched stays: neither code nor addresses are parameters of it
 rule fetch:
     input:

@@ -1,23 +1,6 @@
 # What a reader sees: metrics.json and the tables.
 
 
-def scores_of(corpus, experiment):
-    """Return the path of each row's scores, by row."""
-    return {
-        row: f"results/runs/{corpus}/{row}/scores.json" for row in rows_of(experiment)
-    }
-
-
-def metrics_plan():
-    return {
-        corpus: {
-            experiment: scores_of(corpus, experiment)
-            for experiment in PARAMS.experiments
-        }
-        for corpus in PARAMS.corpora
-    }
-
-
 rule aggregate:
     input:
         [
@@ -37,18 +20,6 @@ rule aggregate:
         plan=json.dumps(metrics_plan()),
     shell:
         "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --output {output} --log {log}"
-
-
-def table_rows(wildcards):
-    """Return an experiment's rows as JSON: model, text encoder, path of the scores."""
-    paths = scores_of(wildcards.corpus, wildcards.experiment)
-    rows = [
-        [PARAMS.variants[variant].label, PARAMS.encoders[encoder].label, path]
-        for (variant, encoder), path in zip(
-            PARAMS.rows(wildcards.experiment), paths.values(), strict=True
-        )
-    ]
-    return json.dumps(rows)
 
 
 rule tables:
@@ -78,6 +49,4 @@ rule tables:
 rule evidence:
     input:
         "results/metrics.json",
-        expand(
-            rules.tables.output, corpus=PARAMS.corpora, experiment=PARAMS.experiments
-        ),
+        expand(rules.tables.output, corpus=PARAMS.corpora, experiment=PARAMS.experiments),

@@ -1,33 +1,14 @@
 # One run per corpus, row (variant and text encoder) and seed; then its scores.
 
 
-def run_folder(row="{row}", seed="{seed}", corpus="{corpus}"):
-    return f"results/runs/{corpus}/{row}/seed-{seed}"
-
-
-def rows_of(experiment):
-    """Return the names of an experiment's rows, in the order of its table."""
-    return [f"{variant}-{encoder}" for variant, encoder in PARAMS.rows(experiment)]
-
-
-def features_of(wildcards):
-    """Return the files that training reads."""
-    aligned = f"data/aligned/{wildcards.corpus}"
-    states = f"data/features/{wildcards.corpus}/{encoder_of(wildcards)}"
-    names = ("utterances.csv", "offsets.npy", "audio.npy", "vision.npy")
-    return [f"{aligned}/{name}" for name in names] + [
-        f"{states}/{name}" for name in ("states.npy", "offsets.npy")
-    ]
-
-
 rule train:
     input:
         features_of,
     output:
-        record=run_folder() + "/run.json",
-        weights=run_folder() + "/model.safetensors",
-        history=run_folder() + "/history.csv",
-        representations=run_folder() + "/representations.safetensors",
+        record="results/runs/{corpus}/{row}/seed-{seed}/run.json",
+        weights="results/runs/{corpus}/{row}/seed-{seed}/model.safetensors",
+        history="results/runs/{corpus}/{row}/seed-{seed}/history.csv",
+        representations="results/runs/{corpus}/{row}/seed-{seed}/representations.safetensors",
     log:
         "logs/train/{corpus}/{row}/seed-{seed}.log",
     threads: 1
@@ -86,9 +67,6 @@ rule runs:
             for row in rows_of(experiment)
             for path in [
                 f"results/runs/{corpus}/{row}/scores.json",
-                *[
-                    f"{run_folder(row, seed, corpus)}/run.json"
-                    for seed in PARAMS.seeds
-                ],
+                *[f"{run_folder(row, seed, corpus)}/run.json" for seed in PARAMS.seeds],
             ]
         ],

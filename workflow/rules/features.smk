@@ -20,19 +20,6 @@ rule tiny:
         " --output data/models/{wildcards.corpus}/tiny-bert --log {log}"
 
 
-def encoder_input(wildcards):
-    """Return what an encoder reads: texts, and its own word vectors or tiny model if it has one."""
-    aligned = f"data/aligned/{wildcards.corpus}"
-    encoder = PARAMS.encoders[wildcards.encoder]
-    if encoder.kind == "vectors":
-        needed = [f"{aligned}/vectors.npy", f"{aligned}/offsets.npy"]
-    elif encoder.model.startswith("tiny:"):
-        needed = rules.tiny.output
-    else:
-        needed = []
-    return [f"{aligned}/utterances.csv", *needed]
-
-
 rule encode:
     input:
         encoder_input,
