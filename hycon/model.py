@@ -83,29 +83,30 @@ class Layer(nn.Module):
 class UnimodalEncoder(nn.Module):
     """A projection to d and a Transformer; gives x^m, the state of the last valid step."""
 
-    def __init__(self, width: int, layers: int, settings: Model) -> None:
+    def __init__(self, width: int, layers: int, feature_dropout: float, settings: Model) -> None:
         super().__init__()
         d = settings.dimension
+        self.feature_dropout = nn.Dropout(feature_dropout)
         self.projection = nn.Linear(width, d)
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(
             Layer(d, settings.heads, settings.dropout) for _ in range(layers)
         )
-        self.after = nn.LayerNorm(d) if layers else nn.Identity()
+        self.after = nn.LayerNorm(d)
 
     def forward(self, steps: Steps) -> Tensor:
         """Return x^m (K, d) of a padded batch; padding never reaches it."""
-        hidden = self.projection(steps.values)  # (K, T, d)
-        if self.layers:
-            step = torch.arange(hidden.shape[1], device=hidden.device)
-            valid = (step < steps.lengths[:, None])[:, None, None, :]  # (K, 1, 1, T)
-            hidden = self.dropout(hidden + positions(len(step), hidden.shape[2], hidden))
+        hidden = self.projection(self.feature_dropout(steps.values))  # (K, T, d)
         last = (steps.lengths - 1)[:, None, None].expand(-1, 1, hidden.shape[2])
+        if not self.layers:
+            return self.dropout(hidden.gather(1, last).squeeze(1))
+        step = torch.arange(hidden.shape[1], device=hidden.device)
+        valid = (step < steps.lengths[:, None])[:, None, None, :]  # (K, 1, 1, T)
+        hidden = self.dropout(hidden + positions(len(step), hidden.shape[2], hidden))
         for layer in self.layers[:-1]:
             hidden = layer(hidden, valid)
         # of the last layer nothing but the last step is read
-        hidden = self.layers[-1](hidden, valid, last) if self.layers else hidden.gather(1, last)
-        return self.after(hidden.squeeze(1))
+        return self.after(self.layers[-1](hidden, valid, last).squeeze(1))
 
 
 def positions(time: int, width: int, like: Tensor) -> Tensor:
@@ -128,10 +129,11 @@ class HyCon(nn.Module):
 
     def __init__(self, widths: dict[str, int], outputs: int, settings: Model) -> None:
         super().__init__()
-        depth = {"text": settings.text_layers, "audio": settings.layers, "vision": settings.layers}
-        self.encoders = nn.ModuleDict(
-            {name: UnimodalEncoder(widths[name], depth[name], settings) for name in MODALITIES}
-        )
+        self.encoders = nn.ModuleDict()
+        for name in MODALITIES:
+            layers = settings.text_layers if name == "text" else settings.layers
+            feature_dropout = 0.0 if name == "text" else settings.feature_dropout
+            self.encoders[name] = UnimodalEncoder(widths[name], layers, feature_dropout, settings)
         self.fusion = FUSIONS[settings.fusion](settings.dimension)
         self.head = nn.Sequential(
             nn.Linear(self.fusion.dimension, settings.dimension),

@@ -38,6 +38,7 @@ Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 NonNegative = Annotated[Float, Field(ge=0)]
 Positive = Annotated[Float, Field(gt=0)]
 Fraction = Annotated[Float, Field(ge=0, le=1)]
+Probability = Annotated[Float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 # a name becomes a folder, a rule's wildcard and a key of metrics.json
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -132,7 +133,8 @@ class Model(_Strict):
     layers: Annotated[int, Field(ge=0)]
     text_layers: Annotated[int, Field(ge=0)]
     heads: Count
-    dropout: Annotated[Float, Field(ge=0, lt=1)]
+    dropout: Probability
+    feature_dropout: Probability
     fusion: Literal["addition"]
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Tables of means and standard deviations over seeds: CSV, Markdown, LaTeX."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,13 +97,15 @@ def _seeds(rows: list[tuple[Row, dict, list[str]]]) -> str:
     return f"{', '.join(seeds)} (n = {len(seeds)})"
 
 
-def cell(summary: dict[str, float | int | None], factor: int, plus_minus: str = " ± ") -> str:
-    """Return `mean ± std` as a reader sees it: per cent to 1 place, others to 3."""
+def cell(
+    summary: dict[str, float | int | None], factor: int, spread: str = "{mean} ± {std}"
+) -> str:
+    """Return mean and std as a reader sees them: per cent to 1 place, others to 3."""
     places = 1 if factor == 100 else 3
     mean = f"{summary['mean'] * factor:.{places}f}"
     if summary["std"] is None:
         return mean
-    return f"{mean}{plus_minus}{summary['std'] * factor:.{places}f}"
+    return spread.format(mean=mean, std=f"{summary['std'] * factor:.{places}f}")
 
 
 def write_csv(table: Table, path: Path) -> None:
@@ -128,13 +131,16 @@ def write_csv(table: Table, path: Path) -> None:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def _frame(table: Table, plus_minus: str) -> pd.DataFrame:
+def _frame(
+    table: Table, spread: str = "{mean} ± {std}", escape: Callable[[str], str] = str
+) -> pd.DataFrame:
+    """Return the table as it is read, its texts escaped."""
     return pd.DataFrame(
         {
-            "Text encoder": row.encoder,
-            "Model": row.model,
+            "Text encoder": escape(row.encoder),
+            "Model": escape(row.model),
             **{
-                heading: cell(summary[metric], factor, plus_minus)
+                escape(heading): cell(summary[metric], factor, spread)
                 for metric, (heading, factor) in table.columns.items()
             },
         }
@@ -144,7 +150,7 @@ def _frame(table: Table, plus_minus: str) -> pd.DataFrame:
 
 def write_markdown(table: Table, path: Path) -> None:
     """Write the table for reading, its caption below."""
-    frame = _frame(table, " ± ")
+    frame = _frame(table)
     alignment = ["left", "left", *["right"] * len(table.columns)]
     text = frame.to_markdown(index=False, colalign=alignment, disable_numparse=True)
     with atomic_file(path) as temporary:
@@ -153,10 +159,7 @@ def write_markdown(table: Table, path: Path) -> None:
 
 def write_latex(table: Table, path: Path) -> None:
     """Write the table for a paper: needs the packages booktabs and graphicx."""
-    frame = _frame(table, "@")
-    for column in frame:
-        frame[column] = [_latex(text).replace("@", r" $\pm$ ") for text in frame[column]]
-    frame.columns = [_latex(heading) for heading in frame.columns]
+    frame = _frame(table, r"${mean}_{{\pm {std}}}$", _latex)
     body = frame.to_latex(index=False, escape=False, column_format="ll" + "r" * len(table.columns))
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",

@@ -83,7 +83,7 @@ def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
     write_latex(table, tmp_path / "t.tex")
     text = (tmp_path / "t.tex").read_text()
     assert r"100\% \& more\_" in text
-    assert r"62.5 $\pm$ 17.7" in text
+    assert r"$62.5_{\pm 17.7}$" in text
     assert r"\toprule" in text
     body = text.replace(r"\{", "").replace(r"\}", "")
     assert body.count("{") == body.count("}")

@@ -28,7 +28,7 @@ def settings(**changes):
     }  # fmt: skip
     network = {
         "dimension": 8, "layers": 1, "text_layers": 1, "heads": 2, "dropout": 0.1,
-        "fusion": "addition",
+        "feature_dropout": 0.1, "fusion": "addition",
     }  # fmt: skip
     return Settings.model_validate({"model": network, "train": options})
 

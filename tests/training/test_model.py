@@ -9,7 +9,15 @@ from hycon.params import Model
 from hycon.training.batches import Data, Ragged, standardise
 from hycon.training.loop import infer
 
-SETTINGS = Model(dimension=8, layers=2, text_layers=1, heads=2, dropout=0.5, fusion="addition")
+SETTINGS = Model(
+    dimension=8,
+    layers=2,
+    text_layers=1,
+    heads=2,
+    dropout=0.5,
+    feature_dropout=0.5,
+    fusion="addition",
+)
 WIDTHS = {"text": 5, "audio": 3, "vision": 4}
 
 
@@ -71,7 +79,7 @@ def test_inference_returns_rows_in_the_order_asked_for():
 
 def test_a_representation_is_the_state_of_the_last_valid_step():
     torch.manual_seed(0)
-    encoder = UnimodalEncoder(3, 0, SETTINGS).eval()  # no layer: the projection alone
+    encoder = UnimodalEncoder(3, 0, 0.5, SETTINGS).eval()  # no layer: the projection alone
     values = torch.randn(2, 4, 3)
     found = encoder(Steps(values, torch.tensor([2, 4])))
     expected = encoder.projection(torch.stack([values[0, 1], values[1, 3]]))
@@ -80,7 +88,7 @@ def test_a_representation_is_the_state_of_the_last_valid_step():
 
 def test_the_last_step_sees_the_steps_before_it_and_their_order():
     torch.manual_seed(0)
-    encoder = UnimodalEncoder(3, 1, SETTINGS).eval()
+    encoder = UnimodalEncoder(3, 1, 0.5, SETTINGS).eval()
     values = torch.randn(1, 4, 3)
     base = encoder(Steps(values, torch.tensor([4])))
     swapped = encoder(Steps(values[:, [1, 0, 2, 3]], torch.tensor([4])))
