@@ -1,5 +1,6 @@
 """Real CMU-MOSI words and labels, where the mirror lies beside the checkout."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,13 @@ def aligned(tmp_path_factory):
     raw, folder = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("aligned")
     for file in corpus.files.values():
         (raw / file.name).symlink_to(MIRROR / file.path)
-    align.main(
-        ["--corpus", corpus.as_json(), "--settings", params.align.as_json()]
-        + ["--raw", str(raw), "--output", str(folder)]
-    )
+    options = {
+        "--corpus": corpus.as_json(),
+        "--settings": params.align.as_json(),
+        "--raw": str(raw),
+        "--output": str(folder),
+    }
+    align.main([part for option in options.items() for part in option])
     return folder
 
 
@@ -56,7 +60,7 @@ def test_every_word_has_the_features_of_its_utterance(aligned):
     assert np.isfinite(audio).all()
     inside = [
         number
-        for number, (begin, end) in enumerate(zip(offsets, offsets[1:], strict=False))
+        for number, (begin, end) in enumerate(pairwise(offsets))
         # the words of a segment's ends may reach into its neighbours
         if end - begin > 2 and np.ptp(audio[begin + 1 : end - 1], axis=0).max() == 0
     ]
