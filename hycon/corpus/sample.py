@@ -7,11 +7,8 @@ files are (`DIRT`).
 import contextlib
 import io
 import json
-import os
-import shutil
 import uuid
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +18,7 @@ from hycon.corpus.sample_language import EMOTIONS, VECTOR_SIZE, embed
 from hycon.corpus.sample_signals import AUDIO, VISION, synthesise
 from hycon.corpus.sample_utterances import TASKS, Utterance, draw
 from hycon.errors import HyConError
+from hycon.files import atomic_folder
 
 MIN_VIDEOS = 8
 MIN_UTTERANCES = 2
@@ -53,7 +51,7 @@ def generate(
     """Write a sample corpus: words, vectors, audio, vision and labels (.csd) and folds.json.
 
     The same arguments give the same bytes, with the same versions of numpy and h5py. The
-    folder appears whole or not at all; an older sample corpus there is replaced.
+    files appear when all of them are written; an older sample corpus there is replaced.
 
     Args:
         folder: where to write.
@@ -91,7 +89,7 @@ def generate(
     }
     folds = _draw_folds(classes, rng)
     identity = f"{task}/{videos}/{utterances_per_video}/{seed}"
-    with _replacing(folder) as partial:
+    with atomic_folder(folder) as partial:
         for name, sequence in sequences.items():
             _write(partial / f"{name}.csd", sequence, _metadata(name, task, identity))
         (partial / "folds.json").write_text(json.dumps(folds, indent=1) + "\n", encoding="utf-8")
@@ -257,19 +255,3 @@ def _write(path: Path, sequence: dict, metadata: dict[str, str]) -> None:
 
         root = ROOTS[path.stem]
         writeCSD(sequence, metadata, root, str(path))
-
-
-@contextlib.contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
-    """Give a folder to write to, which takes the place of `folder` when all went well."""
-    folder = folder.resolve()
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
