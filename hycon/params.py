@@ -171,6 +171,7 @@ class Train(_Strict):
     schedule: Literal["constant", "cosine"]
     weight_decay: NonNegative
     clip_norm: Positive | None
+    averaging: Probability
     lambdas: Lambdas
     alpha: Fraction
     refinement: bool

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim import swa_utils
 
 from hycon.losses import HybridContrastiveLoss, PairSelection
 from hycon.model import HyCon, Output
@@ -42,35 +43,59 @@ def train(
     options = settings.train
     torch.manual_seed(seed)
     model = HyCon(data.widths, data.outputs, settings.model).to(data.labels.device)
-    optimiser = torch.optim.Adam(
-        model.parameters(),
-        lr=options.learning_rate,
-        weight_decay=options.weight_decay,
-        fused=True,
-    )
-    steps = options.epochs * math.ceil(len(data.folds["train"]) / options.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: learning_rate_factor(step, steps, options)
-    )
+    per_epoch = math.ceil(len(data.folds["train"]) / options.batch_size)
+    step, kept = _stepper(model, options, options.epochs * per_epoch)
     contrastive = contrastive_loss(options)
     order = torch.Generator().manual_seed(seed)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     best_epoch, best_score = 0, float("inf")
     for epoch in range(1, options.epochs + 1):
-        losses = _epoch(model, data, optimiser, schedule, contrastive, options, order)
-        score = validation_score(model, data)
+        losses = _epoch(model, data, options.batch_size, order, contrastive, step)
+        score = validation_score(kept, data)
         history.append({"epoch": epoch, **losses, "validation": score})
         tell(history[-1])
         if score < best_score:
             best_epoch, best_score = epoch, score
-            best = {name: value.clone() for name, value in model.state_dict().items()}
+            best = {name: value.clone() for name, value in kept.state_dict().items()}
         if epoch - best_epoch >= options.patience:
             break
     if not best:
         raise FloatingPointError(f"validation score is {score} from the first epoch on")
     model.load_state_dict(best)
     return Trained(model.eval(), best_epoch, best_score, history)
+
+
+def _stepper(model: HyCon, options: Train, steps: int) -> tuple[Callable[[Tensor], None], HyCon]:
+    """Return a function that takes one step down a loss, and the network whose weights are kept.
+
+    That is the network itself or, with `averaging`, one that follows it as a moving average.
+    """
+    optimiser = torch.optim.Adam(
+        model.parameters(),
+        lr=options.learning_rate,
+        weight_decay=options.weight_decay,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: learning_rate_factor(step, steps, options)
+    )
+    averaged = None
+    if options.averaging:
+        decay = swa_utils.get_ema_multi_avg_fn(options.averaging)
+        averaged = swa_utils.AveragedModel(model, multi_avg_fn=decay)
+
+    def step(loss: Tensor) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if options.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
+        optimiser.step()
+        schedule.step()
+        if averaged is not None:
+            averaged.update_parameters(model)
+
+    return step, averaged.module if averaged is not None else model
 
 
 def learning_rate_factor(step: int, steps: int, options: Train) -> float:
@@ -103,25 +128,20 @@ def task_loss(prediction: Tensor, labels: Tensor) -> Tensor:
     return nn.functional.cross_entropy(prediction, labels)
 
 
-def _epoch(model, data, optimiser, schedule, contrastive, options, order) -> dict[str, float]:
+def _epoch(model, data, batch_size, order, contrastive, step) -> dict[str, float]:
     """Train for one epoch; return the mean of each term over the utterances."""
     model.train()
     rows = data.folds["train"]
     sums = torch.zeros(4, device=rows.device)
-    for batch in data.shuffled(rows, options.batch_size, order):
+    for batch in data.shuffled(rows, batch_size, order):
         output = model(data.batch(batch))
         task = task_loss(output.prediction, data.labels[batch])
-        loss, parts = task, [task.detach(), *sums.new_zeros(3)]
+        loss, parts = task, [task, *sums.new_zeros(3)]
         if contrastive is not None:
             terms = contrastive(output.representations, data.classes[batch])
             loss = task + terms.total
             parts = [task, terms.intra, terms.inter, terms.semi]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        if options.clip_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
-        optimiser.step()
-        schedule.step()
+        step(loss)
         sums += torch.stack([part.detach() for part in parts]) * len(batch)
     means = (sums / len(rows)).tolist()
     return dict(zip(("task", "intra", "inter", "semi"), means, strict=True))

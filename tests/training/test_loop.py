@@ -5,6 +5,7 @@ import torch
 
 from hycon.model import MODALITIES
 from hycon.params import Settings
+from hycon.training import loop
 from hycon.training.batches import Data
 from hycon.training.device import make_deterministic
 from hycon.training.loop import contrastive_loss, infer, task_loss, train
@@ -22,8 +23,8 @@ def _deterministic():
 def settings(**changes):
     options = {
         "epochs": 6, "patience": 6, "batch_size": 8, "learning_rate": 5e-3, "weight_decay": 0.0,
-        "clip_norm": 1.0, "warmup": 0.0, "schedule": "constant", "alpha": 0.8, "refinement": True,
-        "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "similarity": "shifted",
+        "clip_norm": 1.0, "warmup": 0.0, "schedule": "constant", "averaging": 0.0, "alpha": 0.8,
+        "refinement": True, "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "similarity": "shifted",
         "classes": "sign", "selection": None, **changes,
     }  # fmt: skip
     network = {
@@ -94,6 +95,43 @@ def test_a_run_does_not_depend_on_what_ran_before_it_in_the_process():
     torch.randn(1000)
     train(corpus(), settings(epochs=1), 7, quiet)
     assert train(corpus(), settings(epochs=2), 1, quiet).history == alone
+
+
+def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
+    seen = []
+
+    def spy(model, _):
+        seen.append(model.state_dict()["head.0.weight"].clone())
+        return 1.0 / len(seen)
+
+    monkeypatch.setattr(loop, "validation_score", spy)
+    data = corpus()
+    data.folds["train"] = torch.arange(8)  # one step an epoch
+    plain = train(data, settings(epochs=3), 1, quiet)
+    averaged = train(data, settings(epochs=3, averaging=0.75), 1, quiet)
+    expected = seen[0]
+    for number in (1, 2):
+        expected = 0.75 * expected + 0.25 * seen[number]
+        torch.testing.assert_close(seen[3 + number], expected)
+    kept = averaged.model.state_dict()["head.0.weight"]
+    torch.testing.assert_close(kept, expected)
+    # what is trained is the same: only what is kept differs
+    assert [row["task"] for row in plain.history] == [row["task"] for row in averaged.history]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "expected"),
+    [
+        ("constant", 0.0, [1, 1, 1, 1]),
+        ("constant", 0.5, [1 / 3, 2 / 3, 1, 1]),
+        ("cosine", 0.0, [1, 0.5 + 2**-1.5, 0.5, 0.5 - 2**-1.5]),
+        ("cosine", 0.5, [1 / 3, 2 / 3, 1, 0.5]),
+    ],
+)
+def test_the_learning_rate_rises_and_falls_as_the_schedule_says(schedule, warmup, expected):
+    options = settings(schedule=schedule, warmup=warmup).train
+    found = [loop.learning_rate_factor(step, 4, options) for step in range(4)]
+    assert found == pytest.approx(expected)
 
 
 def test_without_lambdas_there_is_no_contrastive_part_and_with_them_there_is():
