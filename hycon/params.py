@@ -201,12 +201,17 @@ class Experiment(_Strict):
     encoders: Annotated[list[Name], Field(min_length=1)]
 
 
-class Variant(_Strict):
+class Changes(_Strict):
+    """What a corpus or a variant changes of `model` and `train`."""
+
+    model: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+
+
+class Variant(Changes):
     """A named change of `model` and `train`."""
 
     label: str
-    model: dict[str, Any] = {}
-    train: dict[str, Any] = {}
 
 
 class Align(_Strict):
@@ -224,6 +229,7 @@ class Params(_Strict):
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
     variants: dict[Name, Variant]
+    per_corpus: dict[Name, Changes]
     encoders: dict[Name, Encoder]
     align: Align
     model: Model
@@ -242,8 +248,10 @@ class Params(_Strict):
                 _distinct(f"experiments.{name}.{key}", chosen)
             for corpus in self.corpora:
                 self._check_vectors(name, experiment, corpus)
-        for name in self.variants:
-            self.settings(name)
+        _known("per_corpus", list(self.per_corpus), self.catalogue)
+        for corpus in {**dict.fromkeys(self.corpora), **self.per_corpus}:
+            for variant in self.variants:
+                self.settings(corpus, variant)
         return self
 
     def _check_vectors(self, name: str, experiment: Experiment, corpus: str) -> None:
@@ -258,18 +266,20 @@ class Params(_Strict):
         """Return whether a corpus comes with word vectors of its own."""
         return "vectors" in self.catalogue[corpus].files
 
-    def settings(self, variant: str) -> Settings:
-        """Return `model` and `train` with a variant's changes applied, validated again."""
-        changes = self.variants[variant]
-        merged = merge(
-            {"model": self.model.model_dump(), "train": self.train.model_dump()},
-            {"model": changes.model, "train": changes.train},
-        )
-        try:
-            return Settings.model_validate(merged)
-        except ValidationError as error:
-            problem = _explain(Settings, error.errors()[0])
-        raise ValueError(f"variants.{variant}.{problem}")
+    def settings(self, corpus: str, variant: str) -> Settings:
+        """Return `model` and `train` with a corpus's and then a variant's changes, validated."""
+        values = {"model": self.model.model_dump(), "train": self.train.model_dump()}
+        for key, table in (("per_corpus", self.per_corpus), ("variants", self.variants)):
+            name = corpus if key == "per_corpus" else variant
+            if name not in table:
+                continue
+            values = merge(values, table[name].model_dump(include={"model", "train"}))
+            try:
+                settings = Settings.model_validate(values)
+            except ValidationError as error:
+                problem = _explain(Settings, error.errors()[0])
+                raise ValueError(f"{key}.{name}.{problem}") from None
+        return settings
 
     def rows(self, experiment: str) -> list[tuple[str, str]]:
         """Return an experiment's (variant, encoder) pairs in the order of its table."""

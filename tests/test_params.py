@@ -22,10 +22,10 @@ def refused(overlay):
 def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():
     params = load(ROOT)
     assert params.corpora == ["sample", "sample-emotion"]
-    assert params.settings("hycon").train.lambdas.intra > 0
-    assert params.settings("hycon").train.selection is None
-    assert params.settings("hycon-v2").train.selection is not None
-    assert not any(params.settings("no-contrastive").train.lambdas.model_dump().values())
+    assert params.settings("mosi", "hycon").train.lambdas.intra > 0
+    assert params.settings("mosi", "hycon").train.selection is None
+    assert params.settings("mosi", "hycon-v2").train.selection is not None
+    assert not any(params.settings("mosi", "no-contrastive").train.lambdas.model_dump().values())
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
@@ -60,6 +60,8 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"experiments": {"main": {"encoders": ["elmo"]}}}, "unknown name 'elmo' (allowed: glove"),
         ({"variants": {"hycon": {"train": {"alpha": 2}}}}, "variants.hycon.train.alpha: found 2"),
         ({"variants": {"hycon": {"train": {"alhpa": 1}}}}, "did you mean 'alpha'?"),
+        ({"per_corpus": {"mosy": {}}}, "per_corpus: unknown name 'mosy'; did you mean 'mosi'?"),
+        ({"per_corpus": {"mosi": {"model": {"heads": 7}}}}, "per_corpus.mosi.model: dimension 50"),
         ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model belongs to kind: tran"),
         (
             {"catalogue": {"sample": {"files": {"words": {"path": "../words.csd"}}}}},
@@ -113,6 +115,22 @@ def test_merging_goes_key_by_key_and_replaces_lists():
     base = {"a": {"b": 1, "c": [1, 2]}, "d": 3}
     assert merge(base, {"a": {"c": [9]}}) == {"a": {"b": 1, "c": [9]}, "d": 3}
     assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 3}
+
+
+def test_a_corpus_changes_the_settings_before_a_variant_does():
+    params = load(
+        ROOT,
+        {
+            "train": {"alpha": 0.5, "patience": 7},
+            "per_corpus": {"mosi": {"train": {"alpha": 0.6, "epochs": 3}}},
+            "variants": {"hycon-v2": {"train": {"alpha": 0.7}}},
+        },
+    )
+    assert params.settings("mosi", "hycon-v2").train.alpha == 0.7
+    assert params.settings("mosi", "hycon").train.alpha == 0.6
+    assert params.settings("mosi", "hycon").train.epochs == 3
+    assert params.settings("mosi", "hycon").train.patience == 7
+    assert params.settings("mosi-utterance", "hycon").train.alpha == 0.5
 
 
 def test_rows_of_an_experiment_go_by_encoder_and_then_by_variant():

@@ -18,7 +18,7 @@ device: cpu
 experiments:
   main: {encoders: [glove, bert], variants: [hycon-v2]}
 train: {epochs: 2}
-model: {layers: 1, text_layers: 1}
+per_corpus: {sample: {train: {epochs: 2}}, sample-emotion: {train: {epochs: 2}}}
 catalogue:
   sample: {generator: {videos: 8, utterances_per_video: 4, seed: 1}}
   sample-emotion: {generator: {videos: 8, utterances_per_video: 4, seed: 2}}

@@ -24,8 +24,8 @@ def settings(**changes):
     options = {
         "epochs": 6, "patience": 6, "batch_size": 8, "learning_rate": 5e-3, "weight_decay": 0.0,
         "clip_norm": 1.0, "warmup": 0.0, "schedule": "constant", "averaging": 0.0, "alpha": 0.8,
-        "refinement": True, "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1}, "similarity": "shifted",
-        "classes": "sign", "selection": None, **changes,
+        "refinement": True, "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1},
+        "similarity": "shifted", "classes": "sign", "selection": None, **changes,
     }  # fmt: skip
     network = {
         "dimension": 8, "layers": 1, "text_layers": 1, "heads": 2, "dropout": 0.1,

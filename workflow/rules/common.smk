@@ -78,7 +78,7 @@ def encoder_json(wildcards):
 
 def settings_json(wildcards):
     """Return a row's resolved network and training parameters, and nothing else."""
-    return PARAMS.settings(ROWS[wildcards.row][0]).as_json()
+    return PARAMS.settings(wildcards.corpus, ROWS[wildcards.row][0]).as_json()
 
 
 def generated(wildcards):
