@@ -20,7 +20,8 @@ text, a audio and v vision:
 """
 
 import torch
-from loss_batches import vectors
+
+from tests.losses.loss_batches import vectors
 
 X = vectors(
     text=[[2.0, 0.0], [3.0, 4.0], [0.0, 0.5]],

@@ -2,10 +2,8 @@
 
 from functools import cache
 
-import loop_reference
 import pytest
 import torch
-from loss_batches import draw, gradients
 
 from hycon.losses import (
     HybridContrastiveLoss,
@@ -14,6 +12,8 @@ from hycon.losses import (
     intra_modal,
     semi_contrastive,
 )
+from tests.losses import loop_reference
+from tests.losses.loss_batches import draw, gradients
 
 similarity = pytest.mark.parametrize("similarity", ["shifted", "nonnegative"])
 alpha = pytest.mark.parametrize("alpha", [0.0, 0.8, 1.0])

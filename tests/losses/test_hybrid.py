@@ -2,7 +2,6 @@ import itertools
 
 import pytest
 import torch
-from loss_batches import draw, gradients
 
 from hycon.losses import (
     HybridContrastiveLoss,
@@ -11,6 +10,7 @@ from hycon.losses import (
     intra_modal,
     semi_contrastive,
 )
+from tests.losses.loss_batches import draw, gradients
 
 CLASSES = torch.tensor([0, 1, 0, 1, 1])
 WEIGHTS = {"intra": 0.3, "inter": 0.5, "semi": 2.0}

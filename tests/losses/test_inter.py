@@ -2,10 +2,10 @@ from math import exp
 
 import pytest
 import torch
-from loss_batches import draw
-from loss_example import CLASSES, X
 
 from hycon.losses import PairSelection, inter_modal
+from tests.losses.loss_batches import draw
+from tests.losses.loss_example import CLASSES, X
 
 # The example's anchors that have a positive are 0 and 1; each has two positives, two negatives.
 #   anchor      t0      t1       a0      a1      v0       v1

@@ -1,11 +1,9 @@
 """Batches at the edge of what the method defines, symmetries, gradients by finite differences."""
 
-import loop_reference
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loss_batches import MODALITIES, draw, gradients, vectors, with_gradient
 
 from hycon.losses import (
     HybridContrastiveLoss,
@@ -14,6 +12,8 @@ from hycon.losses import (
     intra_modal,
     semi_contrastive,
 )
+from tests.losses import loop_reference
+from tests.losses.loss_batches import MODALITIES, draw, gradients, vectors, with_gradient
 
 SELECTIONS = (
     None,

@@ -2,10 +2,10 @@ from math import e, log
 
 import pytest
 import torch
-from loss_batches import draw, vectors
-from loss_example import X
 
 from hycon.losses import semi_contrastive
+from tests.losses.loss_batches import draw, vectors
+from tests.losses.loss_example import X
 
 
 def test_the_example_worked_out_by_hand():

@@ -1,11 +1,11 @@
-import loop_reference
 import pytest
 import torch
-from loss_batches import draw, gradients, vectors, with_gradient
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hycon.losses import HybridContrastiveLoss, PairSelection, similarities
+from tests.losses import loop_reference
+from tests.losses.loss_batches import draw, gradients, vectors, with_gradient
 
 both = pytest.mark.parametrize("similarity", ["shifted", "nonnegative"])
 
