@@ -12,7 +12,7 @@ LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVI
 OPTIONS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(MIRROR),--config mirror=$(MIRROR))
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '1,3s/^# //p' Makefile
 
 setup: $(VENV)/.ready
 
