@@ -6,6 +6,7 @@ door receives these values; nothing else reads a configuration file.
 """
 
 import difflib
+import itertools
 import json
 import re
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,9 @@ from pydantic import (
 from hycon.errors import HyConError
 
 FILES = ("params.yaml", "corpora.yaml")
+# what hycon.corpus.sample makes
+GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
+GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
 
 
 def _number(value: Any) -> Any:
@@ -106,7 +110,22 @@ class Corpus(_Strict):
         names = [file.name for file in self.files.values()]
         if len(set(names)) < len(names):
             raise ValueError("two files of a corpus have the same name")
+        _distinct("emotions", self.emotions or [])
+        if self.generator:
+            self._check_generated()
         return self
+
+    def _check_generated(self) -> None:
+        made = {name: f"{name}.{'json' if name == 'folds' else 'csd'}" for name in GENERATED}
+        if {name: file.name for name, file in self.files.items()} != made:
+            raise ValueError(f"files of a made-up corpus are {', '.join(made.values())}")
+        if self.emotions not in (None, list(GENERATED_EMOTIONS)):
+            raise ValueError(f"emotions of a made-up corpus are {', '.join(GENERATED_EMOTIONS)}")
+
+    def as_input(self) -> str:
+        """Return as JSON what the numbers depend on: not how a corpus is described or found."""
+        bare = {"title": "", "note": "", "citation": "", "licence": "", "servers": []}
+        return self.model_copy(update=bare).as_json()
 
 
 class Encoder(_Strict):
@@ -121,9 +140,15 @@ class Encoder(_Strict):
 
     @model_validator(mode="after")
     def _names_a_model(self) -> Self:
-        if (self.kind == "transformer") != (self.model is not None):
+        if (self.kind == "transformer") != bool(self.model):
             raise ValueError("model belongs to kind: transformer, and only there")
+        if self.model and self.model.startswith("tiny:") and self.model != "tiny:bert":
+            raise ValueError(f"model {self.model} is unknown; the tiny model is tiny:bert")
         return self
+
+    def as_input(self) -> str:
+        """Return as JSON what the states depend on: all but the label."""
+        return self.model_copy(update={"label": ""}).as_json()
 
 
 class Model(_Strict):
@@ -249,6 +274,14 @@ class Params(_Strict):
             for corpus in self.corpora:
                 self._check_vectors(name, experiment, corpus)
         _known("per_corpus", list(self.per_corpus), self.catalogue)
+        rows = {}
+        for variant, encoder in itertools.product(self.variants, self.encoders):
+            other = rows.setdefault(f"{variant}-{encoder}", (variant, encoder))
+            if other != (variant, encoder):
+                raise ValueError(
+                    f"variants: {variant} with {encoder} and {' with '.join(other)} would both be "
+                    f"called {variant}-{encoder}; rename one"
+                )
         for corpus in {**dict.fromkeys(self.corpora), **self.per_corpus}:
             for variant in self.variants:
                 self.settings(corpus, variant)
@@ -349,6 +382,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_texts(values: Any) -> Any:
+    """Return the values of `--config` with nested numbers as numbers.
+
+    Snakemake reads what stands inside a list or mapping of `--config` as text, whatever it is.
+    """
+    if isinstance(values, dict):
+        return {key: read_texts(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [read_texts(value) for value in values]
+    try:
+        return yaml.safe_load(values) if isinstance(values, str) else values
+    except yaml.YAMLError:
+        return values
+
+
 def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
     """Return the parameters of `root`'s files with an overlay's values in front.
 
@@ -378,6 +426,8 @@ def _origin(problem: str, overlay: dict[str, Any]) -> str:
     """Return where the key that a problem starts with was set."""
     place: Any = overlay
     for part in problem.split(":")[0].split("."):
+        if isinstance(place, list):  # lists come from one place as a whole
+            break
         if not isinstance(place, dict) or part not in place:
             return "corpora.yaml" if problem.startswith("catalogue") else "params.yaml"
         place = place[part]

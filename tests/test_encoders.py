@@ -46,6 +46,16 @@ def test_long_texts_are_cut_to_the_limit_and_counted(loaded):
     assert len(states) == 13
 
 
+def test_a_model_without_a_limit_or_a_padding_token_is_encoded_too(loaded, tiny):
+    tokenizer, model = text.load(str(tiny))
+    expected, _, _ = text.encode(TEXTS, *loaded, 64, 2)
+    model.config.max_position_embeddings = -1  # as XLNet's
+    tokenizer.pad_token = None  # as GPT-2's
+    tokenizer.padding_side = "left"  # as XLNet's
+    states, _, _ = text.encode(TEXTS, tokenizer, model, 64, 2)
+    np.testing.assert_array_equal(states, expected)
+
+
 def test_the_vocabulary_holds_the_training_words_and_letters_for_all_others(loaded):
     tokenizer, _ = loaded
     assert tokenizer.tokenize("Good film") == ["good", "film"]
@@ -71,6 +81,11 @@ def test_a_model_is_found_in_a_folder_a_package_or_by_id(tiny, tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     assert text.locate("package:carries_a_model") == str(package)
     assert "carries_a_model" not in sys.modules
+
+
+def test_a_digest_that_would_not_be_checked_is_refused():
+    with pytest.raises(HyConError, match="folders and packages only"):
+        text.locate("bert-base-uncased", sha256="0" * 64)
 
 
 def test_weights_of_another_digest_are_refused(tiny):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hycon.errors import HyConError
-from hycon.params import load, merge, read_yaml
+from hycon.params import load, merge, read_texts, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,6 +60,19 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"experiments": {"main": {"encoders": ["elmo"]}}}, "unknown name 'elmo' (allowed: glove"),
         ({"variants": {"hycon": {"train": {"alpha": 2}}}}, "variants.hycon.train.alpha: found 2"),
         ({"variants": {"hycon": {"train": {"alhpa": 1}}}}, "did you mean 'alpha'?"),
+        ({"encoders": {"bert": {"model": "tiny:gpt"}}}, "encoders.bert: model tiny:gpt is unknown"),
+        (
+            {"catalogue": {"sample-emotion": {"emotions": ["happy", "happy", "angry", "neutral"]}}},
+            "emotions: happy is there twice",
+        ),
+        (
+            {"catalogue": {"sample-emotion": {"emotions": ["happy", "sad"]}}},
+            "emotions of a made-up corpus are happy, sad, angry, neutral",
+        ),
+        (
+            {"catalogue": {"sample": {"files": {"words": {"path": "sample/w.csd"}}}}},
+            "files of a made-up corpus are words.csd,",
+        ),
         ({"per_corpus": {"mosy": {}}}, "per_corpus: unknown name 'mosy'; did you mean 'mosi'?"),
         ({"per_corpus": {"mosi": {"model": {"heads": 7}}}}, "per_corpus.mosi.model: dimension 50"),
         ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model belongs to kind: tran"),
@@ -131,6 +144,33 @@ def test_a_corpus_changes_the_settings_before_a_variant_does():
     assert params.settings("mosi", "hycon").train.epochs == 3
     assert params.settings("mosi", "hycon").train.patience == 7
     assert params.settings("mosi-utterance", "hycon").train.alpha == 0.5
+
+
+def test_two_rows_of_one_name_are_refused():
+    bert = {"label": "x", "kind": "transformer", "model": "tiny:bert"}
+    said = refused({"encoders": {"v2-bert": bert}})
+    assert "would both be called hycon-v2-bert; rename one" in said
+
+
+def test_nested_values_of_the_command_line_are_read_as_what_they_look_like():
+    given = {
+        "seeds": ["1", "2"],
+        "train": {"refinement": "false", "selection": "null"},
+        "x": "a: {",
+    }
+    assert read_texts(given) == {
+        "seeds": [1, 2],
+        "train": {"refinement": False, "selection": None},
+        "x": "a: {",
+    }
+
+
+def test_what_only_describes_a_corpus_or_an_encoder_is_no_input_of_its_numbers():
+    corpus, encoder = load(ROOT).catalogue["mosi"], load(ROOT).encoders["bert"]
+    described = {"title": "another", "note": "n", "servers": ["http://x"], "licence": "l"}
+    assert corpus.model_copy(update=described).as_input() == corpus.as_input()
+    assert encoder.model_copy(update={"label": "x"}).as_input() == encoder.as_input()
+    assert encoder.model_copy(update={"max_tokens": 9}).as_input() != encoder.as_input()
 
 
 def test_rows_of_an_experiment_go_by_encoder_and_then_by_variant():

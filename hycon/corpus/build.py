@@ -112,7 +112,7 @@ def _segments(labels, video, fold_of, emotions, report) -> list[Utterance]:
 
 def _align(video, segments, opened, widths, epsilon, report):
     """Yield each segment with its words, and its rows (max(1, words), D) of every modality."""
-    spans, words = _words(opened["words"], video, epsilon)
+    spans, words = _words(opened["words"], video, epsilon, report.tokens)
     limits = np.array([(segment.start, segment.end) for segment in segments])
     meets = (
         np.minimum(spans[:, 1], limits[:, 1, None]) - np.maximum(spans[:, 0], limits[:, 0, None])
@@ -130,7 +130,7 @@ def _align(video, segments, opened, widths, epsilon, report):
         rows = chosen if len(chosen) else np.array([len(spans) + number])
         features = {}
         for name, (means, covered) in pooled.items():
-            features[name] = _cleaned(means[rows], report.counts[name])
+            features[name] = _finite(means[rows], covered[rows], report.counts[name])
             report.counts[name]["rows"] += len(rows)
             report.counts[name]["rows without a frame"] += int((~covered[rows]).sum())
             report.counts[name]["utterances without a frame"] += int(not covered[rows].any())
@@ -146,11 +146,16 @@ def _align(video, segments, opened, widths, epsilon, report):
         )
 
 
-def _words(sequence: Sequence, video: str, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
+def _words(
+    sequence: Sequence, video: str, epsilon: float, counts: Counter
+) -> tuple[np.ndarray, np.ndarray]:
     """Return spans (W, 2) and texts (W,) of a video's words, by start, without pauses."""
     spans, features = sequence.read(video)
     words = words_of(features)
-    spoken = (words != PAUSE) & (words != "") & (spans[:, 1] - spans[:, 0] > epsilon)
+    pauses, instants = words == PAUSE, spans[:, 1] - spans[:, 0] <= epsilon
+    counts["pauses"] += int(pauses.sum())
+    counts["words of no length"] += int((instants & ~pauses).sum())
+    spoken = ~pauses & ~instants & (words != "")
     spans, words = spans[spoken], words[spoken]
     order = np.argsort(spans[:, 0], kind="stable")
     return spans[order], words[order]
@@ -172,11 +177,11 @@ def _pool(sequence, video, references, width, epsilon, counts) -> tuple[np.ndarr
     return means.astype(np.float32), covered
 
 
-def _cleaned(rows: np.ndarray, counts: Counter) -> np.ndarray:
-    """Return rows with NaN and infinities replaced by 0, after counting them."""
-    counts["NaN set to 0"] += int(np.isnan(rows).sum())
-    counts["infinite set to 0"] += int(np.isinf(rows).sum())
-    return np.nan_to_num(rows, nan=0.0, posinf=0.0, neginf=0.0)
+def _finite(rows: np.ndarray, covered: np.ndarray, counts: Counter) -> np.ndarray:
+    """Return rows with NaN for all that is unknown, after counting NaN and infinities."""
+    counts["NaN"] += int(np.isnan(rows).sum())
+    counts["infinite"] += int(np.isinf(rows).sum())
+    return np.where(np.isfinite(rows) & covered[:, None], rows, np.float32(np.nan))
 
 
 def _require_all_folds(utterances: list[Utterance], where: Path) -> None:
@@ -193,6 +198,7 @@ class _Report:
 
     def __init__(self) -> None:
         self.dropped: list[dict[str, str | int]] = []
+        self.tokens = Counter()
         self.counts = {name: Counter() for name in MODALITIES}
         self._bounds = self._cut = 0
 
@@ -211,6 +217,7 @@ class _Report:
         return {
             "utterances": {fold: folds[fold] for fold in ("train", "valid", "test")},
             "words": sum(utterance.words for utterance in utterances),
+            "left out of the words file": dict(sorted(self.tokens.items())),
             "utterances without words": [u.id for u in utterances if not u.words],
             "segment boundaries that cut a word": self._cut / max(1, self._bounds),
             "dropped": self.dropped,

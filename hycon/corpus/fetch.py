@@ -39,7 +39,8 @@ def fetch(
             with atomic_file(target) as temporary:
                 say(f"{target}: from {address}")
                 _bring(address, temporary)
-                _check(temporary, target.suffix, sha256)
+                digest = _check(temporary, target.suffix, sha256)
+            say(f"{target}: sha256 {digest}")
             return
         except (_Refused, OSError) as error:
             text = getattr(error, "strerror", None) or str(error)
@@ -99,15 +100,17 @@ def _shown(pieces: Iterator[bytes], address: str, size: int | None) -> Iterator[
             bar.update(len(piece))
 
 
-def _check(path: Path, suffix: str, sha256: str | None) -> None:
-    if sha256 and (found := sha256_of(path)) != sha256:
+def _check(path: Path, suffix: str, sha256: str | None) -> str:
+    """Return the file's digest; raise _Refused if it is not what it should be."""
+    found = sha256_of(path)
+    if sha256 and found != sha256:
         raise _Refused(f"sha256 is {found}, expected {sha256}")
     if suffix == ".json":
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise _Refused("is not JSON") from None
-        return
+        return found
     try:
         with h5py.File(path, "r") as file:
             whole = any("data" in file[root] for root in file)
@@ -115,3 +118,4 @@ def _check(path: Path, suffix: str, sha256: str | None) -> None:
         whole = False
     if not whole:
         raise _Refused("is not a computational sequence, or is cut short")
+    return found

@@ -3,7 +3,8 @@
 A folder holds, for N utterances with W words in all: `offsets.npy` (N + 1,) int64, so that the rows
 of utterance i are offsets[i] to offsets[i + 1]; `audio.npy`, `vision.npy` and `vectors.npy` (W, D)
 float32, the last with D = 0 where the corpus has no word vectors; `utterances.csv`, one line an
-utterance. An utterance without words has one row, so that W is at least N.
+utterance. An utterance without words has one row, so that W is at least N. NaN stands where no
+frame overlaps a word, or where a frame held NaN or an infinity.
 """
 
 import csv

@@ -33,6 +33,10 @@ def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = Non
     elif model.startswith((".", "/", "~")):
         raise HyConError(f"encoder {model}: no such folder; correct `model` in params.yaml")
     else:
+        if sha256:
+            raise HyConError(
+                f"encoder {model}: sha256 is checked for folders and packages only; leave it out"
+            )
         return model  # an id: transformers fetches it, or finds it in its cache
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -104,7 +108,9 @@ def encode(
     """
     import torch
 
-    limit = min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens))
+    positions = getattr(model.config, "max_position_embeddings", 0)
+    limits = (max_tokens, tokenizer.model_max_length, positions)
+    limit = min(limit for limit in limits if limit > 0)  # XLNet says -1: no limit
     full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
     tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
     lengths = np.array([len(ids) for ids in tokens["input_ids"]])
@@ -116,13 +122,23 @@ def encode(
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     with torch.inference_mode():
         for batch in progress(batches, "encode", unit="batches"):
-            inputs = tokenizer.pad(
-                {"input_ids": [tokens["input_ids"][i] for i in batch]},
-                padding_side="right",
-                return_tensors="pt",
-            )
-            hidden = model(**inputs.to(device)).last_hidden_state.float().cpu().numpy()
+            inputs = {
+                name: _padded([values[i] for i in batch]).to(device)
+                for name, values in tokens.items()
+            }
+            hidden = model(**inputs).last_hidden_state.float().cpu().numpy()
             for row, utterance in enumerate(batch):
                 begin, end = offsets[utterance], offsets[utterance + 1]
                 states[begin:end] = hidden[row, : end - begin]
     return states, offsets, cut
+
+
+def _padded(rows: list[list[int]]):
+    """Return rows of numbers as one tensor (K, T), zeros on the right.
+
+    The attention mask is one of them: what stands in the padding is never looked at, so that
+    tokenizers without a padding token do as well, and those that pad on the left.
+    """
+    import torch
+
+    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)

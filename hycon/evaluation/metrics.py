@@ -64,7 +64,12 @@ def emotion_metrics(
     if predictions.ndim == 2:
         if predictions.shape[1] != len(emotions):
             raise ValueError(f"{predictions.shape[1]} scores, but {len(emotions)} emotions")
+        if not np.isfinite(predictions).all():
+            raise ValueError("scores must be finite")
         predictions = predictions.argmax(axis=1)
+    for name, values in (("predictions", predictions), ("labels", np.asarray(labels))):
+        if values.dtype.kind not in "iu":
+            raise ValueError(f"{name} must be class numbers, found {values.dtype}")
     predictions, labels = _pair(predictions, labels, np.int64)
     numbers = np.concatenate([predictions, labels])
     if numbers.min() < 0 or numbers.max() >= len(emotions):

@@ -75,8 +75,7 @@ def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row])
             f"{title}. Corpus: {corpus.title}.",
             *(["SAMPLE NUMBERS, not results."] if corpus.generator else []),
             *([corpus.note] if corpus.note else []),
-            f"Test fold, mean ± standard deviation (ddof 1) over seeds {_seeds(read)}; epoch "
-            "selected on validation only.",
+            f"Test fold, {_seeds(read)}; epoch selected on validation only.",
             SENTIMENT_NOTE if corpus.emotions is None else EMOTION_NOTE,
         ]
     )
@@ -92,9 +91,11 @@ def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
 
 
 def _seeds(rows: list[tuple[Row, dict, list[str]]]) -> str:
-    """Return the seeds and their number: `1, 2, 3 (n = 3)`."""
+    """Return which seeds the numbers are over, and how."""
     seeds = rows[0][2]
-    return f"{', '.join(seeds)} (n = {len(seeds)})"
+    if len(seeds) == 1:
+        return f"one seed ({seeds[0]}), so without a spread"
+    return f"mean ± standard deviation (ddof 1) over seeds {', '.join(seeds)} (n = {len(seeds)})"
 
 
 def cell(

@@ -9,6 +9,9 @@ from hycon.files import atomic_folder
 from hycon.params import Align, Corpus
 from hycon.stages import log, parser, run, start
 
+# CMU-MOSI's words against labels of their own alignment: 2.4%; of another one: 5.3%
+USUAL_CUTS = 0.04
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
@@ -36,6 +39,15 @@ def _tell(output: Path, report: dict, corpus: Corpus) -> None:
     log.info("%s: %d / %d / %d utterances, %d words", output, *sizes, report["words"])
     if corpus.fold_sizes and sizes != corpus.fold_sizes:
         log.warning("%s: expected %s utterances; see report.json", output, corpus.fold_sizes)
+    cut = report["segment boundaries that cut a word"]
+    if cut > USUAL_CUTS:
+        log.warning(
+            "%s: %.1f%% of the segment boundaries cut a word, expected under %.0f%%: words and "
+            "labels may come from different alignments; take both from one source",
+            output,
+            100 * cut,
+            100 * USUAL_CUTS,
+        )
     if report["dropped"]:
         log.warning("%s: %d segments dropped; see report.json", output, len(report["dropped"]))
 

@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         cut = 0
     else:
         states, offsets, cut = _transformer(arguments, [u.text for u in utterances])
-    if not np.isfinite(states).all():
-        raise HyConError(f"{arguments.output}: the encoder gave NaN or infinite states")
+        if not np.isfinite(states).all():
+            raise HyConError(f"{arguments.output}: the encoder gave NaN or infinite states")
     with atomic_folder(arguments.output) as folder:
         np.save(folder / "states.npy", states)
         np.save(folder / "offsets.npy", offsets)

@@ -44,7 +44,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
     content = {
         "name": arguments.name,
-        "corpus": arguments.corpus.title,
         "made up": arguments.corpus.generator is not None,
         "units": "acc*, f1*, corr* as fractions; mae* in units of the score",
         **expected,
@@ -60,10 +59,14 @@ def score(
     """Return every metric of the corpus's task over one fold."""
     rows = [row for row, utterance in enumerate(utterances) if utterance.fold == fold]
     labels = [utterances[row].label for row in rows]
-    if corpus.emotions is None:
-        return sentiment_metrics(predictions[rows], np.array([float(label) for label in labels]))
-    numbers = np.array([corpus.emotions.index(label) for label in labels])
-    return emotion_metrics(predictions[rows], numbers, corpus.emotions)
+    try:
+        if corpus.emotions is None:
+            scores = np.array([float(label) for label in labels])
+            return sentiment_metrics(predictions[rows], scores)
+        numbers = np.array([corpus.emotions.index(label) for label in labels])
+        return emotion_metrics(predictions[rows], numbers, corpus.emotions)
+    except ValueError as error:
+        raise HyConError(f"fold {fold}: cannot be scored: {error}") from None
 
 
 def _record(path: Path, expected: dict) -> dict:

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from hycon.corpus.labels import sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_offsets, read_rows, read_table
+from hycon.errors import HyConError
 from hycon.model import MODALITIES, Steps
 
 # standardised features beyond this many standard deviations are cut: COVAREP has outliers of
 # thousands, which would own every sum that they take part in
 OUTLIER = 10.0
-POOL = 20  # batches sorted by length together
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,13 @@ class Data:
         return rows[torch.argsort(self.features["text"].lengths[rows], stable=True)]
 
     def shuffled(self, rows: Tensor, size: int, order: torch.Generator) -> list[Tensor]:
-        """Return an epoch's batches in random order, each of utterances of similar length.
+        """Return an epoch's batches: all rows, freely shuffled.
 
-        The rows are shuffled, sorted by length within pools of POOL batches, and the batches
-        shuffled again: what is in a batch still varies, and little of it is padding.
+        Not bucketed by length, though that would save much padding: who meets whom in a batch
+        makes the pairs, and buckets would pair like-long utterances only, and the same ones again.
         """
         mixed = rows[torch.randperm(len(rows), generator=order).to(rows.device)]
-        pools = [self.by_length(pool).split(size) for pool in mixed.split(POOL * size)]
-        batches = [batch for pool in pools for batch in pool]
-        return [batches[i] for i in torch.randperm(len(batches), generator=order).tolist()]
+        return list(mixed.split(size))
 
     @property
     def widths(self) -> dict[str, int]:
@@ -122,19 +120,38 @@ def _labels(
 ) -> tuple[Tensor, Tensor, int]:
     """Return labels (N,), classes for pairs (N,), and the number of outputs."""
     if emotions is None:
-        scores = np.array([float(utterance.label) for utterance in utterances])
+        try:
+            scores = np.array([float(utterance.label) for utterance in utterances])
+        except ValueError as error:
+            raise HyConError(f"utterances.csv: {error}; align the corpus again") from None
         classes = torch.from_numpy(sentiment_classes(scores, scheme))
         return torch.from_numpy(scores).float(), classes, 1
-    number = {emotion: index for index, emotion in enumerate(emotions)}
-    classes = torch.tensor([number[utterance.label] for utterance in utterances])
+    labels = [utterance.label for utterance in utterances]
+    if strangers := set(labels) - set(emotions):
+        raise HyConError(
+            f"utterances.csv: unknown emotion {strangers.pop()}; align the corpus again"
+        )
+    classes = torch.tensor([emotions.index(label) for label in labels])
     return classes, classes, len(emotions)
 
 
 def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return values (W, D) float32 with the mean and deviation of the rows in `train` (W,) bool."""
+    """Return features with the mean and deviation of the training rows taken out.
+
+    Args:
+        values: (W, D) float32; NaN where a value is unknown.
+        train: (W,) bool, the rows that the statistics are taken from, where they are known.
+
+    Returns:
+        (W, D) float32 without NaN: an unknown value becomes 0, the mean of the known ones.
+    """
+    known = np.isfinite(values)
     sample = np.asarray(values[train], dtype=np.float64)
-    deviation = sample.std(axis=0)
+    of = known[train]
+    count = np.maximum(1, of.sum(axis=0))
+    mean = sample.sum(axis=0, where=of) / count
+    deviation = np.sqrt(np.square(sample - mean).sum(axis=0, where=of) / count)
     # a column whose spread is rounding error is constant
-    constant = deviation <= 1e-7 * np.maximum(1.0, np.abs(sample).max(axis=0))
-    scaled = (values - sample.mean(axis=0)) / np.where(constant, 1.0, deviation)
-    return np.clip(scaled, -OUTLIER, OUTLIER).astype(np.float32)
+    constant = deviation <= 1e-7 * np.maximum(1.0, np.abs(mean))
+    scaled = (values - mean) / np.where(constant, 1.0, deviation)
+    return np.clip(np.where(known, scaled, 0.0), -OUTLIER, OUTLIER).astype(np.float32)

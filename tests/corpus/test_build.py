@@ -11,6 +11,7 @@ from hycon.corpus.folds import fold_of_video, read_folds, standard_folds
 from hycon.corpus.labels import read_label, sentiment_classes
 from hycon.corpus.utterances import read_offsets, read_rows, read_table
 from hycon.errors import HyConError
+from hycon.stages import align
 
 FOLD_OF = {"v1": "train", "v10": "valid", "v2": "test", "v3": "test"}
 
@@ -90,9 +91,12 @@ def test_rows_are_means_over_whole_words_and_a_pause_has_the_mean_of_its_segment
     _, _, offsets = built(files, tmp_path / "out")
     audio = read_rows(tmp_path / "out/audio.npy", offsets[-1])
     vision = read_rows(tmp_path / "out/vision.npy", offsets[-1])
-    expected = [0.0, 6.5, 0.5, 2.5, 0.5, 2.5, 4.5, 6.5, 0.5, 2.5, 0.5, 2.5]  # -inf became 0
+    nan = np.nan  # at first where a frame held -inf, later where there is no frame
+    expected = [nan, 6.5, 0.5, 2.5, 0.5, 2.5, 4.5, 6.5, 0.5, 2.5, 0.5, 2.5]
     np.testing.assert_array_equal(audio[:, 0], expected)
-    np.testing.assert_array_equal(vision[:, 0], [0, 0, 1.5, 0, 1.5, 0, 0, 0, 1.5, 0, 0, 0])
+    np.testing.assert_array_equal(
+        vision[:, 0], [nan, nan, 1.5, nan, 1.5, nan, nan, nan, 1.5, nan, nan, nan]
+    )
     assert audio.dtype == np.float32
 
 
@@ -105,12 +109,33 @@ def test_the_report_counts_what_was_missing_and_names_what_was_dropped(files, tm
         ("v2", 1, "label is not a finite number"),
         ("v4", 0, "the video is in no fold"),
     }
-    assert report["modalities"]["audio"]["infinite set to 0"] == 1
+    assert report["modalities"]["audio"]["infinite"] == 1
+    assert report["left out of the words file"] == {"pauses": 1, "words of no length": 1}
     assert report["modalities"]["vision"]["videos missing"] == 1
     # v1[0], v1[2], v3[0] see no vision frame
     assert report["modalities"]["vision"]["utterances without a frame"] == 3
     # of twelve boundaries those at 1.5 s cut `is` (the dropped segment's own do not count)
     assert report["segment boundaries that cut a word"] == pytest.approx(1 / 12)
+
+
+@pytest.mark.parametrize(("shift", "warned"), [(0.0, False), (0.5, True)])
+def test_words_and_labels_of_different_alignments_are_noticed(
+    files, tmp_path, shift, warned, capsys
+):
+    videos = ("v1", "v10", "v2", "v3")
+    times = np.array([[0, 2], [2, 4]]) + shift
+    write(files["labels"], {v: (times, np.ones((2, 1), np.float32)) for v in videos})
+    folds = {"train": ["v1"], "valid": ["v10"], "test": ["v2", "v3"]}
+    (tmp_path / "folds.json").write_text(json.dumps(folds))
+    paths = {name: {"path": f"{name}.csd"} for name in files} | {"folds": {"path": "folds.json"}}
+    options = {
+        "--corpus": json.dumps({"title": "t", "task": "regression", "files": paths}),
+        "--settings": '{"epsilon": 1e-5}',
+        "--raw": str(tmp_path),
+        "--output": str(tmp_path / "out"),
+    }
+    align.main([part for option in options.items() for part in option])
+    assert ("boundaries cut a word" in capsys.readouterr().err) == warned
 
 
 def test_a_corpus_without_word_vectors_has_vectors_of_width_zero(files, tmp_path):

@@ -110,6 +110,10 @@ def test_emotions_without_a_name_are_refused():
         emotion_metrics(np.array([0, 1]), np.array([0, 2]), ("a", "b"))
     with pytest.raises(ValueError, match="3 scores, but 4 emotions"):
         emotion_metrics(np.zeros((2, 3)), np.array([0, 2]))
+    with pytest.raises(ValueError, match="must be class numbers, found float64"):
+        emotion_metrics(np.array([0.9, 1.2]), np.array([0, 1]))
+    with pytest.raises(ValueError, match="scores must be finite"):
+        emotion_metrics(np.full((2, 4), np.nan), np.array([0, 1]))
 
 
 def test_weighted_f1_ignores_classes_that_no_label_has():

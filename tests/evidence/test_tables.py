@@ -90,7 +90,11 @@ def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
     assert text.count(r"\begin{") == text.count(r"\end{")
 
 
-def test_a_single_seed_is_shown_without_a_spread():
+def test_a_single_seed_is_shown_without_a_spread(tmp_path):
+    row = Row("HyCon", "BERT", scores(tmp_path / "a.json", [0.5]))
+    caption = make_table("main", "T", "sample", PARAMS.catalogue["sample"], [row]).caption
+    assert "one seed (1), so without a spread" in caption
+    assert "±" not in caption
     assert cell({"mean": 0.5, "std": None, "n": 1}, 100) == "50.0"
 
 

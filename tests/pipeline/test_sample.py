@@ -126,6 +126,8 @@ def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(proje
         (("main: {", "main: {title: Another, "), {"tables": 2}),
         (("variants: [hycon-v2]", "variants: [hycon-v2, hycon]"),
          {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2}),
+        (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"), {"tables": 2}),
+        (("sample: {generator", "sample: {note: Another, generator"), {"tables": 1}),
         (("device: cpu", "# a comment\ndevice: cpu"), {}),
     ],
 )  # fmt: skip
@@ -139,6 +141,30 @@ def test_an_edit_reruns_what_depends_on_it(project, change, expected):
         overlay.write_text(OVERLAY)
     assert code == 0
     assert jobs(printed) == expected
+
+
+def test_after_a_failure_the_next_run_makes_what_is_missing_and_all_that_follows(project):
+    raw = project / "data/raw/sample/audio.csd"
+    whole = raw.read_bytes()
+    (project / "mini.yaml").write_text(OVERLAY + "align: {epsilon: 0.01}\n")
+    try:
+        raw.write_bytes(b"")
+        code, printed = snakemake(project, "all")
+        assert code != 0
+        assert "not a readable HDF5 file" in printed
+        raw.write_bytes(whole)
+        assert jobs(snakemake(project, "all", "--dry-run")[1])["train"] == 8
+    finally:
+        raw.write_bytes(whole)
+        (project / "mini.yaml").write_text(OVERLAY)
+
+
+def test_numbers_in_lists_and_mappings_can_be_given_on_the_command_line(tmp_path):
+    folder = copy(tmp_path)
+    given = ("seeds=[7]", "train={alpha: 0.5, refinement: false}")
+    code, printed = snakemake(folder, "all", "--dry-run", "--config", *given)
+    assert code == 0, printed
+    assert jobs(printed)["train"] == 4
 
 
 def test_a_mistake_in_the_parameters_is_one_line_and_exit_code_2_and_starts_nothing(tmp_path):

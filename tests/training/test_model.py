@@ -120,6 +120,25 @@ def test_standardising_uses_the_training_rows_only_and_keeps_constant_columns():
     assert scaled[2].tolist() == [10.0, 2.0]  # 98 deviations, cut at 10; a constant has no spread
 
 
+def test_what_is_unknown_counts_in_no_statistic_and_becomes_the_mean():
+    values = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, np.nan]], dtype=np.float32)
+    scaled = standardise(values, np.array([True, True, True]))
+    np.testing.assert_allclose(scaled, [[-1, 0], [0, 0], [1, 0]])
+
+
+def test_who_meets_whom_in_a_batch_changes_from_epoch_to_epoch():
+    corpus = data([1 + i % 9 for i in range(128)])
+    order = torch.Generator().manual_seed(1)
+    together = []
+    for _ in range(2):
+        number = torch.empty(128, dtype=torch.long)
+        for place, batch in enumerate(corpus.shuffled(torch.arange(128), 16, order)):
+            number[batch] = place
+        together.append((number[:, None] == number).fill_diagonal_(False))
+    again = (together[0] & together[1]).sum() / together[0].sum()
+    assert again < 0.25  # by chance 15 / 127 = 0.12; batches sorted by length give 0.6
+
+
 def test_batches_of_an_epoch_hold_every_row_once_and_differ_between_epochs():
     corpus = data([1 + i % 7 for i in range(50)])
     order = torch.Generator().manual_seed(3)

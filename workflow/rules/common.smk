@@ -11,13 +11,14 @@ from snakemake.utils import min_version
 sys.path.insert(0, str(workflow.basedir))
 
 from hycon.errors import HyConError
-from hycon.params import load
+from hycon.params import load, merge, read_texts
 from hycon.provenance import code_digest
 
 min_version("9.10")
 
 try:
-    PARAMS = load(overlay=config)
+    given = read_texts(dict(workflow.config_settings.config or {}))
+    PARAMS = load(overlay=merge(config, given))
 except HyConError as error:
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
@@ -63,7 +64,8 @@ def corpus_of(wildcards):
 
 
 def corpus_json(wildcards):
-    return corpus_of(wildcards).as_json()
+    """Return what a corpus's numbers depend on, so that another title or server reruns nothing."""
+    return corpus_of(wildcards).as_input()
 
 
 def encoder_of(wildcards):
@@ -73,7 +75,7 @@ def encoder_of(wildcards):
 
 
 def encoder_json(wildcards):
-    return PARAMS.encoders[encoder_of(wildcards)].as_json()
+    return PARAMS.encoders[encoder_of(wildcards)].as_input()
 
 
 def settings_json(wildcards):

@@ -36,7 +36,7 @@ rule tables:
     params:
         code=code("tables"),
         title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
-        corpus=corpus_json,
+        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
         rows=table_rows,
     shell:
         "{PYTHON} -m hycon.stages.tables --experiment {wildcards.experiment}"

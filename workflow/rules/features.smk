@@ -46,6 +46,8 @@ rule encode:
 # every corpus with every text encoder that its experiments use
 rule features:
     input:
+        # asked for by name: what only later steps read would not be missed if it were deleted
+        expand(rules.align.output, corpus=PARAMS.corpora),
         [
             f"data/features/{corpus}/{encoder}/states.npy"
             for corpus in PARAMS.corpora
