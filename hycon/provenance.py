@@ -9,6 +9,9 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+# parameters reach a stage as values that Snakemake compares by themselves: how they are read and
+# checked changes no number
+APART = "hycon.params"
 PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "snakemake")
 
 
@@ -42,7 +45,8 @@ def _git(*arguments: str) -> str:
 def code_digest(module: str) -> str:
     """Return a digest of a module and of all modules of this package that it imports.
 
-    Comments, docstrings and layout do not count, so that editing them reruns nothing.
+    Comments, docstrings and layout do not count, nor does `hycon.params`, so that editing them
+    reruns nothing.
     """
     digest = hashlib.sha256()
     for name in sorted(_closure(module)):
@@ -55,7 +59,7 @@ def _closure(module: str) -> set[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in seen and _source(name) is not None:
+        if name not in seen and _source(name) is not None and not name.startswith(APART):
             seen.add(name)
             waiting += _imports(name)
     return seen

@@ -54,6 +54,15 @@ def test_code_of_an_imported_module_counts_and_that_of_others_does_not(package):
     assert digest() != before
 
 
+def test_how_parameters_are_read_does_not_count(package):
+    root, digest = package
+    (root / "stages/a.py").write_text("from hycon.params import load\n")
+    (root / "params.py").write_text("def load():\n    return 1\n")
+    before = digest()
+    (root / "params.py").write_text("def load():\n    return 2\n")
+    assert digest() == before
+
+
 def test_imports_inside_functions_and_packages_on_the_way_count(package):
     root, digest = package
     (root / "stages/a.py").write_text("def f():\n    from hycon.losses.c import y\n    return y\n")

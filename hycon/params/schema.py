@@ -1,18 +1,11 @@
-"""Typed parameters: everything that a run can be told, validated once, at the door.
+"""What can be set: one class a part of the configuration, with types, ranges and cross-checks."""
 
-`load` merges `params.yaml`, `corpora.yaml` and an overlay, and returns a `Params` value or raises a
-`HyConError` whose one line names the key, what was found and what is allowed. Everything after the
-door receives these values; nothing else reads a configuration file.
-"""
-
-import difflib
 import itertools
 import json
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -23,9 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from hycon.errors import HyConError
+from hycon.params.messages import explain, hint
 
-FILES = ("params.yaml", "corpora.yaml")
 # what hycon.corpus.sample makes
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
 GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
@@ -310,7 +302,7 @@ class Params(_Strict):
             try:
                 settings = Settings.model_validate(values)
             except ValidationError as error:
-                problem = _explain(Settings, error.errors()[0])
+                problem = explain(Settings, error.errors()[0])
                 raise ValueError(f"{key}.{name}.{problem}") from None
         return settings
 
@@ -323,19 +315,13 @@ class Params(_Strict):
 def _known(key: str, names: list[str], table: dict[str, Any]) -> None:
     for name in names:
         if name not in table:
-            raise ValueError(f"{key}: unknown name '{name}'{_hint(name, table)}")
+            raise ValueError(f"{key}: unknown name '{name}'{hint(name, table)}")
 
 
 def _distinct(key: str, values: list[Any]) -> None:
     repeated = sorted({value for value in values if values.count(value) > 1})
     if repeated:
         raise ValueError(f"{key}: {repeated[0]} is there twice; name each once")
-
-
-def _hint(found: str, allowed: Any) -> str:
-    close = difflib.get_close_matches(str(found), list(allowed), n=1)
-    meant = f"; did you mean '{close[0]}'?" if close else ""
-    return f"{meant} (allowed: {', '.join(allowed)})"
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -345,132 +331,3 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(merged.get(key), dict) and isinstance(value, dict)
         merged[key] = merge(merged[key], value) if both else value
     return merged
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand only once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (str, int)) and key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key '{key}' stands twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key if isinstance(key, (str, int)) else None)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping; raise HyConError naming file, line and problem."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise HyConError(f"{path}: cannot be read ({error.strerror}); restore it") from None
-    except UnicodeDecodeError as error:
-        raise HyConError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise HyConError(f"{where}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else "nested too deeply"
-        raise HyConError(f"{path}: not valid YAML: {first}") from None
-    if not isinstance(content, dict):
-        raise HyConError(f"{path}: found {_shown(content)}, expected keys and values")
-    return content
-
-
-def read_texts(values: Any) -> Any:
-    """Return the values of `--config` with nested numbers as numbers.
-
-    Snakemake reads what stands inside a list or mapping of `--config` as text, whatever it is.
-    """
-    if isinstance(values, dict):
-        return {key: read_texts(value) for key, value in values.items()}
-    if isinstance(values, list):
-        return [read_texts(value) for value in values]
-    try:
-        return yaml.safe_load(values) if isinstance(values, str) else values
-    except yaml.YAMLError:
-        return values
-
-
-def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
-    """Return the parameters of `root`'s files with an overlay's values in front.
-
-    Args:
-        root: folder that holds params.yaml and corpora.yaml.
-        overlay: values of `--configfile` and `--config`.
-
-    Raises:
-        HyConError: a file cannot be read, or a value is not allowed; one line.
-    """
-    merged: dict[str, Any] = {}
-    for name in FILES:
-        content = read_yaml(root / name)
-        clash = sorted(set(merged) & set(content))
-        if clash:
-            raise HyConError(f"{name}: the key '{clash[0]}' stands in params.yaml already")
-        merged = merge(merged, content)
-    overlay = overlay or {}
-    try:
-        return Params.model_validate(merge(merged, overlay))
-    except ValidationError as error:
-        problem = _explain(Params, error.errors()[0])
-    raise HyConError(f"{_origin(problem, overlay)}: {problem}")
-
-
-def _origin(problem: str, overlay: dict[str, Any]) -> str:
-    """Return where the key that a problem starts with was set."""
-    place: Any = overlay
-    for part in problem.split(":")[0].split("."):
-        if isinstance(place, list):  # lists come from one place as a whole
-            break
-        if not isinstance(place, dict) or part not in place:
-            return "corpora.yaml" if problem.startswith("catalogue") else "params.yaml"
-        place = place[part]
-    return "--configfile or --config"
-
-
-def _explain(kind: type[_Strict], problem: dict[str, Any]) -> str:
-    """Put pydantic's first complaint into one line for a person."""
-    place = [part for part in problem["loc"] if part != "[key]"]
-    key = ".".join(str(part) for part in place)
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_hint(str(place[-1]), _fields_at(kind, place[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{key}: missing; it has no default"
-    if problem["type"] == "value_error":
-        return f"{key}: {problem['ctx']['error']}".removeprefix(": ")
-    expected = {
-        "string_pattern_mismatch": f"a text of the form {problem.get('ctx', {}).get('pattern')}",
-        "too_short": f"at least {problem.get('ctx', {}).get('min_length')}",
-        "model_type": "keys and values",
-        "dict_type": "keys and values",
-    }.get(problem["type"], problem["msg"].removeprefix("Input should be ").removeprefix("a valid "))
-    return f"{key}: found {_shown(problem['input'])}, expected {expected}"
-
-
-def _fields_at(kind: type[BaseModel], place: list[Any]) -> list[str]:
-    """Return the keys allowed at a place, following nested models and mappings of models."""
-    for part in place:
-        field = kind.model_fields.get(str(part))
-        models = _models_in(field.annotation if field else None)
-        kind = models[0] if models else kind
-    return list(kind.model_fields)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    shown = text if len(text) <= 60 else text[:57] + "..."
-    kind = {str: "text", bool: "true/false", list: "a list", dict: "keys and values"}
-    name = next((word for type_, word in kind.items() if isinstance(value, type_)), None)
-    return f"{shown} ({name})" if name else "nothing" if value is None else shown

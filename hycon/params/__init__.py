@@ -1,0 +1,34 @@
+"""Typed parameters: everything that a run can be told, validated once, at the door.
+
+`load` merges `params.yaml`, `corpora.yaml` and an overlay, and returns a `Params` value or raises a
+`HyConError` whose one line names the key, what was found and what is allowed. Everything after the
+door receives these values; nothing else reads a configuration file.
+"""
+
+from hycon.params.loading import load, read_texts, read_yaml
+from hycon.params.schema import (
+    Align,
+    Corpus,
+    Encoder,
+    Generator,
+    Model,
+    Params,
+    Settings,
+    Train,
+    merge,
+)
+
+__all__ = [
+    "Align",
+    "Corpus",
+    "Encoder",
+    "Generator",
+    "Model",
+    "Params",
+    "Settings",
+    "Train",
+    "load",
+    "merge",
+    "read_texts",
+    "read_yaml",
+]
