@@ -27,8 +27,9 @@ def start(arguments: argparse.Namespace) -> None:
     """Send messages to the terminal and, with times, to the stage's log file."""
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(_OneLine("%(message)s"))
+    terminal.setLevel(logging.INFO)  # a traceback goes to the log file only
     log.handlers = [terminal]
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.propagate = False
     if arguments.log:
         arguments.log.parent.mkdir(parents=True, exist_ok=True)

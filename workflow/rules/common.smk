@@ -114,7 +114,7 @@ def encoder_input(wildcards):
     return [f"{aligned}/utterances.csv", *needed]
 
 
-def run_folder(row="{row}", seed="{seed}", corpus="{corpus}"):
+def run_folder(row, seed, corpus):
     return f"results/runs/{corpus}/{row}/seed-{seed}"
 
 
