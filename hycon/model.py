@@ -80,14 +80,13 @@ class Layer(nn.Module):
         return states.unflatten(2, (self.heads, -1)).transpose(1, 2).contiguous()
 
 
-class UnimodalEncoder(nn.Module):
-    """A projection to d and a Transformer; gives x^m, the state of the last valid step."""
+class Transformer(nn.Module):
+    """Layers over a sequence with positions; gives one state, `pooled` as asked for."""
 
-    def __init__(self, width: int, layers: int, feature_dropout: float, settings: Model) -> None:
+    def __init__(self, layers: int, pooling: str, settings: Model) -> None:
         super().__init__()
         d = settings.dimension
-        self.feature_dropout = nn.Dropout(feature_dropout)
-        self.projection = nn.Linear(width, d)
+        self.pooling = pooling
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(
             Layer(d, settings.heads, settings.dropout) for _ in range(layers)
@@ -95,18 +94,77 @@ class UnimodalEncoder(nn.Module):
         self.after = nn.LayerNorm(d)
 
     def forward(self, steps: Steps) -> Tensor:
-        """Return x^m (K, d) of a padded batch; padding never reaches it."""
-        hidden = self.projection(self.feature_dropout(steps.values))  # (K, T, d)
-        last = (steps.lengths - 1)[:, None, None].expand(-1, 1, hidden.shape[2])
-        if not self.layers:
-            return self.dropout(hidden.gather(1, last).squeeze(1))
+        hidden, lengths = steps
         step = torch.arange(hidden.shape[1], device=hidden.device)
-        valid = (step < steps.lengths[:, None])[:, None, None, :]  # (K, 1, 1, T)
+        valid = (step < lengths[:, None])[:, None, None, :]  # (K, 1, 1, T)
         hidden = self.dropout(hidden + positions(len(step), hidden.shape[2], hidden))
         for layer in self.layers[:-1]:
             hidden = layer(hidden, valid)
-        # of the last layer nothing but the last step is read
-        return self.after(self.layers[-1](hidden, valid, last).squeeze(1))
+        if self.pooling == "mean":
+            return pooled(Steps(self.after(self.layers[-1](hidden, valid)), lengths), "mean")
+        # of the last layer nothing but one step is read
+        wanted = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
+        wanted = wanted[:, None, None].expand(-1, 1, hidden.shape[2])
+        return self.after(self.layers[-1](hidden, valid, wanted).squeeze(1))
+
+
+class Lstm(nn.Module):
+    """Recurrent layers over a sequence, forwards; gives one state, `pooled` as asked for."""
+
+    def __init__(self, layers: int, pooling: str, settings: Model) -> None:
+        super().__init__()
+        d = settings.dimension
+        self.pooling = pooling
+        self.dropout = nn.Dropout(settings.dropout)
+        between = settings.dropout if layers > 1 else 0.0
+        self.layers = nn.LSTM(d, d, layers, batch_first=True, dropout=between)
+
+    def forward(self, steps: Steps) -> Tensor:
+        # padding comes after the valid steps, whose states do not know of it
+        states, _ = self.layers(self.dropout(steps.values))
+        return self.dropout(pooled(Steps(states, steps.lengths), self.pooling))
+
+
+NETWORKS = {"transformer": Transformer, "lstm": Lstm}
+
+
+class UnimodalEncoder(nn.Module):
+    """A projection to d and layers over the steps; gives x^m, the state of the last valid step.
+
+    The text's may be the first one instead, which is BERT's [CLS], or the mean of the valid ones.
+    """
+
+    def __init__(
+        self, width: int, layers: int, pooling: str, feature_dropout: float, settings: Model
+    ) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.feature_dropout = nn.Dropout(feature_dropout)
+        self.projection = nn.Linear(width, settings.dimension)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.network = NETWORKS[settings.network](layers, pooling, settings) if layers else None
+
+    def forward(self, steps: Steps) -> Tensor:
+        """Return x^m (K, d) of a padded batch; padding never reaches it."""
+        if self.network is None:
+            one = self.feature_dropout(pooled(steps, self.pooling))  # (K, D)
+            return self.dropout(self.projection(one))
+        values = self.projection(self.feature_dropout(steps.values))  # (K, T, d)
+        return self.network(Steps(values, steps.lengths))
+
+
+def pooled(steps: Steps, pooling: str) -> Tensor:
+    """Return one row (K, D) of each utterance: its `last` valid step, the `first`, or the `mean`.
+
+    Padding takes no part.
+    """
+    values, lengths = steps
+    if pooling == "first":
+        return values[:, 0]
+    if pooling == "last":
+        return values[torch.arange(len(values), device=values.device), lengths - 1]
+    valid = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
+    return (values * valid[..., None]).sum(dim=1) / lengths[:, None]
 
 
 def positions(time: int, width: int, like: Tensor) -> Tensor:
@@ -125,28 +183,60 @@ class HyCon(nn.Module):
         widths: features per step of text, audio and vision.
         outputs: 1 for a score, or the number of classes.
         settings: sizes, depths, dropout, fusion.
+        language_model: turns the tokens that the text then is, with their lengths, into states
+            (K, T, widths["text"]); None where the text is states already.
     """
 
-    def __init__(self, widths: dict[str, int], outputs: int, settings: Model) -> None:
+    def __init__(
+        self,
+        widths: dict[str, int],
+        outputs: int,
+        settings: Model,
+        language_model: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict()
         for name in MODALITIES:
-            layers = settings.text_layers if name == "text" else settings.layers
-            feature_dropout = 0.0 if name == "text" else settings.feature_dropout
-            self.encoders[name] = UnimodalEncoder(widths[name], layers, feature_dropout, settings)
-        self.fusion = FUSIONS[settings.fusion](settings.dimension)
+            text = name == "text"
+            self.encoders[name] = UnimodalEncoder(
+                widths[name],
+                settings.text_layers if text else settings.layers,
+                settings.text_pooling if text else "last",
+                0.0 if text else settings.feature_dropout,
+                settings,
+            )
+        self.fusion = FUSIONS[settings.fusion](settings)
         self.head = nn.Sequential(
             nn.Linear(self.fusion.dimension, settings.dimension),
             nn.ReLU(),
             nn.Dropout(settings.dropout),
             nn.Linear(settings.dimension, outputs),
         )
+        self.language_model = language_model
 
     def forward(self, batch: dict[str, Steps]) -> Output:
         """Return representations and prediction of a padded batch, by modality."""
+        if self.language_model is not None:
+            tokens, lengths = batch["text"]
+            batch = {**batch, "text": Steps(self.language_model(tokens, lengths), lengths)}
         unimodal = {name: self.encoders[name](batch[name]) for name in MODALITIES}
         fused = self.fusion(**unimodal)
         prediction = self.head(fused)
         if prediction.shape[1] == 1:
             prediction = prediction.squeeze(1)
         return Output(**unimodal, fused=fused, prediction=prediction)
+
+
+def parameter_counts(model: HyCon) -> dict[str, int]:
+    """Return how many trained parameters each part of the network has, and all of them."""
+    parts = {
+        **model.encoders,
+        "fusion": model.fusion,
+        "head": model.head,
+        **({"language model": model.language_model} if model.language_model is not None else {}),
+    }
+    counts = {
+        name: sum(p.numel() for p in part.parameters() if p.requires_grad)
+        for name, part in parts.items()
+    }
+    return {**counts, "all": sum(counts.values())}

@@ -8,17 +8,24 @@ import pytest
 import torch
 
 from hycon.encoders import text
-from hycon.encoders.tiny import build_bert, vocabulary
+from hycon.encoders.tiny import BUILDERS, build_bert, vocabulary
 from hycon.errors import HyConError
 
 TEXTS = ["a good film", "", "not bad at all , it was fine", "good", "unheard words 🙂 here"]
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    build_bert(TEXTS[:4], folder)
-    return folder
+def folders(tmp_path_factory):
+    """Return the folder of each tiny model, by kind."""
+    made = {kind: tmp_path_factory.mktemp(kind) for kind in BUILDERS}
+    for kind, folder in made.items():
+        BUILDERS[kind](TEXTS[:4], folder)
+    return made
+
+
+@pytest.fixture(scope="module")
+def tiny(folders):
+    return folders["bert"]
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +33,9 @@ def loaded(tiny):
     return text.load(str(tiny))
 
 
-def test_states_are_those_of_each_text_alone(loaded):
-    tokenizer, model = loaded
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_states_are_those_of_each_text_alone(folders, kind):
+    tokenizer, model = text.load(str(folders[kind]))
     states, offsets, cut = text.encode(TEXTS, tokenizer, model, 64, 2)
     assert cut == 0
     for number, words in enumerate(TEXTS):
@@ -64,10 +72,18 @@ def test_the_vocabulary_holds_the_training_words_and_letters_for_all_others(load
     assert vocabulary(["b a", "a c"]) == vocabulary(["a c", "b a"])
 
 
-def test_the_tiny_encoder_is_the_same_every_time(tiny, tmp_path):
-    build_bert(TEXTS[:4], tmp_path)
+def test_the_tiny_xlnet_writes_training_words_whole_and_ends_with_its_classification_token(folders):
+    tokenizer, _ = text.load(str(folders["xlnet"]))
+    assert tokenizer.tokenize("Good filmy") == ["\u2581good", "\u2581film", "y"]
+    ids = tokenizer("good")["input_ids"]
+    assert tokenizer.convert_ids_to_tokens(ids) == ["\u2581good", "<sep>", "<cls>"]
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_a_tiny_encoder_is_the_same_every_time(folders, kind, tmp_path):
+    BUILDERS[kind](TEXTS[:4], tmp_path)
     for name in ("model.safetensors", "tokenizer.json", "config.json"):
-        assert (tmp_path / name).read_bytes() == (tiny / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (folders[kind] / name).read_bytes()
 
 
 def test_a_model_is_found_in_a_folder_a_package_or_by_id(tiny, tmp_path, monkeypatch):

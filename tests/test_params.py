@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hycon.errors import HyConError
-from hycon.params import load, merge, read_texts, read_yaml
+from hycon.params import load, merge, read_texts, read_yaml, with_values
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,10 +22,12 @@ def refused(overlay):
 def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():
     params = load(ROOT)
     assert params.corpora == ["sample", "sample-emotion"]
-    assert params.settings("mosi", "hycon").train.lambdas.intra > 0
-    assert params.settings("mosi", "hycon").train.selection is None
-    assert params.settings("mosi", "hycon-v2").train.selection is not None
-    assert not any(params.settings("mosi", "no-contrastive").train.lambdas.model_dump().values())
+    assert params.settings("mosi", "hycon", "bert").train.lambdas.intra > 0
+    assert params.settings("mosi", "hycon", "bert").train.selection is None
+    assert params.settings("mosi", "hycon-v2", "bert").train.selection is not None
+    assert not any(
+        params.settings("mosi", "no-contrastive", "bert").train.lambdas.model_dump().values()
+    )
 
 
 @pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
@@ -49,6 +51,24 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"train": None}, "train: found nothing, expected keys and values"),
         ({"model": {"heads": 3}}, "model: dimension 50 is not a multiple of heads 3"),
         ({"model": {"fusion": "sum"}}, 'model.fusion: found "sum" (text), expected'),
+        ({"model": {"network": "lstm", "text_pooling": "first"}}, "text_pooling first reads one"),
+        ({"variants": {"hycon": {"of": "nix"}}}, "variants.hycon.of: unknown name 'nix'"),
+        ({"variants": {"tensor": {"of": "graph"}}}, "variants.tensor.of: graph is itself of ano"),
+        ({"train": {"pair_loss": "triplet"}}, "variants.hycon-v2.train: selection belongs to pair"),
+        ({"encoders": {"glove": {"finetune": True}}}, "finetune belongs to kind: transformer"),
+        ({"encoders": {"bert": {"model": "tiny:gpt"}}}, "tiny models are tiny:bert and tiny:xlnet"),
+        ({"encoders": {"bert": {"finetune": True}}, "train": {"finetuning": None}},
+         "encoders.bert: finetune needs train.finetuning, which is null"),
+        ({"per_encoder": {"brt": {}}}, "per_encoder: unknown name 'brt'; did you mean 'bert'?"),
+        ({"per_encoder": {"bert": {"train": {"alpha": 2}}}}, "per_encoder.bert.train.alpha: found"),
+        ({"tuning": {"variant": "hycn"}}, "tuning.variant: unknown name 'hycn'; did you mean"),
+        ({"tuning": {"folds": 1}}, "tuning: folds 1 leaves nothing to train on"),
+        ({"tuning": {"space": {"train.alpah": [1]}}}, "tuning.space: train.alpah: unknown key"),
+        ({"tuning": {"space": {"train.alpha": {"low": 0.5, "high": 1.5}}}},
+         "tuning.space: train.alpha: found 1.5, expected less than or equal to 1"),
+        ({"tuning": {"space": {"model.dimension": [50, 51]}}}, "tuning.space: model: dimension"),
+        ({"tuning": {"space": {"train.alpha": {"low": 1, "high": 1}}}}, "low 1 is not below high"),
+        ({"tuning": {"trials": 0}}, "tuning.trials: found 0, expected"),
         ({"seeds": []}, "seeds: found [] (a list), expected at least 1"),
         ({"seeds": [1, 1]}, "seeds: 1 is there twice"),
         ({"seeds": [-1]}, "seeds.0: found -1, expected greater than or equal to 0"),
@@ -139,11 +159,11 @@ def test_a_corpus_changes_the_settings_before_a_variant_does():
             "variants": {"hycon-v2": {"train": {"alpha": 0.7}}},
         },
     )
-    assert params.settings("mosi", "hycon-v2").train.alpha == 0.7
-    assert params.settings("mosi", "hycon").train.alpha == 0.6
-    assert params.settings("mosi", "hycon").train.epochs == 3
-    assert params.settings("mosi", "hycon").train.patience == 7
-    assert params.settings("mosi-utterance", "hycon").train.alpha == 0.5
+    assert params.settings("mosi", "hycon-v2", "bert").train.alpha == 0.7
+    assert params.settings("mosi", "hycon", "bert").train.alpha == 0.6
+    assert params.settings("mosi", "hycon", "bert").train.epochs == 3
+    assert params.settings("mosi", "hycon", "bert").train.patience == 7
+    assert params.settings("mosi-utterance", "hycon", "bert").train.alpha == 0.5
 
 
 def test_two_rows_of_one_name_are_refused():
@@ -180,3 +200,70 @@ def test_rows_of_an_experiment_go_by_encoder_and_then_by_variant():
         ("no-contrastive", "glove"),
         ("hycon", "bert"),
     ]
+
+
+def test_settings_are_changed_by_corpus_then_encoder_then_the_variant_that_one_is_of():
+    def rate(**overlay):
+        tables = {
+            "per_corpus": {"mosi": {"train": {"learning_rate": 1}}},
+            "per_encoder": {"bert": {"train": {"learning_rate": 2}}},
+            "variants": {
+                "hycon-v2": {"train": {"learning_rate": 3}},
+                "graph": {"train": {"learning_rate": 4}},
+            },
+        }
+        chosen = {name: tables[name] for name in overlay}
+        if overlay.get("variants") == "parent":
+            chosen["variants"] = {"hycon-v2": tables["variants"]["hycon-v2"]}
+        return load(ROOT, chosen).settings("mosi", "graph", "bert").train.learning_rate
+
+    assert rate(per_corpus=1) == 1
+    assert rate(per_corpus=1, per_encoder=1) == 2
+    assert rate(per_corpus=1, per_encoder=1, variants="parent") == 3
+    assert rate(per_corpus=1, per_encoder=1, variants="both") == 4
+    other = load(ROOT, {"per_encoder": {"bert": {"train": {"learning_rate": 2}}}})
+    assert other.settings("mosi", "graph", "glove").train.learning_rate == 5e-4
+
+
+def test_what_belongs_to_fine_tuning_is_no_setting_of_a_cached_encoder():
+    params = load(ROOT, {"encoders": {"xlnet": {"finetune": True}}})
+    assert params.settings("mosi", "hycon", "bert").train.finetuning is None
+    assert params.settings("mosi", "hycon", "xlnet").train.finetuning.learning_rate == 2e-5
+
+
+def test_what_a_variant_switches_off_is_not_searched_over():
+    def keys(variant):
+        return set(load(ROOT, {"tuning": {"variant": variant}}).tuning_of("sample")[0].space)
+
+    contrastive = {f"train.lambdas.{name}" for name in ("intra", "inter", "semi")}
+    selection = {"train.selection.beta", "train.selection.gamma"}
+    assert keys("hycon-v2") >= contrastive | selection | {"train.alpha"}
+    assert keys("hycon") == keys("hycon-v2") - selection
+    assert keys("without-semi") == keys("hycon-v2") - {"train.lambdas.semi"}
+    assert keys("no-contrastive") == keys("hycon") - contrastive - {"train.alpha"}
+
+
+def test_what_is_tuned_goes_where_it_is_set_last():
+    overlay = {
+        "tuning": {"variant": "graph"},
+        "per_encoder": {"bert": {"train": {"batch_size": 8}}},
+        "variants": {"graph": {"train": {"alpha": 0.7}}},
+    }
+    _, places = load(ROOT, overlay).tuning_of("mosi")
+    assert places["train.learning_rate"] == ["per_corpus", "mosi"]
+    assert places["train.batch_size"] == ["per_encoder", "bert"]
+    assert places["train.selection.beta"] == ["variants", "hycon-v2"]
+    assert places["train.alpha"] == ["variants", "graph"]
+
+
+def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():
+    params = load(ROOT)
+    _, places = params.tuning_of("mosi")
+    values = {"train.learning_rate": 0.00123, "train.selection.beta": 0.2, "model.dimension": 25}
+    overlay = {}
+    for key, value in values.items():
+        for part in reversed([*places[key], *key.split(".")]):
+            value = {part: value}
+        overlay = merge(overlay, value)
+    found = load(ROOT, overlay).settings("mosi", "hycon-v2", "bert")
+    assert found == with_values(params.settings("mosi", "hycon-v2", "bert"), values)

@@ -17,8 +17,8 @@ def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = Non
     """Return the folder or Hugging Face id that a `model` parameter stands for.
 
     Args:
-        model: a Hugging Face id, a local folder, `package:NAME` or `tiny:bert`.
-        tiny_folder: where the tiny model lies, for `tiny:bert`.
+        model: a Hugging Face id, a local folder, `package:NAME` or `tiny:NAME`.
+        tiny_folder: where the tiny model lies, for `tiny:NAME`.
         sha256: digest that the folder's model.safetensors must have, or None.
 
     Raises:
@@ -88,6 +88,34 @@ def load(place: str):
     return tokenizer, model.eval()
 
 
+def tokenise(
+    texts: list[str], tokenizer, model, max_tokens: int
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], int]:
+    """Return every text as the numbers that the model reads, special tokens included.
+
+    Args:
+        texts: N texts; an empty one has its special tokens only.
+        tokenizer, model: of `load`.
+        max_tokens: longer texts are cut.
+
+    Returns:
+        Tokens (T, I) int64, a column for each of the model's inputs; offsets (N + 1,) int64; the
+        inputs' names; and how many texts were cut. There is no attention mask among them: it
+        follows from the lengths, so that tokenizers without a padding token do as well.
+    """
+    positions = getattr(model.config, "max_position_embeddings", 0)
+    limits = (max_tokens, tokenizer.model_max_length, positions)
+    limit = min(limit for limit in limits if limit > 0)  # XLNet says -1: no limit
+    full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
+    tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
+    names = tuple(name for name in tokens if name != "attention_mask")
+    lengths = [len(ids) for ids in tokens["input_ids"]]
+    cut = sum(len(whole) > length for whole, length in zip(full, lengths, strict=True))
+    columns = [np.concatenate([np.array(row, np.int64) for row in tokens[name]]) for name in names]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.stack(columns, axis=1), offsets, names, cut
+
+
 def encode(
     texts: list[str], tokenizer, model, max_tokens: int, batch_size: int, device: str = "cpu"
 ) -> tuple[np.ndarray, np.ndarray, int]:
@@ -97,9 +125,7 @@ def encode(
     reaches the result.
 
     Args:
-        texts: N texts; an empty one has its special tokens only.
-        tokenizer, model: of `load`.
-        max_tokens: longer texts are cut.
+        texts, tokenizer, model, max_tokens: as of `tokenise`.
         batch_size: texts per forward pass.
         device: where the model runs.
 
@@ -108,37 +134,21 @@ def encode(
     """
     import torch
 
-    positions = getattr(model.config, "max_position_embeddings", 0)
-    limits = (max_tokens, tokenizer.model_max_length, positions)
-    limit = min(limit for limit in limits if limit > 0)  # XLNet says -1: no limit
-    full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
-    tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
-    lengths = np.array([len(ids) for ids in tokens["input_ids"]])
-    cut = sum(len(whole) > len(kept) for whole, kept in zip(full, tokens["input_ids"], strict=True))
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    states = np.empty((offsets[-1], model.config.hidden_size), dtype=np.float32)
+    from hycon.encoders.language_model import LanguageModel
+
+    tokens, offsets, names, cut = tokenise(texts, tokenizer, model, max_tokens)
+    lengths = np.diff(offsets)
+    reader = LanguageModel(model, names).to(device).eval()
+    states = np.empty((offsets[-1], reader.width), dtype=np.float32)
     order = np.argsort(lengths, kind="stable")
-    model.to(device)
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     with torch.inference_mode():
         for batch in progress(batches, "encode", unit="batches"):
-            inputs = {
-                name: _padded([values[i] for i in batch]).to(device)
-                for name, values in tokens.items()
-            }
-            hidden = model(**inputs).last_hidden_state.float().cpu().numpy()
+            rows = [torch.from_numpy(tokens[offsets[i] : offsets[i + 1]]) for i in batch]
+            padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+            inputs = padded.to(device), torch.from_numpy(lengths[batch]).to(device)
+            hidden = reader(*inputs).float().cpu().numpy()
             for row, utterance in enumerate(batch):
                 begin, end = offsets[utterance], offsets[utterance + 1]
                 states[begin:end] = hidden[row, : end - begin]
     return states, offsets, cut
-
-
-def _padded(rows: list[list[int]]):
-    """Return rows of numbers as one tensor (K, T), zeros on the right.
-
-    The attention mask is one of them: what stands in the padding is never looked at, so that
-    tokenizers without a padding token do as well, and those that pad on the left.
-    """
-    import torch
-
-    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True)

@@ -1,12 +1,17 @@
-"""A tiny BERT made on the spot, so that the sample needs no download.
+"""A tiny BERT and a tiny XLNet made on the spot, so that the sample needs no download.
 
-Its WordPiece vocabulary holds the letters and the whole words of a corpus's training utterances;
-its weights are random, from a seed. Frozen, it still tells words and their contexts apart.
+Their vocabularies hold the letters and the whole words of a corpus's training utterances; their
+weights are random, from a seed. Frozen, they still tell words and their contexts apart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+# SentencePiece's mark of where a word begins
+WORD_START = "\u2581"
+XLNET_SPECIAL = (
+    "<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>",
+)  # fmt: skip
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789'"
 HIDDEN, LAYERS, HEADS = 64, 2, 4
@@ -22,7 +27,6 @@ def vocabulary(texts: Iterable[str]) -> list[str]:
 
 def build_bert(texts: Iterable[str], folder: Path) -> None:
     """Write a tiny BERT and its tokenizer into a folder, as `save_pretrained` does."""
-    import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 
     tokens = vocabulary(texts)
@@ -35,7 +39,41 @@ def build_bert(texts: Iterable[str], folder: Path) -> None:
         intermediate_size=2 * HIDDEN,
         max_position_embeddings=512,
     )
+    _save(tokenizer, lambda: BertModel(config, add_pooling_layer=False), folder)
+
+
+def build_xlnet(texts: Iterable[str], folder: Path) -> None:
+    """Write a tiny XLNet and its tokenizer into a folder, as `save_pretrained` does.
+
+    Its pieces are whole words and letters; a word is the cheapest way to write itself.
+    """
+    from transformers import XLNetConfig, XLNetModel, XLNetTokenizer
+
+    words = sorted({word for text in texts for word in text.lower().split() if len(word) > 1})
+    pieces = [(f"{WORD_START}{word}", -1.0) for word in words]
+    letters = [(piece, -10.0) for letter in LETTERS for piece in (letter, f"{WORD_START}{letter}")]
+    special = [(token, 0.0) for token in XLNET_SPECIAL]
+    vocabulary = [*special, (WORD_START, -10.0), *letters, *pieces]
+    tokenizer = XLNetTokenizer(vocab=vocabulary, do_lower_case=True)
+    config = XLNetConfig(
+        vocab_size=len(tokenizer),
+        d_model=HIDDEN,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        d_inner=2 * HIDDEN,
+    )
+    _save(tokenizer, lambda: XLNetModel(config), folder)
+
+
+def _save(tokenizer, make: Callable, folder: Path) -> None:
+    import torch
+    import transformers
+
+    transformers.logging.disable_progress_bar()
     torch.manual_seed(SEED)
-    model = BertModel(config, add_pooling_layer=False)
+    model = make()
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
+
+
+BUILDERS = {"bert": build_bert, "xlnet": build_xlnet}

@@ -45,14 +45,19 @@ def sentiment_metrics(predictions: np.ndarray, labels: np.ndarray) -> dict[str, 
 
 
 def emotion_metrics(
-    predictions: np.ndarray, labels: np.ndarray, emotions: Sequence[str] = EMOTIONS
+    predictions: np.ndarray,
+    labels: np.ndarray,
+    emotions: Sequence[str] = EMOTIONS,
+    one_against_rest: bool = False,
 ) -> dict[str, float]:
     """Return accuracy and weighted F1 of each emotion against the rest, and of all, as fractions.
 
     Args:
-        predictions: (N,) class numbers, or (N, C) scores whose largest decides.
+        predictions: (N,) class numbers, or (N, C) scores whose largest decides among all.
         labels: (N,) class numbers.
         emotions: names of the C classes, in the order of their numbers.
+        one_against_rest: whether the decision for one emotion is that its score is positive, each
+            by itself, and not that it is the largest; needs scores.
 
     Returns:
         `acc_NAME` and `f1_NAME` by emotion; `acc` and `f1` of the C-class decision.
@@ -60,7 +65,9 @@ def emotion_metrics(
     Raises:
         ValueError: the shapes differ, there is nothing to compare, or a class has no name.
     """
-    predictions = np.asarray(predictions)
+    scores = predictions = np.asarray(predictions)
+    if one_against_rest and scores.ndim != 2:
+        raise ValueError(f"one against the rest needs (N, C) scores, found {scores.shape}")
     if predictions.ndim == 2:
         if predictions.shape[1] != len(emotions):
             raise ValueError(f"{predictions.shape[1]} scores, but {len(emotions)} emotions")
@@ -79,7 +86,8 @@ def emotion_metrics(
         )
     metrics = {}
     for number, emotion in enumerate(emotions):
-        decisions = predictions == number, labels == number
+        yes = scores[:, number] > 0 if one_against_rest else predictions == number
+        decisions = yes, labels == number
         metrics[f"acc_{emotion}"] = _accuracy(*decisions)
         metrics[f"f1_{emotion}"] = weighted_f1(*decisions)
     metrics["acc"] = _accuracy(predictions, labels)

@@ -6,11 +6,13 @@ from hycon.losses.intra import intra_modal
 from hycon.losses.pairs import PairSelection
 from hycon.losses.semi import semi_contrastive
 from hycon.losses.similarity import similarities
+from hycon.losses.substitute import SubstituteLoss
 
 __all__ = [
     "HybridContrastiveLoss",
     "HybridLoss",
     "PairSelection",
+    "SubstituteLoss",
     "inter_modal",
     "intra_modal",
     "semi_contrastive",

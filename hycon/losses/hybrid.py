@@ -51,7 +51,7 @@ class HybridContrastiveLoss(nn.Module):
         check_alpha(alpha)
         check_similarity(similarity)
         self.alpha = alpha
-        self.weights = _checked_weights(weights)
+        self.weights = check_weights(weights)
         self.selection = selection
         self.refinement = refinement
         self.similarity = similarity
@@ -73,14 +73,12 @@ class HybridContrastiveLoss(nn.Module):
         s = similarities(representations, self.similarity)
         check_classes(classes, s.shape[1])
         pairs = class_pairs(classes)
-        for_intra, for_inter, for_semi = (s if weight else s.detach() for weight in self.weights)
         parts = (
-            intra_term(for_intra, pairs, self.selection, self.refinement),
-            inter_term(for_inter, pairs, self.alpha, self.selection, self.refinement),
-            semi_term(for_semi, self.alpha),
+            intra_term(s, pairs, self.selection, self.refinement),
+            inter_term(s, pairs, self.alpha, self.selection, self.refinement),
+            semi_term(s, self.alpha),
         )
-        active = [weight * part for weight, part in zip(self.weights, parts, strict=True) if weight]
-        return HybridLoss(sum(active, start=s.new_zeros(())), *parts)
+        return weigh(self.weights, parts)
 
     def extra_repr(self) -> str:
         """Return the settings, as they appear in the module's repr."""
@@ -88,7 +86,15 @@ class HybridContrastiveLoss(nn.Module):
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in settings)
 
 
-def _checked_weights(weights: tuple[float, float, float]) -> tuple[float, float, float]:
+def weigh(weights: tuple[float, float, float], parts: tuple[Tensor, Tensor, Tensor]) -> HybridLoss:
+    """Return the weighted total and its parts; one of weight 0 is detached, apart from it."""
+    parts = [part if weight else part.detach() for weight, part in zip(weights, parts, strict=True)]
+    active = [weight * part for weight, part in zip(weights, parts, strict=True) if weight]
+    return HybridLoss(sum(active, start=parts[0].new_zeros(())), *parts)
+
+
+def check_weights(weights: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return three weights; raise ValueError unless they are finite and at least 0."""
     if len(weights) != 3:
         raise ValueError(f"weights must be three (intra, inter, semi), found {len(weights)}")
     if not all(0 <= weight < math.inf for weight in weights):

@@ -15,7 +15,9 @@ from hycon.params.schema import (
     Params,
     Settings,
     Train,
+    Tuning,
     merge,
+    with_values,
 )
 
 __all__ = [
@@ -27,8 +29,10 @@ __all__ = [
     "Params",
     "Settings",
     "Train",
+    "Tuning",
     "load",
     "merge",
     "read_texts",
     "read_yaml",
+    "with_values",
 ]

@@ -21,6 +21,8 @@ from hycon.params.messages import explain, hint
 # what hycon.corpus.sample makes
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
 GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
+# what hycon.encoders.tiny builds
+TINY = ("bert", "xlnet")
 
 
 def _number(value: Any) -> Any:
@@ -129,14 +131,24 @@ class Encoder(_Strict):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     max_tokens: Annotated[int, Field(ge=3, le=4096)] = 128
     batch_size: Count = 64
+    finetune: bool = False
 
     @model_validator(mode="after")
     def _names_a_model(self) -> Self:
         if (self.kind == "transformer") != bool(self.model):
             raise ValueError("model belongs to kind: transformer, and only there")
-        if self.model and self.model.startswith("tiny:") and self.model != "tiny:bert":
-            raise ValueError(f"model {self.model} is unknown; the tiny model is tiny:bert")
+        if self.finetune and not self.model:
+            raise ValueError("finetune belongs to kind: transformer, and only there")
+        if self.tiny and self.tiny not in TINY:
+            made = " and ".join(f"tiny:{name}" for name in TINY)
+            raise ValueError(f"model {self.model} is unknown; the tiny models are {made}")
         return self
+
+    @property
+    def tiny(self) -> str | None:
+        """Which tiny model is built here, if it is one."""
+        found = (self.model or "").startswith("tiny:")
+        return self.model.removeprefix("tiny:") if found else None
 
     def as_input(self) -> str:
         """Return as JSON what the states depend on: all but the label."""
@@ -149,15 +161,20 @@ class Model(_Strict):
     dimension: Count
     layers: Annotated[int, Field(ge=0)]
     text_layers: Annotated[int, Field(ge=0)]
+    network: Literal["transformer", "lstm"]
     heads: Count
     dropout: Probability
     feature_dropout: Probability
-    fusion: Literal["addition"]
+    text_pooling: Literal["last", "first", "mean"]
+    fusion: Literal["addition", "concatenation", "multiplication", "tensor", "low-rank", "graph"]
+    rank: Count
 
     @model_validator(mode="after")
-    def _heads_divide(self) -> Self:
-        if self.dimension % self.heads:
+    def _fits_together(self) -> Self:
+        if self.network == "transformer" and self.dimension % self.heads:
             raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
+        if self.network == "lstm" and self.text_layers and self.text_pooling == "first":
+            raise ValueError("text_pooling first reads one word where network is lstm: take last")
         return self
 
 
@@ -177,6 +194,14 @@ class Selection(_Strict):
     weighted: bool = True
 
 
+class Finetuning(_Strict):
+    """Optimisation of a text encoder that is trained with the rest."""
+
+    learning_rate: NonNegative
+    warmup: Fraction
+    weight_decay: NonNegative
+
+
 class Train(_Strict):
     """Optimisation and the contrastive part (method, sections 3 to 7)."""
 
@@ -189,7 +214,10 @@ class Train(_Strict):
     weight_decay: NonNegative
     clip_norm: Positive | None
     averaging: Probability
+    finetuning: Finetuning | None
+    emotion_decision: Literal["one-against-rest", "joint"]
     lambdas: Lambdas
+    pair_loss: Literal["hycon", "contrastive", "triplet", "n-pair", "supcon"]
     alpha: Fraction
     refinement: bool
     similarity: Literal["shifted", "nonnegative"]
@@ -200,6 +228,8 @@ class Train(_Strict):
     def _pairs_exist(self) -> Self:
         if self.batch_size == 1 and (self.lambdas.intra or self.lambdas.inter):
             raise ValueError("batch_size 1 leaves no pairs: raise it, or set lambdas to 0")
+        if self.selection and self.pair_loss != "hycon":
+            raise ValueError(f"selection belongs to pair_loss hycon, not to {self.pair_loss}")
         return self
 
 
@@ -219,22 +249,60 @@ class Experiment(_Strict):
 
 
 class Changes(_Strict):
-    """What a corpus or a variant changes of `model` and `train`."""
+    """What a corpus, a text encoder or a variant changes of `model` and `train`."""
 
     model: dict[str, Any] = {}
     train: dict[str, Any] = {}
 
 
 class Variant(Changes):
-    """A named change of `model` and `train`."""
+    """A named change of `model` and `train`, or of another variant."""
 
     label: str
+    of: Name | None = None
 
 
 class Align(_Strict):
     """How frames reach words and words reach segments."""
 
     epsilon: Positive
+
+
+class Range(_Strict):
+    """Numbers to search over; with `log`, evenly on a logarithmic scale."""
+
+    low: Float
+    high: Float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log needs low above 0, found {self.low:g}")
+        return self
+
+
+Choices = Annotated[list[bool | int | Float | str | None], Field(min_length=1)]
+
+
+class Tuning(_Strict):
+    """A search for better parameters of one row (the rule `tune`)."""
+
+    variant: Name
+    encoder: Name
+    trials: Count
+    folds: Annotated[int, Field(ge=0)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    space: Annotated[dict[str, Range | Choices], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _folds_are_several(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("folds 1 leaves nothing to train on: 0 takes the validation fold")
+        _distinct("seeds", self.seeds)
+        return self
 
 
 class Params(_Strict):
@@ -247,10 +315,12 @@ class Params(_Strict):
     experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
     variants: dict[Name, Variant]
     per_corpus: dict[Name, Changes]
+    per_encoder: dict[Name, Changes]
     encoders: dict[Name, Encoder]
     align: Align
     model: Model
     train: Train
+    tuning: Tuning
     catalogue: dict[Name, Corpus]
 
     @model_validator(mode="after")
@@ -265,7 +335,16 @@ class Params(_Strict):
                 _distinct(f"experiments.{name}.{key}", chosen)
             for corpus in self.corpora:
                 self._check_vectors(name, experiment, corpus)
+        for name, variant in self.variants.items():
+            if variant.of is not None:
+                _known(f"variants.{name}.of", [variant.of], self.variants)
+                if self.variants[variant.of].of is not None:
+                    raise ValueError(
+                        f"variants.{name}.of: {variant.of} is itself of another; name a variant "
+                        "that stands by itself"
+                    )
         _known("per_corpus", list(self.per_corpus), self.catalogue)
+        _known("per_encoder", list(self.per_encoder), self.encoders)
         rows = {}
         for variant, encoder in itertools.product(self.variants, self.encoders):
             other = rows.setdefault(f"{variant}-{encoder}", (variant, encoder))
@@ -275,8 +354,12 @@ class Params(_Strict):
                     f"called {variant}-{encoder}; rename one"
                 )
         for corpus in {**dict.fromkeys(self.corpora), **self.per_corpus}:
-            for variant in self.variants:
-                self.settings(corpus, variant)
+            for variant, encoder in itertools.product(self.variants, self.encoders):
+                self.settings(corpus, variant, encoder)
+        _known("tuning.variant", [self.tuning.variant], self.variants)
+        _known("tuning.encoder", [self.tuning.encoder], self.encoders)
+        for corpus in self.corpora:
+            self.tuning_of(corpus)
         return self
 
     def _check_vectors(self, name: str, experiment: Experiment, corpus: str) -> None:
@@ -291,25 +374,104 @@ class Params(_Strict):
         """Return whether a corpus comes with word vectors of its own."""
         return "vectors" in self.catalogue[corpus].files
 
-    def settings(self, corpus: str, variant: str) -> Settings:
-        """Return `model` and `train` with a corpus's and then a variant's changes, validated."""
+    def settings(self, corpus: str, variant: str, encoder: str) -> Settings:
+        """Return `model` and `train` as one row is trained with, validated.
+
+        A corpus's changes come first, then a text encoder's, then a variant's. What belongs to
+        fine-tuning is None for a cached encoder.
+        """
         values = {"model": self.model.model_dump(), "train": self.train.model_dump()}
-        for key, table in (("per_corpus", self.per_corpus), ("variants", self.variants)):
-            name = corpus if key == "per_corpus" else variant
-            if name not in table:
-                continue
-            values = merge(values, table[name].model_dump(include={"model", "train"}))
+        settings = Settings.model_validate(values)
+        for place, changes in self._changes(corpus, variant, encoder):
+            values = merge(values, changes)
             try:
                 settings = Settings.model_validate(values)
             except ValidationError as error:
                 problem = explain(Settings, error.errors()[0])
-                raise ValueError(f"{key}.{name}.{problem}") from None
-        return settings
+                raise ValueError(f"{'.'.join(place)}.{problem}") from None
+        if self.encoders[encoder].finetune == (settings.train.finetuning is not None):
+            return settings
+        if self.encoders[encoder].finetune:
+            raise ValueError(f"encoders.{encoder}: finetune needs train.finetuning, which is null")
+        cached = settings.train.model_copy(update={"finetuning": None})
+        return settings.model_copy(update={"train": cached})
+
+    def _changes(
+        self, corpus: str, variant: str, encoder: str
+    ) -> list[tuple[list[str], dict[str, Any]]]:
+        """Return what changes a row's `model` and `train`, in order, each with its place."""
+        parent = self.variants[variant].of
+        places = [
+            ["per_corpus", corpus],
+            ["per_encoder", encoder],
+            *([["variants", parent]] if parent else []),
+            ["variants", variant],
+        ]
+        return [
+            (place, getattr(self, place[0])[place[1]].model_dump(include={"model", "train"}))
+            for place in places
+            if place[1] in getattr(self, place[0])
+        ]
+
+    def tuning_of(self, corpus: str) -> tuple[Tuning, dict[str, list[str]]]:
+        """Return the search for a corpus, and where an overlay puts each of its keys.
+
+        What the row has switched off is not searched over: a lambda of 0, alpha where all are 0, or
+        the selection where it is null. A key's place is where it is set last, or `per_corpus`.
+        """
+        tuning = self.tuning
+        base = self.settings(corpus, tuning.variant, tuning.encoder)
+        off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
+        if len(off) == 3:
+            off |= {"alpha", "refinement", "similarity", "classes", "pair_loss", "selection"}
+        off |= {name for name in ("selection", "finetuning") if getattr(base.train, name) is None}
+        space = {
+            key: choice
+            for key, choice in tuning.space.items()
+            if not any(f"{key}.".startswith(f"train.{name}.") for name in off)
+        }
+        if not space:
+            raise ValueError("tuning.space: all of it is switched off in this variant; add keys")
+        for key, choice in space.items():
+            values = choice if isinstance(choice, list) else [choice.low, choice.high]
+            for value in values:
+                try:
+                    with_values(base, {key: value})
+                except ValidationError as error:
+                    problem = explain(Settings, error.errors()[0])
+                    raise ValueError(f"tuning.space: {problem}") from None
+        places = {key: self._place(key, corpus) for key in space}
+        return tuning.model_copy(update={"space": space}), places
+
+    def _place(self, key: str, corpus: str) -> list[str]:
+        row = self._changes(corpus, self.tuning.variant, self.tuning.encoder)
+        for place, changes in reversed(row):
+            value: Any = changes
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if value is not None:
+                return place
+        return ["per_corpus", corpus]
 
     def rows(self, experiment: str) -> list[tuple[str, str]]:
         """Return an experiment's (variant, encoder) pairs in the order of its table."""
         chosen = self.experiments[experiment]
         return [(variant, encoder) for encoder in chosen.encoders for variant in chosen.variants]
+
+
+def with_values(base: Settings, values: dict[str, Any]) -> Settings:
+    """Return settings with other values at some keys, such as train.lambdas.intra.
+
+    Raises:
+        ValidationError: a key is unknown or a value is not allowed.
+    """
+    changed = base.model_dump()
+    for key, value in values.items():
+        nested: Any = value
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        changed = merge(changed, nested)
+    return Settings.model_validate(changed)
 
 
 def _known(key: str, names: list[str], table: dict[str, Any]) -> None:

@@ -40,7 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         predictions = _predictions(folder / "representations.safetensors", len(utterances))
         seeds[str(record["seed"])] = {
             **{key: value for key, value in record.items() if key not in ("seed", *expected)},
-            **{fold: score(utterances, predictions, fold, arguments.corpus) for fold in FOLDS},
+            **{
+                fold: score(utterances, predictions, fold, arguments.corpus, arguments.settings)
+                for fold in FOLDS
+            },
         }
     content = {
         "name": arguments.name,
@@ -54,7 +57,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def score(
-    utterances: list[Utterance], predictions: np.ndarray, fold: str, corpus: Corpus
+    utterances: list[Utterance],
+    predictions: np.ndarray,
+    fold: str,
+    corpus: Corpus,
+    settings: Settings,
 ) -> dict[str, float]:
     """Return every metric of the corpus's task over one fold."""
     rows = [row for row, utterance in enumerate(utterances) if utterance.fold == fold]
@@ -64,7 +71,8 @@ def score(
             scores = np.array([float(label) for label in labels])
             return sentiment_metrics(predictions[rows], scores)
         numbers = np.array([corpus.emotions.index(label) for label in labels])
-        return emotion_metrics(predictions[rows], numbers, corpus.emotions)
+        apart = settings.train.emotion_decision == "one-against-rest"
+        return emotion_metrics(predictions[rows], numbers, corpus.emotions, apart)
     except ValueError as error:
         raise HyConError(f"fold {fold}: cannot be scored: {error}") from None
 

@@ -11,12 +11,14 @@ from safetensors.torch import save_file
 
 from hycon.errors import HyConError
 from hycon.files import atomic_folder, write_json
+from hycon.model import parameter_counts
 from hycon.params import Corpus, Encoder, Settings
 from hycon.provenance import commit, environment
 from hycon.stages import log, parser, run, start
 from hycon.training.batches import Data, load_data
 from hycon.training.device import make_deterministic, pick_device, set_threads
 from hycon.training.loop import Trained, infer, train
+from hycon.training.text import read_text
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -29,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--settings", type=Settings.model_validate_json, required=True)
     options.add_argument("--seed", type=int, required=True)
     options.add_argument("--aligned", type=Path, required=True, help="folder")
-    options.add_argument("--states", type=Path, required=True, help="folder of text states")
+    options.add_argument("--states", type=Path, help="folder of text states, if they are cached")
+    options.add_argument("--tiny", type=Path, help="folder of the tiny model, if it is one")
     options.add_argument("--device", default="auto")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--output", type=Path, required=True, help="folder")
@@ -39,17 +42,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     set_threads(arguments.threads)
     make_deterministic()
     device = pick_device(arguments.device)
+    text = read_text(arguments.encoder, arguments.aligned, arguments.states, arguments.tiny)
     data = load_data(
         arguments.aligned,
-        arguments.states,
+        text,
         arguments.corpus.emotions,
         arguments.settings.train.classes,
-        arguments.encoder.kind == "vectors",
         device,
     )
     name = f"{arguments.name} seed {arguments.seed}"
     try:
-        trained = train(data, arguments.settings, arguments.seed, _Teller(name))
+        trained = train(
+            data, arguments.settings, arguments.seed, _Teller(name), text.language_model
+        )
     except FloatingPointError as error:
         raise HyConError(f"{name}: {error}; lower train.learning_rate") from None
     record = {
@@ -62,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "epochs": len(trained.history),
             "value": trained.score,
         },
-        "parameters": sum(p.numel() for p in trained.model.parameters() if p.requires_grad),
+        "parameters": parameter_counts(trained.model),
         "device": device,
         "threads": arguments.threads,
         **commit(),

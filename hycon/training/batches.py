@@ -11,6 +11,7 @@ from hycon.corpus.labels import sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_offsets, read_rows, read_table
 from hycon.errors import HyConError
 from hycon.model import MODALITIES, Steps
+from hycon.training.text import Text
 
 # standardised features beyond this many standard deviations are cut: COVAREP has outliers of
 # thousands, which would own every sum that they take part in
@@ -19,7 +20,10 @@ OUTLIER = 10.0
 
 @dataclass(frozen=True)
 class Ragged:
-    """Rows of different lengths in one tensor: values (W, D) float32 and starts, lengths (N,)."""
+    """Rows of different lengths in one tensor: values (W, D) and starts, lengths (N,).
+
+    Values are float32, or int64 where they are token numbers.
+    """
 
     values: Tensor
     starts: Tensor
@@ -27,7 +31,8 @@ class Ragged:
 
     @classmethod
     def of(cls, values: np.ndarray, offsets: np.ndarray, device: str) -> "Ragged":
-        tensor = torch.from_numpy(np.array(values, dtype=np.float32)).to(device)
+        kind = np.int64 if values.dtype.kind == "i" else np.float32
+        tensor = torch.from_numpy(np.array(values, dtype=kind)).to(device)
         bounds = torch.from_numpy(offsets).to(device)
         return cls(tensor, bounds[:-1], bounds.diff())
 
@@ -73,41 +78,40 @@ class Data:
 
 def load_data(
     aligned: Path,
-    states: Path,
+    text: Text,
     emotions: list[str] | None,
     scheme: str,
-    standardise_text: bool,
     device: str,
+    fold: np.ndarray | None = None,
 ) -> Data:
-    """Read a corpus's aligned utterances and cached text states into memory.
+    """Read a corpus's aligned utterances into memory, with its text.
 
     Audio and vision (and word vectors) are standardised by the training fold's mean and standard
     deviation; a constant column stays, as zeros.
 
     Args:
         aligned: folder of `hycon.corpus.utterances`.
-        states: folder of the text encoder's states.npy and offsets.npy.
+        text: of `read_text`.
         emotions: names of the classes, or None for scores.
         scheme: classes of scores for pairs (method, section 7).
-        standardise_text: whether the text features are raw word vectors.
         device: where the tensors go.
+        fold: (N,) names of the folds, if not the corpus's own.
 
     Raises:
         HyConError: a file is missing, damaged, or does not fit the others.
     """
     utterances = read_table(aligned / "utterances.csv")
-    count = len(utterances)
-    offsets = read_offsets(aligned / "offsets.npy", count)
-    text_offsets = read_offsets(states / "offsets.npy", count)
+    offsets = read_offsets(aligned / "offsets.npy", len(utterances))
     raw = {
-        "text": (read_rows(states / "states.npy", text_offsets[-1]), text_offsets),
+        "text": (text.values, text.offsets),
         "audio": (read_rows(aligned / "audio.npy", offsets[-1]), offsets),
         "vision": (read_rows(aligned / "vision.npy", offsets[-1]), offsets),
     }
-    fold = np.array([utterance.fold for utterance in utterances])
+    if fold is None:
+        fold = np.array([utterance.fold for utterance in utterances])
     features = {}
     for name, (values, bounds) in raw.items():
-        if name != "text" or standardise_text:
+        if name != "text" or text.standardise:
             values = standardise(values, np.repeat(fold == "train", np.diff(bounds)))
         features[name] = Ragged.of(values, bounds, device)
     labels, classes, outputs = _labels(utterances, emotions, scheme)

@@ -1,5 +1,7 @@
 """Training: one seed of one variant, selected on validation only."""
 
+import copy
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import swa_utils
 
-from hycon.losses import HybridContrastiveLoss, PairSelection
+from hycon.encoders.language_model import LanguageModel
+from hycon.losses import HybridContrastiveLoss, PairSelection, SubstituteLoss
 from hycon.model import HyCon, Output
 from hycon.params import Settings, Train
 from hycon.training.batches import Data
@@ -27,7 +30,11 @@ class Trained:
 
 
 def train(
-    data: Data, settings: Settings, seed: int, tell: Callable[[dict[str, float]], None]
+    data: Data,
+    settings: Settings,
+    seed: int,
+    tell: Callable[[dict[str, float]], None],
+    language_model: LanguageModel | None = None,
 ) -> Trained:
     """Train one network; keep the epoch with the lowest validation MAE (or cross-entropy).
 
@@ -39,10 +46,11 @@ def train(
         settings: network and training parameters.
         seed: of all that is random.
         tell: receives each epoch's row of the history.
+        language_model: what reads the text, if that is tokens; a copy of it is fine-tuned.
     """
     options = settings.train
     torch.manual_seed(seed)
-    model = HyCon(data.widths, data.outputs, settings.model).to(data.labels.device)
+    model = _network(data, settings, language_model)
     per_epoch = math.ceil(len(data.folds["train"]) / options.batch_size)
     step, kept = _stepper(model, options, options.epochs * per_epoch)
     contrastive = contrastive_loss(options)
@@ -51,8 +59,8 @@ def train(
     best: dict[str, Tensor] = {}
     best_epoch, best_score = 0, float("inf")
     for epoch in range(1, options.epochs + 1):
-        losses = _epoch(model, data, options.batch_size, order, contrastive, step)
-        score = validation_score(kept, data)
+        losses = _epoch(model, data, options, order, contrastive, step)
+        score = validation_score(kept, data, options)
         history.append({"epoch": epoch, **losses, "validation": score})
         tell(history[-1])
         if score < best_score:
@@ -66,20 +74,29 @@ def train(
     return Trained(model.eval(), best_epoch, best_score, history)
 
 
+def _network(data: Data, settings: Settings, language_model: LanguageModel | None) -> HyCon:
+    """Return a new network, with a copy of the language model if there is one."""
+    widths = data.widths
+    if language_model is not None:
+        language_model = copy.deepcopy(language_model)
+        language_model.requires_grad_(settings.train.finetuning.learning_rate > 0)
+        widths["text"] = language_model.width
+    model = HyCon(widths, data.outputs, settings.model, language_model)
+    return model.to(data.labels.device)
+
+
 def _stepper(model: HyCon, options: Train, steps: int) -> tuple[Callable[[Tensor], None], HyCon]:
     """Return a function that takes one step down a loss, and the network whose weights are kept.
 
     That is the network itself or, with `averaging`, one that follows it as a moving average.
     """
-    optimiser = torch.optim.Adam(
-        model.parameters(),
-        lr=options.learning_rate,
-        weight_decay=options.weight_decay,
-        fused=True,
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: learning_rate_factor(step, steps, options)
-    )
+    groups, warmups = _parameter_groups(model, options)
+    optimiser = torch.optim.AdamW(groups, fused=True)
+    factors = [
+        functools.partial(learning_rate_factor, steps=steps, warmup=warmup, kind=options.schedule)
+        for warmup in warmups
+    ]
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
     averaged = None
     if options.averaging:
         decay = swa_utils.get_ema_multi_avg_fn(options.averaging)
@@ -98,22 +115,45 @@ def _stepper(model: HyCon, options: Train, steps: int) -> tuple[Callable[[Tensor
     return step, averaged.module if averaged is not None else model
 
 
-def learning_rate_factor(step: int, steps: int, options: Train) -> float:
+def _parameter_groups(model: HyCon, options: Train) -> tuple[list[dict], list[float]]:
+    """Return the optimiser's groups of parameters, and the warm-up of each.
+
+    A language model has its own learning rate, warm-up and weight decay; its biases and norms are
+    not decayed, as is the custom.
+    """
+    text = [] if model.language_model is None else list(model.language_model.parameters())
+    text = [parameter for parameter in text if parameter.requires_grad]
+    apart = set(text)
+    others = [p for p in model.parameters() if p.requires_grad and p not in apart]
+    groups = [{"params": others, "lr": options.learning_rate, "weight_decay": options.weight_decay}]
+    warmups = [options.warmup]
+    for matrices in (True, False) if text else ():
+        chosen = [parameter for parameter in text if (parameter.dim() > 1) == matrices]
+        decay = options.finetuning.weight_decay if matrices else 0.0
+        rate = options.finetuning.learning_rate
+        groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+        warmups.append(options.finetuning.warmup)
+    return groups, warmups
+
+
+def learning_rate_factor(step: int, steps: int, warmup: float, kind: str) -> float:
     """Return what the learning rate is multiplied by at a step (from 0) of all `steps`."""
-    rising = options.warmup * steps
+    rising = warmup * steps
     if step < rising:
         return (step + 1) / (rising + 1)
-    if options.schedule == "constant":
+    if kind == "constant":
         return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
-def contrastive_loss(options: Train) -> HybridContrastiveLoss | None:
+def contrastive_loss(options: Train) -> HybridContrastiveLoss | SubstituteLoss | None:
     """Return the contrastive part, or None where every weight is 0."""
     lambdas = options.lambdas
     weights = (lambdas.intra, lambdas.inter, lambdas.semi)
     if not any(weights):
         return None
+    if options.pair_loss != "hycon":
+        return SubstituteLoss(options.pair_loss, options.alpha, weights, options.similarity)
     chosen = options.selection
     selection = PairSelection(chosen.beta, chosen.gamma, chosen.weighted) if chosen else None
     return HybridContrastiveLoss(
@@ -121,21 +161,31 @@ def contrastive_loss(options: Train) -> HybridContrastiveLoss | None:
     )
 
 
-def task_loss(prediction: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean absolute error of scores, or the cross-entropy of classes."""
+def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tensor:
+    """Return the mean absolute error of scores, or the cross-entropy of emotions.
+
+    Args:
+        prediction: (K,) scores, or (K, C) logits.
+        labels: (K,) scores, or class numbers.
+        emotion_decision: "joint", one choice among the classes; or "one-against-rest", a yes or no
+            for each of them.
+    """
     if prediction.dim() == 1:
         return nn.functional.l1_loss(prediction, labels)
-    return nn.functional.cross_entropy(prediction, labels)
+    if emotion_decision == "joint":
+        return nn.functional.cross_entropy(prediction, labels)
+    yes = nn.functional.one_hot(labels, prediction.shape[1]).to(prediction.dtype)
+    return nn.functional.binary_cross_entropy_with_logits(prediction, yes)
 
 
-def _epoch(model, data, batch_size, order, contrastive, step) -> dict[str, float]:
+def _epoch(model, data, options, order, contrastive, step) -> dict[str, float]:
     """Train for one epoch; return the mean of each term over the utterances."""
     model.train()
     rows = data.folds["train"]
     sums = torch.zeros(4, device=rows.device)
-    for batch in data.shuffled(rows, batch_size, order):
+    for batch in data.shuffled(rows, options.batch_size, order):
         output = model(data.batch(batch))
-        task = task_loss(output.prediction, data.labels[batch])
+        task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
         loss, parts = task, [task, *sums.new_zeros(3)]
         if contrastive is not None:
             terms = contrastive(output.representations, data.classes[batch])
@@ -148,11 +198,11 @@ def _epoch(model, data, batch_size, order, contrastive, step) -> dict[str, float
 
 
 @torch.no_grad()
-def validation_score(model: HyCon, data: Data) -> float:
+def validation_score(model: HyCon, data: Data, options: Train) -> float:
     """Return the task's loss over the validation fold: MAE, or cross-entropy."""
     rows = data.folds["valid"]
     prediction = infer(model, data, rows).prediction
-    return float(task_loss(prediction, data.labels[rows]))
+    return float(task_loss(prediction, data.labels[rows], options.emotion_decision))
 
 
 @torch.inference_mode()

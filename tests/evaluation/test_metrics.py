@@ -120,3 +120,20 @@ def test_weighted_f1_ignores_classes_that_no_label_has():
     labels, predictions = np.array([0, 0, 1]), np.array([2, 0, 1])
     expected = f1_score(labels, predictions, average="weighted", zero_division=0)
     assert weighted_f1(predictions, labels) == pytest.approx(expected)
+
+
+def test_one_against_the_rest_decides_for_each_emotion_by_its_own_score():
+    generator = np.random.default_rng(0)
+    scores, labels = generator.normal(size=(50, 4)), generator.integers(0, 4, 50)
+    found = emotion_metrics(scores, labels, one_against_rest=True)
+    for number, emotion in enumerate(EMOTIONS):
+        decisions = labels == number, scores[:, number] > 0
+        assert found[f"acc_{emotion}"] == pytest.approx(accuracy_score(*decisions))
+        expected = f1_score(*decisions, average="weighted")
+        assert found[f"f1_{emotion}"] == pytest.approx(expected)
+    # the decision among all is by the largest score, as it is without
+    joint = emotion_metrics(scores, labels)
+    assert (found["acc"], found["f1"]) == (joint["acc"], joint["f1"])
+    assert found["acc_happy"] != joint["acc_happy"]
+    with pytest.raises(ValueError, match="needs"):
+        emotion_metrics(labels, labels, one_against_rest=True)

@@ -109,7 +109,7 @@ def test_an_emotion_table_has_each_emotion_and_all(tmp_path):
 
 
 def test_a_run_made_with_other_parameters_is_refused_by_name_and_key(tmp_path):
-    settings, encoder = PARAMS.settings("mosi", "hycon"), PARAMS.encoders["bert"]
+    settings, encoder = PARAMS.settings("mosi", "hycon", "bert"), PARAMS.encoders["bert"]
     record = {"seed": 1, "settings": settings.model_dump(), "encoder": encoder.model_dump()}
     record["settings"]["train"]["alpha"] = 0.1
     record["selection"] = {}

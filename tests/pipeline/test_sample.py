@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from hycon.params import merge
 
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAY = """
@@ -157,6 +160,43 @@ def test_after_a_failure_the_next_run_makes_what_is_missing_and_all_that_follows
     finally:
         raw.write_bytes(whole)
         (project / "mini.yaml").write_text(OVERLAY)
+
+
+MORE = """
+corpora: [sample]
+seeds: [1]
+encoders: {bert-tuned: {label: Tuned, kind: transformer, model: tiny:bert, finetune: true}}
+per_encoder: {bert-tuned: {model: {text_layers: 0, text_pooling: first, network: lstm}}}
+experiments: {main: {encoders: [xlnet, bert-tuned], variants: [graph, supcon]}}
+tuning: {variant: graph, encoder: bert-tuned, trials: 2, folds: 2}
+"""
+
+
+def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(project, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder)
+    overlay = yaml.safe_load(OVERLAY) | yaml.safe_load(MORE)
+    (folder / "mini.yaml").write_text(yaml.safe_dump(overlay))
+    code, printed = snakemake(folder, "all", "tune")
+    assert code == 0, printed
+    assert not (folder / "data/features/sample/bert-tuned").exists()
+    metrics = json.loads((folder / "results/metrics.json").read_text())["sample"]["main"]
+    assert list(metrics) == [
+        f"{variant}-{encoder}"
+        for encoder in ("xlnet", "bert-tuned")
+        for variant in ("graph", "supcon")
+    ]
+    assert len({row["mae_all"]["mean"] for row in metrics.values()}) == 4
+    scores = json.loads((folder / "results/runs/sample/graph-bert-tuned/scores.json").read_text())
+    assert scores["seeds"]["1"]["parameters"]["language model"] > 10_000
+    # what tuning found is an overlay that a run accepts
+    found = (folder / "results/sample/tuning/graph-bert-tuned.yaml").read_text()
+    assert "# Budget: 2 trials" in found
+    (folder / "mini.yaml").write_text(yaml.safe_dump(merge(overlay, yaml.safe_load(found))))
+    code, printed = snakemake(folder, "all", "--dry-run")
+    assert code == 0, printed
+    with (folder / "results/sample/tuning/graph-bert-tuned.csv").open() as file:
+        assert [row["trial"] for row in csv.DictReader(file)] == ["1", "2"]
 
 
 def test_numbers_in_lists_and_mappings_can_be_given_on_the_command_line(tmp_path):

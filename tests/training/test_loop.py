@@ -24,12 +24,14 @@ def settings(**changes):
     options = {
         "epochs": 6, "patience": 6, "batch_size": 8, "learning_rate": 5e-3, "weight_decay": 0.0,
         "clip_norm": 1.0, "warmup": 0.0, "schedule": "constant", "averaging": 0.0, "alpha": 0.8,
+        "finetuning": None, "emotion_decision": "joint", "pair_loss": "hycon",
         "refinement": True, "lambdas": {"intra": 0.1, "inter": 0.1, "semi": 0.1},
         "similarity": "shifted", "classes": "sign", "selection": None, **changes,
     }  # fmt: skip
     network = {
         "dimension": 8, "layers": 1, "text_layers": 1, "heads": 2, "dropout": 0.1,
-        "feature_dropout": 0.1, "fusion": "addition",
+        "feature_dropout": 0.1, "fusion": "addition", "rank": 2, "network": "transformer",
+        "text_pooling": "last",
     }  # fmt: skip
     return Settings.model_validate({"model": network, "train": options})
 
@@ -57,7 +59,7 @@ def test_the_epoch_kept_is_the_one_with_the_lowest_validation_score():
     curve = [row["validation"] for row in trained.history]
     assert trained.epoch == 1 + curve.index(min(curve))
     rows = data.folds["valid"]
-    kept = float(task_loss(infer(trained.model, data, rows).prediction, data.labels[rows]))
+    kept = float(task_loss(infer(trained.model, data, rows).prediction, data.labels[rows], "joint"))
     assert kept == trained.score == min(curve)
 
 
@@ -100,7 +102,7 @@ def test_a_run_does_not_depend_on_what_ran_before_it_in_the_process():
 def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
     seen = []
 
-    def spy(model, _):
+    def spy(model, *_):
         seen.append(model.state_dict()["head.0.weight"].clone())
         return 1.0 / len(seen)
 
@@ -129,8 +131,7 @@ def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
     ],
 )
 def test_the_learning_rate_rises_and_falls_as_the_schedule_says(schedule, warmup, expected):
-    options = settings(schedule=schedule, warmup=warmup).train
-    found = [loop.learning_rate_factor(step, 4, options) for step in range(4)]
+    found = [loop.learning_rate_factor(step, 4, warmup, schedule) for step in range(4)]
     assert found == pytest.approx(expected)
 
 

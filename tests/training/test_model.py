@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hycon.model import MODALITIES, HyCon, Steps, UnimodalEncoder, positions
+from hycon.fusion import FUSIONS
+from hycon.model import MODALITIES, HyCon, Steps, UnimodalEncoder, parameter_counts, positions
 from hycon.params import Model
 from hycon.training.batches import Data, Ragged, standardise
 from hycon.training.loop import infer
@@ -17,6 +18,9 @@ SETTINGS = Model(
     dropout=0.5,
     feature_dropout=0.5,
     fusion="addition",
+    rank=2,
+    network="transformer",
+    text_pooling="last",
 )
 WIDTHS = {"text": 5, "audio": 3, "vision": 4}
 
@@ -48,9 +52,13 @@ def test_padded_batches_hold_each_utterances_rows_in_order():
     torch.testing.assert_close(batch.values[1], features.values[:3])
 
 
+@pytest.mark.parametrize("network", ["transformer", "lstm"])
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("layers", [0, 1])
 @pytest.mark.parametrize("garbage", [0.0, 1e3])
-def test_more_padding_changes_no_prediction_whatever_it_holds(garbage):
-    network, corpus = model(), data()
+def test_more_padding_changes_no_prediction_whatever_it_holds(garbage, layers, pooling, network):
+    changes = {"text_layers": layers, "text_pooling": pooling, "network": network}
+    network, corpus = model(SETTINGS.model_copy(update=changes)), data()
     batch = corpus.batch(torch.arange(4))
     padded = {}
     for name, (values, lengths) in batch.items():
@@ -59,6 +67,17 @@ def test_more_padding_changes_no_prediction_whatever_it_holds(garbage):
         padded[name] = Steps(torch.where(valid[..., None], longer, garbage), lengths)
     for before, after in zip(network(batch), network(padded), strict=True):
         torch.testing.assert_close(before, after, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_network_takes_every_fusion(fusion):
+    network, corpus = model(SETTINGS.model_copy(update={"fusion": fusion})), data()
+    output = network(corpus.batch(torch.arange(4)))
+    assert output.fused.shape == (4, network.fusion.dimension)
+    assert output.prediction.shape == (4,)
+    counts = parameter_counts(network)
+    assert counts["all"] == sum(p.numel() for p in network.parameters())
+    assert counts["fusion"] == sum(p.numel() for p in network.fusion.parameters())
 
 
 def test_a_prediction_does_not_depend_on_the_others_in_its_batch():
@@ -79,7 +98,7 @@ def test_inference_returns_rows_in_the_order_asked_for():
 
 def test_a_representation_is_the_state_of_the_last_valid_step():
     torch.manual_seed(0)
-    encoder = UnimodalEncoder(3, 0, 0.5, SETTINGS).eval()  # no layer: the projection alone
+    encoder = UnimodalEncoder(3, 0, "last", 0.5, SETTINGS).eval()  # no layer: the projection alone
     values = torch.randn(2, 4, 3)
     found = encoder(Steps(values, torch.tensor([2, 4])))
     expected = encoder.projection(torch.stack([values[0, 1], values[1, 3]]))
@@ -88,7 +107,7 @@ def test_a_representation_is_the_state_of_the_last_valid_step():
 
 def test_the_last_step_sees_the_steps_before_it_and_their_order():
     torch.manual_seed(0)
-    encoder = UnimodalEncoder(3, 1, 0.5, SETTINGS).eval()
+    encoder = UnimodalEncoder(3, 1, "last", 0.5, SETTINGS).eval()
     values = torch.randn(1, 4, 3)
     base = encoder(Steps(values, torch.tensor([4])))
     swapped = encoder(Steps(values[:, [1, 0, 2, 3]], torch.tensor([4])))
@@ -149,3 +168,33 @@ def test_batches_of_an_epoch_hold_every_row_once_and_differ_between_epochs():
     assert torch.cat(first).tolist() != torch.cat(second).tolist()
     again = corpus.shuffled(torch.arange(50), 8, torch.Generator().manual_seed(3))
     assert torch.cat(first).tolist() == torch.cat(again).tolist()
+
+
+@pytest.mark.parametrize("pooling", ["last", "first", "mean"])
+def test_a_texts_representation_is_that_of_the_step_asked_for_or_their_mean(pooling):
+    torch.manual_seed(0)
+    encoder = UnimodalEncoder(3, 1, pooling, 0.5, SETTINGS).eval()
+    values, lengths = torch.randn(2, 4, 3), (2, 4)
+    found = encoder(Steps(values, torch.tensor(lengths)))
+    for row, length in enumerate(lengths):
+        states = []
+        for step in range(length):  # the state of each step, asked for as the last of one layer
+            one = UnimodalEncoder(3, 1, "last", 0.5, SETTINGS).eval()
+            one.load_state_dict(encoder.state_dict())
+            order = [s for s in range(length) if s != step] + [step]
+            hidden = one.projection(values[row, order]) + positions(length, 8, values)[order]
+            valid = torch.ones(1, 1, 1, length, dtype=torch.bool)
+            states.append(one.network.after(one.network.layers[0](hidden[None], valid)[0, -1]))
+        wanted = {"last": states[-1], "first": states[0], "mean": sum(states) / length}
+        torch.testing.assert_close(found[row], wanted[pooling], rtol=1e-4, atol=1e-5)
+
+
+def test_a_recurrent_representation_is_the_state_after_the_last_valid_step():
+    torch.manual_seed(0)
+    settings = SETTINGS.model_copy(update={"network": "lstm"})
+    encoder = UnimodalEncoder(3, 2, "last", 0.5, settings).eval()
+    values, lengths = torch.randn(2, 4, 3), torch.tensor([2, 4])
+    found = encoder(Steps(values, lengths))
+    for row, length in enumerate(lengths):
+        alone, _ = encoder.network.layers(encoder.projection(values[row : row + 1, :length]))
+        torch.testing.assert_close(found[row], alone[0, -1])

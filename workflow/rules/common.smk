@@ -51,6 +51,7 @@ wildcard_constraints:
     row="|".join(ROWS),
     experiment="|".join(PARAMS.experiments),
     seed=r"\d+",
+    tiny="bert|xlnet",
 
 
 @functools.cache
@@ -80,7 +81,7 @@ def encoder_json(wildcards):
 
 def settings_json(wildcards):
     """Return a row's resolved network and training parameters, and nothing else."""
-    return PARAMS.settings(wildcards.corpus, ROWS[wildcards.row][0]).as_json()
+    return PARAMS.settings(wildcards.corpus, *ROWS[wildcards.row]).as_json()
 
 
 def generated(wildcards):
@@ -104,14 +105,22 @@ def files_of(wildcards):
 def encoder_input(wildcards):
     """Return what an encoder reads: texts, and its own word vectors or tiny model if it has one."""
     aligned = f"data/aligned/{wildcards.corpus}"
-    encoder = PARAMS.encoders[wildcards.encoder]
-    if encoder.kind == "vectors":
+    if PARAMS.encoders[wildcards.encoder].kind == "vectors":
         needed = [f"{aligned}/vectors.npy", f"{aligned}/offsets.npy"]
-    elif encoder.model.startswith("tiny:"):
-        needed = [f"data/models/{wildcards.corpus}/tiny-bert/model.safetensors"]
     else:
-        needed = []
+        needed = tiny_model(wildcards)
     return [f"{aligned}/utterances.csv", *needed]
+
+
+def tiny_folder(wildcards):
+    """Return where an encoder's tiny model lies, if it is one."""
+    return f"data/models/{wildcards.corpus}/tiny-{PARAMS.encoders[encoder_of(wildcards)].tiny}"
+
+
+def tiny_model(wildcards):
+    """Return the weights of an encoder's tiny model as a list, empty if it is none."""
+    made = PARAMS.encoders[encoder_of(wildcards)].tiny
+    return [f"{tiny_folder(wildcards)}/model.safetensors"] if made else []
 
 
 def run_folder(row, seed, corpus):
@@ -124,18 +133,32 @@ def rows_of(experiment):
 
 
 def features_of(wildcards):
-    """Return the files that training reads."""
+    """Return the files that training reads: text states, or the model that is fine-tuned."""
     aligned = f"data/aligned/{wildcards.corpus}"
-    states = f"data/features/{wildcards.corpus}/{encoder_of(wildcards)}"
     names = ("utterances.csv", "offsets.npy", "audio.npy", "vision.npy")
-    return [f"{aligned}/{name}" for name in names] + [
-        f"{states}/{name}" for name in ("states.npy", "offsets.npy")
-    ]
+    if PARAMS.encoders[encoder_of(wildcards)].finetune:
+        text = tiny_model(wildcards)
+    else:
+        text = [f"{states_folder(wildcards)}/{name}" for name in ("states.npy", "offsets.npy")]
+    return [f"{aligned}/{name}" for name in names] + text
+
+
+def states_folder(wildcards):
+    return f"data/features/{wildcards.corpus}/{encoder_of(wildcards)}"
 
 
 def scores_of(corpus, experiment):
     """Return the path of each row's scores, by row."""
     return {row: f"results/runs/{corpus}/{row}/scores.json" for row in rows_of(experiment)}
+
+
+def tuned_row():
+    return f"{PARAMS.tuning.variant}-{PARAMS.tuning.encoder}"
+
+
+def tuning_json(wildcards):
+    """Return the search for a corpus: what the variant has switched off is left out."""
+    return PARAMS.tuning_of(wildcards.corpus)[0].as_json()
 
 
 def metrics_plan():

@@ -19,12 +19,13 @@ rule train:
         corpus=corpus_json,
         encoder=encoder_json,
         settings=settings_json,
-        states=lambda wildcards: f"data/features/{wildcards.corpus}/{encoder_of(wildcards)}",
+        states=states_folder,
+        tiny=tiny_folder,
     shell:
         "{PYTHON} -m hycon.stages.train --name {wildcards.corpus}/{wildcards.row}"
         " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
         " --seed {wildcards.seed} --aligned data/aligned/{wildcards.corpus}"
-        " --states {params.states} --device {DEVICE} --threads {threads}"
+        " --states {params.states} --tiny {params.tiny} --device {DEVICE} --threads {threads}"
         " --output results/runs/{wildcards.corpus}/{wildcards.row}/seed-{wildcards.seed}"
         " --log {log}"
 
@@ -70,3 +71,40 @@ rule runs:
                 *[f"{run_folder(row, seed, corpus)}/run.json" for seed in PARAMS.seeds],
             ]
         ],
+
+
+# the study beside the outputs is undeclared: Snakemake would delete it after a failure, and with it
+# what a search that was broken off goes on from
+rule tune_row:
+    input:
+        features_of,
+    output:
+        overlay="results/{corpus}/tuning/{row}.yaml",
+        trials="results/{corpus}/tuning/{row}.csv",
+    log:
+        "logs/tune/{corpus}/{row}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        code=code("tune"),
+        corpus=corpus_json,
+        encoder=encoder_json,
+        settings=settings_json,
+        tuning=tuning_json,
+        places=lambda wildcards: json.dumps(PARAMS.tuning_of(wildcards.corpus)[1]),
+        states=states_folder,
+        tiny=tiny_folder,
+    shell:
+        "{PYTHON} -m hycon.stages.tune --name {wildcards.corpus}/{wildcards.row}"
+        " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
+        " --tuning {params.tuning:q} --places {params.places:q}"
+        " --aligned data/aligned/{wildcards.corpus} --states {params.states} --tiny {params.tiny}"
+        " --device {DEVICE} --threads {threads}"
+        " --study results/{wildcards.corpus}/tuning/{wildcards.row}.journal"
+        " --output results/{wildcards.corpus}/tuning/{wildcards.row} --log {log}"
+
+
+rule tune:
+    input:
+        expand("results/{corpus}/tuning/{row}.yaml", corpus=PARAMS.corpora, row=tuned_row()),

@@ -5,19 +5,20 @@ rule tiny:
     input:
         "data/aligned/{corpus}/utterances.csv",
     output:
-        "data/models/{corpus}/tiny-bert/model.safetensors",
-        "data/models/{corpus}/tiny-bert/config.json",
-        "data/models/{corpus}/tiny-bert/tokenizer.json",
-        "data/models/{corpus}/tiny-bert/tokenizer_config.json",
+        "data/models/{corpus}/tiny-{tiny}/model.safetensors",
+        "data/models/{corpus}/tiny-{tiny}/config.json",
+        "data/models/{corpus}/tiny-{tiny}/tokenizer.json",
+        "data/models/{corpus}/tiny-{tiny}/tokenizer_config.json",
     log:
-        "logs/tiny/{corpus}.log",
+        "logs/tiny/{corpus}-{tiny}.log",
     resources:
         mem_mb=1500,
     params:
         code=code("tiny"),
     shell:
-        "{PYTHON} -m hycon.stages.tiny --aligned data/aligned/{wildcards.corpus}"
-        " --output data/models/{wildcards.corpus}/tiny-bert --log {log}"
+        "{PYTHON} -m hycon.stages.tiny --kind {wildcards.tiny}"
+        " --aligned data/aligned/{wildcards.corpus}"
+        " --output data/models/{wildcards.corpus}/tiny-{wildcards.tiny} --log {log}"
 
 
 rule encode:
@@ -35,10 +36,11 @@ rule encode:
     params:
         code=code("encode"),
         encoder=encoder_json,
+        tiny=tiny_folder,
     shell:
         "{PYTHON} -m hycon.stages.encode --encoder {params.encoder:q}"
         " --aligned data/aligned/{wildcards.corpus}"
-        " --tiny data/models/{wildcards.corpus}/tiny-bert"
+        " --tiny {params.tiny}"
         " --device {DEVICE} --threads {threads}"
         " --output data/features/{wildcards.corpus}/{wildcards.encoder} --log {log}"
 
@@ -54,4 +56,5 @@ rule features:
             for encoder in sorted(
                 {row[1] for name in PARAMS.experiments for row in PARAMS.rows(name)}
             )
+            if not PARAMS.encoders[encoder].finetune
         ],

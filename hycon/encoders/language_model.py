@@ -1,0 +1,46 @@
+"""A pretrained Transformer as a module: token numbers in, states out."""
+
+import torch
+from torch import Tensor, nn
+
+# Utterances of like length that go through the model together: of the 32 of a batch, most are
+# short, and padded to the longest half of the work would be padding.
+PIECE = 8
+
+
+class LanguageModel(nn.Module):
+    """Last hidden states of tokens; frozen (and without dropout) if no parameter is trained.
+
+    Args:
+        model: a transformers model with `last_hidden_state`.
+        inputs: which of its inputs the columns of the tokens are.
+    """
+
+    def __init__(self, model: nn.Module, inputs: tuple[str, ...]) -> None:
+        super().__init__()
+        if getattr(model, "pooler", None) is not None:
+            model.pooler = None  # weights that no state depends on
+        self.model = model
+        self.inputs = inputs
+        self.width = model.config.hidden_size
+
+    def train(self, mode: bool = True) -> "LanguageModel":
+        return super().train(mode and any(p.requires_grad for p in self.parameters()))
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return the states (K, T, H) of tokens (K, T, I) int64; 0 in the padding.
+
+        An utterance's states do not depend on its padding nor on the others of the batch.
+        """
+        order = lengths.argsort(stable=True)
+        states = []
+        for piece in order.split(PIECE if tokens.device.type == "cpu" else len(order)):
+            longest = int(lengths[piece].max())
+            valid = torch.arange(longest, device=tokens.device) < lengths[piece, None]
+            columns = tokens[piece, :longest].unbind(2)
+            hidden = self.model(
+                **dict(zip(self.inputs, columns, strict=True)), attention_mask=valid.long()
+            ).last_hidden_state
+            hidden = hidden * valid[..., None]
+            states.append(nn.functional.pad(hidden, (0, 0, 0, tokens.shape[1] - longest)))
+        return torch.cat(states)[order.argsort()]

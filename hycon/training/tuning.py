@@ -1,0 +1,159 @@
+"""Tuning: a search for better parameters, by validation scores only (method, section 7)."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import Trial, TrialState
+
+from hycon.corpus.utterances import Utterance
+from hycon.errors import HyConError
+from hycon.params import Settings, Tuning, with_values
+
+STARTUP = 10  # trials at random before the search learns from them
+
+
+def cross_validation(utterances: list[Utterance], folds: int) -> list[np.ndarray]:
+    """Return the fold of every utterance (N,) for each round; the test fold stays what it is.
+
+    Args:
+        utterances: of the corpus.
+        folds: 0 for the corpus's own folds, one round; or in how many parts the videos of its
+            training and validation folds are cut, each held out for validation once.
+    """
+    own = np.array([utterance.fold for utterance in utterances])
+    if not folds:
+        return [own]
+    from sklearn.model_selection import GroupKFold
+
+    rows = np.flatnonzero(own != "test")
+    videos = [utterances[row].video for row in rows]
+    if folds > len(set(videos)):
+        raise HyConError(
+            f"tuning.folds: {folds}, but only {len(set(videos))} videos to cut; lower it"
+        )
+    rounds = []
+    for _, held in GroupKFold(folds).split(rows, groups=videos):
+        fold = np.where(own == "test", "test", "train").astype(own.dtype)
+        fold[rows[held]] = "valid"
+        rounds.append(fold)
+    return rounds
+
+
+def open_study(path: Path, name: str) -> optuna.Study:
+    """Return a study kept in a journal file (a JSON record a line), new or as far as it has come.
+
+    A trial that was broken off counts as failed. A last line that a kill cut short is taken away.
+    """
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _drop_torn_line(path)
+    lock = Path(f"{path}.lock")
+    lock.unlink(missing_ok=True)  # of a killed process: Snakemake lets only one write this file
+    backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
+    try:
+        study = optuna.create_study(
+            storage=JournalStorage(backend),
+            study_name=name,
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=1),
+        )
+    except (ValueError, KeyError) as error:
+        raise HyConError(f"{path}: damaged ({error}); delete it and tune again") from None
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _drop_torn_line(path: Path) -> None:
+    if path.exists() and (content := path.read_bytes()) and not content.endswith(b"\n"):
+        with path.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)
+
+
+def search(
+    study: optuna.Study,
+    base: Settings,
+    tuning: Tuning,
+    score: Callable[[Settings, int], float],
+    rounds: int,
+    tell: Callable[[optuna.Study, optuna.trial.FrozenTrial], None],
+) -> None:
+    """Go on with a study until it has all of its trials.
+
+    What a trial tries depends on the finished trials alone, so that a search that was killed and
+    resumed tries what one that was not would have tried. The first trial tries what is set already,
+    as far as it lies in the space.
+
+    Args:
+        study: of `open_study`.
+        base: what is not searched over.
+        tuning: how many trials, and the space.
+        score: gives the validation score of settings in one round, from 0; lower is better.
+        rounds: over which the score is averaged; a trial that looks poor after two is given up.
+        tell: receives the study and each trial as it ends.
+    """
+    while (done := len(finished(study))) < tuning.trials:
+        study.sampler = optuna.samplers.TPESampler(
+            seed=done, multivariate=True, n_startup_trials=STARTUP
+        )
+        if not done and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.enqueue_trial(_inside(base, tuning))
+        trial = study.ask()
+        values = suggest(trial, tuning)
+        trial.set_user_attr("values", values)
+        settings = with_values(base, values)
+        scores: list[float] = []
+        state, mean = TrialState.COMPLETE, float("inf")
+        for number in range(rounds):
+            try:
+                scores.append(score(settings, number))
+            except FloatingPointError:
+                scores.append(float("inf"))
+            mean = sum(scores) / len(scores)
+            trial.report(mean, number)
+            if not np.isfinite(mean) or (number + 1 < rounds and trial.should_prune()):
+                state = TrialState.PRUNED
+                break
+        ended = study.tell(trial, mean if state == TrialState.COMPLETE else None, state=state)
+        tell(study, ended)
+
+
+def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials that ended, completed or given up, in order."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def suggest(trial: Trial, tuning: Tuning) -> dict[str, Any]:
+    """Return a value for every key of the space; numbers to three digits, as they are written."""
+    values: dict[str, Any] = {}
+    for key, choice in tuning.space.items():
+        if isinstance(choice, list):
+            # as text: a choice may be a number here and null there
+            options = [json.dumps(option) for option in choice]
+            values[key] = json.loads(trial.suggest_categorical(key, options))
+        else:
+            found = trial.suggest_float(key, choice.low, choice.high, log=choice.log)
+            values[key] = float(f"{found:.3g}")
+    return values
+
+
+def _inside(base: Settings, tuning: Tuning) -> dict[str, Any]:
+    """Return what is set already, of the keys whose value lies in the space."""
+    inside: dict[str, Any] = {}
+    for key, choice in tuning.space.items():
+        value: Any = base.model_dump()
+        for part in key.split("."):
+            value = value[part]
+        if isinstance(choice, list):
+            if value in choice:
+                inside[key] = json.dumps(choice[choice.index(value)])
+        elif choice.low <= value <= choice.high:
+            inside[key] = value
+    return inside

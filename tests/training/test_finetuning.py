@@ -1,0 +1,138 @@
+"""A text encoder that is trained with the rest: the same as cached states until it moves."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from hycon.encoders import text
+from hycon.encoders.language_model import LanguageModel
+from hycon.encoders.tiny import BUILDERS
+from hycon.model import HyCon, parameter_counts
+from hycon.training import loop
+from hycon.training.batches import Data, Ragged
+from hycon.training.loop import infer, train
+from tests.training.test_loop import corpus, quiet, settings
+
+WORDS = [
+    "the",
+    "film",
+    "was",
+    "a",
+    "good",
+    "bad",
+    "long",
+    "short",
+    "one",
+    "and",
+    "she",
+    "liked",
+    "it",
+]
+
+
+@pytest.fixture(scope="module", params=BUILDERS)
+def texts(request, tmp_path_factory):
+    """Return (a corpus of cached states, the same of tokens, what makes states of these)."""
+    generator = np.random.default_rng(0)
+    sentences = [" ".join(generator.choice(WORDS, 1 + i % 9)) for i in range(60)]
+    folder = tmp_path_factory.mktemp(request.param)
+    BUILDERS[request.param](sentences, folder)
+    tokenizer, model = text.load(str(folder))
+    states, offsets, _ = text.encode(sentences, tokenizer, model, 16, 7)
+    tokens, token_offsets, names, _ = text.tokenise(sentences, tokenizer, model, 16)
+    np.testing.assert_array_equal(offsets, token_offsets)
+    return with_text(states, offsets), with_text(tokens, offsets), LanguageModel(model, names)
+
+
+def with_text(values, offsets):
+    data = corpus()
+    features = {**data.features, "text": Ragged.of(values, offsets, "cpu")}
+    return Data(features, data.labels, data.classes, data.folds, 1)
+
+
+def finetuning(rate, **changes):
+    return settings(
+        finetuning={"learning_rate": rate, "warmup": 0.0, "weight_decay": 0.1}, **changes
+    )
+
+
+def predictions(data, trained):
+    return infer(trained.model, data, torch.arange(60)).prediction
+
+
+def test_with_learning_rate_0_it_predicts_what_cached_states_predict(texts):
+    states, tokens, language_model = texts
+    cached = train(states, finetuning(0.0, epochs=3), 1, quiet)
+    tuned = train(tokens, finetuning(0.0, epochs=3), 1, quiet, language_model)
+    expected, found = predictions(states, cached), predictions(tokens, tuned)
+    assert expected.std() > 0.01
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    assert "language model" not in parameter_counts(cached.model)
+    assert parameter_counts(tuned.model)["language model"] == 0
+
+
+def test_with_a_learning_rate_a_copy_of_it_is_trained_and_predicts_otherwise(texts):
+    _, tokens, language_model = texts
+    before = {name: value.clone() for name, value in language_model.state_dict().items()}
+    frozen = train(tokens, finetuning(0.0, epochs=1), 1, quiet, language_model)
+    tuned = train(tokens, finetuning(1e-3, epochs=1), 1, quiet, language_model)
+    again = train(tokens, finetuning(1e-3, epochs=1), 1, quiet, language_model)
+    assert not torch.allclose(predictions(tokens, tuned), predictions(tokens, frozen), atol=1e-4)
+    assert torch.equal(predictions(tokens, tuned), predictions(tokens, again))
+    for name, value in language_model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+        kept = frozen.model.language_model.state_dict()[name]
+        assert torch.equal(kept, before[name]), name
+    moved = tuned.model.language_model.state_dict()
+    assert any(not torch.equal(moved[name], value) for name, value in before.items())
+
+
+def test_it_has_a_learning_rate_warm_up_and_weight_decay_of_its_own(texts):
+    _, tokens, language_model = texts
+    options = finetuning(2e-5, learning_rate=5e-4, weight_decay=0.3, warmup=0.25).train
+    network = HyCon(
+        {**tokens.widths, "text": language_model.width}, 1, settings().model, language_model
+    )
+    language_model.requires_grad_(True)
+    groups, warmups = loop._parameter_groups(network, options)
+    found = [(group["lr"], group["weight_decay"]) for group in groups]
+    assert found == [(5e-4, 0.3), (2e-5, 0.1), (2e-5, 0.0)]
+    assert warmups == [0.25, 0.0, 0.0]
+    inside = {id(parameter) for parameter in language_model.parameters()}
+    rest, matrices, others = (group["params"] for group in groups)
+    assert {id(p) for p in matrices + others} == inside
+    assert not {id(p) for p in rest} & inside
+    assert len(rest) + len(inside) == len(list(network.parameters()))
+    assert all(p.dim() > 1 for p in matrices)
+    assert all(p.dim() == 1 for p in others)
+
+
+def test_dropout_of_the_encoder_is_on_in_training_and_off_when_frozen_or_in_inference(texts):
+    _, tokens, language_model = texts
+    batch = tokens.features["text"].pad(torch.arange(8))
+    read = partial(language_model, *batch)
+    try:
+        language_model.requires_grad_(True).train()
+        assert not torch.equal(read(), read())
+        language_model.eval()
+        assert torch.equal(read(), read())
+        language_model.requires_grad_(False).train()
+        assert torch.equal(read(), read())
+    finally:
+        language_model.requires_grad_(True).eval()
+
+
+def test_states_do_not_depend_on_padding_or_on_the_others_of_the_batch(texts):
+    states, tokens, language_model = texts
+    rows = torch.tensor([8, 0, 17, 3, 25, 4, 5, 6, 7, 1])  # more than one piece
+    batch = tokens.features["text"].pad(rows)
+    longer = torch.nn.functional.pad(batch.values, (0, 0, 0, 5), value=3)
+    with torch.no_grad():
+        found = language_model(longer, batch.lengths)
+    for row, of in enumerate(rows):
+        begin, length = states.features["text"].starts[of], batch.lengths[row]
+        expected = states.features["text"].values[begin : begin + length]
+        torch.testing.assert_close(found[row, :length], expected, rtol=1e-4, atol=1e-5)
+        assert not found[row, length:].any()
