@@ -29,10 +29,14 @@ SENTIMENT_NOTE = (
     "out; F1 weighted; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and F1 "
     "in per cent."
 )
+PARAMETERS_NOTE = "Parameters: those that are trained, a fine-tuned text encoder's included."
 EMOTION_NOTE = (
-    "Each emotion: the decision for it against the rest; all: the decision among all emotions; F1 "
-    "weighted; in per cent."
+    "Each emotion: {decision}; all: the one decision among all emotions; F1 weighted; in per cent."
 )
+DECISIONS = {
+    "one-against-rest": "a yes or no for it, trained against the rest",
+    "joint": "whether it is the one chosen among all, trained as one choice",
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Table:
     caption: str
     columns: dict[str, tuple[str, int]]  # metric: (heading, factor)
     rows: list[tuple[Row, dict[str, Any], list[str]]]  # row, summary, seeds
+    parameters: list[int]  # trained ones of each row's network
 
 
 def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row]) -> Table:
@@ -65,10 +70,13 @@ def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row])
         corpus: its entry in the catalogue.
         rows: in order.
     """
-    read = []
+    read, parameters, decisions = [], [], []
     for row in rows:
-        seeds = read_scores(row.scores)["seeds"]
+        scores = read_scores(row.scores)
+        seeds = scores["seeds"]
+        decisions.append(scores["settings"]["train"]["emotion_decision"])
         read.append((row, summarise([run["test"] for run in seeds.values()]), list(seeds)))
+        parameters.append(next(iter(seeds.values()))["parameters"]["all"])
     columns = SENTIMENT if corpus.emotions is None else _emotion_columns(corpus.emotions)
     caption = " ".join(
         [
@@ -76,10 +84,11 @@ def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row])
             *(["SAMPLE NUMBERS, not results."] if corpus.generator else []),
             *([corpus.note] if corpus.note else []),
             f"Test fold, {_seeds(read)}; epoch selected on validation only.",
-            SENTIMENT_NOTE if corpus.emotions is None else EMOTION_NOTE,
+            PARAMETERS_NOTE,
+            SENTIMENT_NOTE if corpus.emotions is None else _emotion_note(decisions),
         ]
     )
-    return Table(name, key, caption, columns, read)
+    return Table(name, key, caption, columns, read, parameters)
 
 
 def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
@@ -88,6 +97,14 @@ def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
         columns[f"acc_{emotion}"] = (f"Acc {emotion}", 100)
         columns[f"f1_{emotion}"] = (f"F1 {emotion}", 100)
     return {**columns, "acc": ("Acc all", 100), "f1": ("F1 all", 100)}
+
+
+def _emotion_note(decisions: list[str]) -> str:
+    """Return how the rows decide; one by one where they differ."""
+    if len(set(decisions)) == 1:
+        return EMOTION_NOTE.format(decision=DECISIONS[decisions[0]])
+    each = "; ".join(f"row {row}, {DECISIONS[name]}" for row, name in enumerate(decisions, 1))
+    return EMOTION_NOTE.format(decision=f"({each})")
 
 
 def _seeds(rows: list[tuple[Row, dict, list[str]]]) -> str:
@@ -119,6 +136,7 @@ def write_csv(table: Table, path: Path) -> None:
             "model": row.model,
             "n": len(seeds),
             "seeds": " ".join(seeds),
+            "parameters": parameters,
             **{
                 f"{metric}_{part}": summary[metric][part]
                 for metric in table.columns
@@ -126,7 +144,7 @@ def write_csv(table: Table, path: Path) -> None:
             },
             "caption": table.caption,
         }
-        for row, summary, seeds in table.rows
+        for (row, summary, seeds), parameters in zip(table.rows, table.parameters, strict=True)
     )
     with atomic_file(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n")
@@ -140,19 +158,20 @@ def _frame(
         {
             "Text encoder": escape(row.encoder),
             "Model": escape(row.model),
+            "Parameters": f"{parameters:,}",
             **{
                 escape(heading): cell(summary[metric], factor, spread)
                 for metric, (heading, factor) in table.columns.items()
             },
         }
-        for row, summary, _ in table.rows
+        for (row, summary, _), parameters in zip(table.rows, table.parameters, strict=True)
     )
 
 
 def write_markdown(table: Table, path: Path) -> None:
     """Write the table for reading, its caption below."""
     frame = _frame(table)
-    alignment = ["left", "left", *["right"] * len(table.columns)]
+    alignment = ["left", "left", "right", *["right"] * len(table.columns)]
     text = frame.to_markdown(index=False, colalign=alignment, disable_numparse=True)
     with atomic_file(path) as temporary:
         temporary.write_text(f"{text}\n\n{table.caption}\n", encoding="utf-8")
@@ -161,7 +180,7 @@ def write_markdown(table: Table, path: Path) -> None:
 def write_latex(table: Table, path: Path) -> None:
     """Write the table for a paper: needs the packages booktabs and graphicx."""
     frame = _frame(table, r"${mean}_{{\pm {std}}}$", _latex)
-    body = frame.to_latex(index=False, escape=False, column_format="ll" + "r" * len(table.columns))
+    body = frame.to_latex(index=False, escape=False, column_format="llr" + "r" * len(table.columns))
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table*}",

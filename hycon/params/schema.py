@@ -248,6 +248,13 @@ class Experiment(_Strict):
     encoders: Annotated[list[Name], Field(min_length=1)]
 
 
+def _switched_on(experiments: Any) -> Any:
+    """Leave out what an overlay sets to null: so it takes an experiment of params.yaml away."""
+    if not isinstance(experiments, dict):
+        return experiments
+    return {name: value for name, value in experiments.items() if value is not None}
+
+
 class Changes(_Strict):
     """What a corpus, a text encoder or a variant changes of `model` and `train`."""
 
@@ -312,7 +319,9 @@ class Params(_Strict):
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
     mirror: str | None
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
-    experiments: Annotated[dict[Name, Experiment], Field(min_length=1)]
+    experiments: Annotated[
+        dict[Name, Experiment], BeforeValidator(_switched_on), Field(min_length=1)
+    ]
     variants: dict[Name, Variant]
     per_corpus: dict[Name, Changes]
     per_encoder: dict[Name, Changes]

@@ -22,11 +22,13 @@ from tests.test_params import ROOT
 PARAMS = load(ROOT)
 
 
-def scores(path, values, metrics=SENTIMENT):
+def scores(path, values, metrics=SENTIMENT, decision="joint"):
     seeds = {
-        str(seed): {"test": dict.fromkeys(metrics, value)} for seed, value in enumerate(values, 1)
+        str(seed): {"test": dict.fromkeys(metrics, value), "parameters": {"all": 12345}}
+        for seed, value in enumerate(values, 1)
     }
-    path.write_text(json.dumps({"seeds": seeds}))
+    settings = {"train": {"emotion_decision": decision}}
+    path.write_text(json.dumps({"settings": settings, "seeds": seeds}))
     return path
 
 
@@ -66,6 +68,7 @@ def test_csv_has_full_precision_and_its_caption(table, tmp_path):
     assert frame["acc7_mean"].tolist() == [0.625, (0.25 + 1 / 3) / 2]
     assert frame["acc7_std"].tolist() == pytest.approx([0.1767766953, 0.0589255651])
     assert frame["n"].tolist() == [2, 2]
+    assert frame["parameters"].tolist() == [12345, 12345]
     assert "SAMPLE NUMBERS" in frame["caption"][0]
     assert frame["model"].tolist() == ["HyCon", "100% & more_"]
 
@@ -74,8 +77,8 @@ def test_markdown_rounds_only_what_is_shown(table, tmp_path):
     write_markdown(table, tmp_path / "t.md")
     lines = (tmp_path / "t.md").read_text().splitlines()
     cells = [part.strip() for part in lines[2].strip("|").split("|")]
-    assert cells[:3] == ["BERT", "HyCon", "62.5 ± 17.7"]
-    assert cells[8] == "0.625 ± 0.177"
+    assert cells[:4] == ["BERT", "HyCon", "12,345", "62.5 ± 17.7"]
+    assert cells[9] == "0.625 ± 0.177"
     assert "SAMPLE NUMBERS" in lines[-1]
 
 
@@ -101,11 +104,22 @@ def test_a_single_seed_is_shown_without_a_spread(tmp_path):
 def test_an_emotion_table_has_each_emotion_and_all(tmp_path):
     corpus = PARAMS.catalogue["sample-emotion"]
     metrics = [f"{kind}_{name}" for name in corpus.emotions for kind in ("acc", "f1")]
-    row = Row("HyCon", "BERT", scores(tmp_path / "a.json", [0.5], [*metrics, "acc", "f1"]))
-    table = make_table("main", "T", "sample-emotion", corpus, [row])
+    rows = [
+        Row(
+            "HyCon",
+            "BERT",
+            scores(tmp_path / f"{decision}.json", [0.5], [*metrics, "acc", "f1"], decision),
+        )
+        for decision in ("one-against-rest", "joint")
+    ]
+    table = make_table("main", "T", "sample-emotion", corpus, rows[:1])
     headings = [heading for heading, _ in table.columns.values()]
     assert headings[:2] == ["Acc happy", "F1 happy"]
     assert headings[-2:] == ["Acc all", "F1 all"]
+    assert "Each emotion: a yes or no for it, trained against the rest" in table.caption
+    both = make_table("main", "T", "sample-emotion", corpus, rows)
+    assert "(row 1, a yes or no" in both.caption
+    assert "row 2, whether it is the one chosen" in both.caption
 
 
 def test_a_run_made_with_other_parameters_is_refused_by_name_and_key(tmp_path):

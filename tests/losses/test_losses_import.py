@@ -1,7 +1,10 @@
 import subprocess
 import sys
 
-HEAVY = ("snakemake", "dvc", "mmsdk", "transformers", "pandas", "sklearn", "matplotlib")
+HEAVY = (
+    "snakemake", "dvc", "mmsdk", "transformers", "pandas", "sklearn", "matplotlib", "optuna",
+    "pytorch_metric_learning",
+)  # fmt: skip
 
 
 def test_the_losses_need_no_more_than_torch():
