@@ -62,7 +62,6 @@ def open_study(path: Path, name: str) -> optuna.Study:
             storage=JournalStorage(backend),
             study_name=name,
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=1),
         )
     except (ValueError, KeyError) as error:
         raise HyConError(f"{path}: damaged ({error}); delete it and tune again") from None
@@ -96,7 +95,8 @@ def search(
         base: what is not searched over.
         tuning: how many trials, and the space.
         score: gives the validation score of settings in one round, from 0; lower is better.
-        rounds: over which the score is averaged; a trial that looks poor after two is given up.
+        rounds: over which the score is averaged; from the second on, a trial that is worse than
+            half of the others were by then is given up.
         tell: receives the study and each trial as it ends.
     """
     while (done := len(finished(study))) < tuning.trials:
@@ -118,11 +118,22 @@ def search(
                 scores.append(float("inf"))
             mean = sum(scores) / len(scores)
             trial.report(mean, number)
-            if not np.isfinite(mean) or (number + 1 < rounds and trial.should_prune()):
+            if not np.isfinite(mean) or (0 < number < rounds - 1 and _poor(study, mean, number)):
                 state = TrialState.PRUNED
                 break
         ended = study.tell(trial, mean if state == TrialState.COMPLETE else None, state=state)
         tell(study, ended)
+
+
+def _poor(study: optuna.Study, mean: float, number: int) -> bool:
+    """Return whether a mean over the first rounds is worse than that of half of the trials.
+
+    Optuna's pruners look at a trial's best intermediate value instead, which for a running mean is
+    that of the easiest fold.
+    """
+    means = [trial.intermediate_values.get(number) for trial in finished(study)]
+    means = [other for other in means if other is not None]
+    return len(means) >= STARTUP and mean > float(np.median(means))
 
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
