@@ -92,8 +92,8 @@ class GraphFusion(nn.Module):
     After the graph fusion network of the same first author (ARGF, AAAI 2020). A unimodal vertex's
     weight is learned from it. A vertex of a higher level is made of two lower ones; the weight of
     its edges grows with those of its two, and falls with their similarity: what is alike has less
-    to say to each other. The weights of a level sum to 1. Trimodal vertices join two bimodal ones,
-    or a bimodal one and the modality that it lacks. The levels are concatenated.
+    to say to each other; within a level they sum to 1. Trimodal vertices join two bimodal ones, or
+    a bimodal one and the modality that it lacks. The levels are concatenated.
     """
 
     BIMODAL = ((0, 1), (0, 2), (1, 2))  # text-audio, text-vision, audio-vision

@@ -130,6 +130,23 @@ def test_a_folder_with_pickled_weights_only_is_refused(tiny, tmp_path):
         text.locate(str(tmp_path))
 
 
+def test_weights_in_half_precision_are_read_as_the_rest_of_the_network_is(tiny, tmp_path):
+    tokenizer, model = text.load(str(tiny))
+    model.half().save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    assert {p.dtype for p in text.load(str(tmp_path))[1].parameters()} == {torch.float32}
+
+
+def test_a_model_with_a_decoder_is_refused(tiny, tmp_path):
+    from transformers import T5Config, T5Model
+
+    config = T5Config(vocab_size=50, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    T5Model(config).save_pretrained(tmp_path)
+    text.load(str(tiny))[0].save_pretrained(tmp_path)
+    with pytest.raises(HyConError, match=r"is an encoder with a decoder \(t5\)"):
+        text.load(str(tmp_path))
+
+
 def test_without_a_network_an_unknown_id_says_what_to_do(monkeypatch):
     import transformers
 

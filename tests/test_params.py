@@ -66,7 +66,9 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"tuning": {"space": {"train.alpah": [1]}}}, "tuning.space: train.alpah: unknown key"),
         ({"tuning": {"space": {"train.alpha": {"low": 0.5, "high": 1.5}}}},
          "tuning.space: train.alpha: found 1.5, expected less than or equal to 1"),
-        ({"tuning": {"space": {"model.dimension": [50, 51]}}}, "tuning.space: model: dimension"),
+        ({"tuning": {"space": {"model.dimension": 50}}}, "dimension: found 50, expected a list"),
+        ({"tuning": {"space": {"model.dimension": []}}}, "found [] (a list), expected a list of"),
+        ({"tuning": {"space": {"train.alpha": {"lo": 1}}}}, "lo: unknown key; did you mean 'low'"),
         ({"tuning": {"space": {"train.alpha": {"low": 1, "high": 1}}}}, "low 1 is not below high"),
         ({"tuning": {"trials": 0}}, "tuning.trials: found 0, expected"),
         ({"seeds": []}, "seeds: found [] (a list), expected at least 1"),
@@ -249,17 +251,37 @@ def test_what_a_variant_switches_off_is_not_searched_over():
     assert keys("no-contrastive") == keys("hycon") - contrastive - {"train.alpha"}
 
 
+def test_a_space_that_does_not_fit_the_network_keeps_nobody_from_training():
+    load(ROOT, {"model": {"dimension": 64, "heads": 8}})
+
+
+def test_tuning_with_word_vectors_where_there_are_none_is_refused():
+    params = load(ROOT, {"tuning": {"encoder": "glove"}})
+    with pytest.raises(ValueError, match=r"tuning\.encoder: glove needs word vectors"):
+        params.tuning_of("mosi-utterance")
+
+
+def test_what_takes_no_part_is_no_setting():
+    params = load(ROOT)
+    assert params.settings("mosi", "graph", "bert").model.rank is None
+    assert params.settings("mosi", "low-rank", "bert").model.rank == 4
+    assert params.settings("sample", "hycon", "bert").train.emotion_decision is None
+    emotions = params.settings("sample-emotion", "hycon", "bert")
+    assert emotions.train.emotion_decision == "one-against-rest"
+
+
 def test_what_is_tuned_goes_where_it_is_set_last():
     overlay = {
         "tuning": {"variant": "graph"},
         "per_encoder": {"bert": {"train": {"batch_size": 8}}},
-        "variants": {"graph": {"train": {"alpha": 0.7}}},
+        "variants": {"graph": {"train": {"alpha": 0.7, "clip_norm": None}}},
     }
+    overlay["tuning"]["space"] = {"train.clip_norm": [None, 1.0]}
     _, places = load(ROOT, overlay).tuning_of("mosi")
     assert places["train.learning_rate"] == ["per_corpus", "mosi"]
     assert places["train.batch_size"] == ["per_encoder", "bert"]
     assert places["train.selection.beta"] == ["variants", "hycon-v2"]
-    assert places["train.alpha"] == ["variants", "graph"]
+    assert places["train.alpha"] == places["train.clip_norm"] == ["variants", "graph"]
 
 
 def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():

@@ -78,13 +78,21 @@ def load(place: str):
     safe = {"trust_remote_code": False, "local_files_only": local}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **safe)
-        model = transformers.AutoModel.from_pretrained(place, use_safetensors=True, **safe)
+        # some come in half precision, which the rest of the network is not
+        model = transformers.AutoModel.from_pretrained(
+            place, use_safetensors=True, dtype="float32", **safe
+        )
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]
         raise HyConError(
             f"encoder {place}: cannot be loaded ({first}); give a local folder as `model`, or "
             "connect to the network once"
         ) from None
+    if model.config.is_encoder_decoder:
+        raise HyConError(
+            f"encoder {place}: is an encoder with a decoder ({model.config.model_type}); take one "
+            "that has no decoder, such as BERT or XLNet"
+        )
     return tokenizer, model.eval()
 
 

@@ -41,12 +41,12 @@ def similarities(representations: Mapping[str, Tensor], similarity: str = "shift
         x = x.to(torch.promote_types(x.dtype, torch.float32))
         if similarity == "nonnegative":
             x = F.softplus(x)
-        directions = _directions(x.flatten(0, 1))  # (MK, d)
+        rows = directions(x.flatten(0, 1))  # (MK, d)
         if similarity == "shifted":
-            half = directions.new_full((), 0.5)
-            s = torch.addmm(half, directions, directions.T, alpha=0.5)  # (1 + cosine) / 2
+            half = rows.new_full((), 0.5)
+            s = torch.addmm(half, rows, rows.T, alpha=0.5)  # (1 + cosine) / 2
         else:
-            s = directions @ directions.T
+            s = rows @ rows.T
         # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
         # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
         with torch.no_grad():
@@ -81,7 +81,7 @@ def _check_representations(representations: Mapping[str, Tensor]) -> None:
         raise ValueError(f"representations must all be (K, d), K and d at least 1, found {found}")
 
 
-def _directions(x: Tensor) -> Tensor:
+def directions(x: Tensor) -> Tensor:
     """Divide every row of (n, d) by its length; a zero row stays zero."""
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     # Divided by infinity, value and gradient are 0; by a tiny constant, the gradient would explode.

@@ -1,7 +1,7 @@
 """Other losses in place of IAMCL and IEMCL (method, section 8, evidence 7).
 
-They come from pytorch-metric-learning, with its defaults, and get the same pairs: within a modality
-and across modalities, other utterances only. SCL stays as it is.
+They come from pytorch-metric-learning, and get the same pairs: within a modality and across
+modalities, other utterances only. SCL stays as it is.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from hycon.losses.hybrid import HybridLoss, check_weights, weigh
 from hycon.losses.pairs import Pairs, check_classes, class_pairs
 from hycon.losses.semi import semi_term
-from hycon.losses.similarity import check_alpha, check_similarity, similarities
+from hycon.losses.similarity import check_alpha, check_similarity, directions, similarities
 
-# name: the package's class. Contrastive: Euclidean distance of directions, margins 0 and 1;
-# triplet: the same, margin 0.05; N-pair: cosine, one pair a class; SupCon: cosine, temperature 0.1.
+# name: (the package's class, its arguments). Contrastive and triplet: Euclidean distances of
+# directions; N-pair: cosine, every positive against all negatives (the package's NPairsLoss takes
+# one pair a class, whichever comes first in the batch); SupCon: cosine.
 SUBSTITUTES = {
-    "contrastive": "ContrastiveLoss",
-    "triplet": "TripletMarginLoss",
-    "n-pair": "NPairsLoss",
-    "supcon": "SupConLoss",
+    "contrastive": ("ContrastiveLoss", {"pos_margin": 0, "neg_margin": 1}),
+    "triplet": ("TripletMarginLoss", {"margin": 0.05}),
+    "n-pair": ("NTXentLoss", {"temperature": 1.0}),
+    "supcon": ("SupConLoss", {"temperature": 0.1}),
 }
 
 
@@ -52,7 +53,8 @@ class SubstituteLoss(nn.Module):
         from pytorch_metric_learning import losses  # takes seconds
 
         self.name = loss
-        self.loss = getattr(losses, SUBSTITUTES[loss])()
+        kind, options = SUBSTITUTES[loss]
+        self.loss = getattr(losses, kind)(**options)
         self.alpha = alpha
         self.weights = check_weights(weights)
         self.similarity = similarity
@@ -62,9 +64,10 @@ class SubstituteLoss(nn.Module):
         s = similarities(representations, self.similarity)
         check_classes(classes, s.shape[1])
         pairs = class_pairs(classes)
-        x = {name: value.to(s.dtype) for name, value in representations.items()}
         within, across = [], []
         with torch.autocast(classes.device.type, enabled=False):
+            # the package divides by a tiny constant where a vector is zero
+            x = {name: directions(value.to(s.dtype)) for name, value in representations.items()}
             for modality, anchors in x.items():
                 others = [value for name, value in x.items() if name != modality]
                 within.append(self._compare(anchors, [anchors], classes, pairs))
@@ -76,10 +79,6 @@ class SubstituteLoss(nn.Module):
         self, anchors: Tensor, others: list[Tensor], classes: Tensor, pairs: Pairs
     ) -> Tensor:
         """Return the loss of anchors (K, d) against the K utterances of each of the others."""
-        if self.name == "n-pair":
-            # it takes its candidates from among the anchors: both go in as one
-            each = [self._n_pair(anchors, other, classes, pairs) for other in others]
-            return torch.stack(each).mean()
         copies = len(others)
         indices = [row for mask in pairs for row in torch.where(mask.repeat(1, copies))]
         return self.loss(
@@ -89,12 +88,6 @@ class SubstituteLoss(nn.Module):
             ref_emb=torch.cat(others),
             ref_labels=classes.repeat(copies),
         )
-
-    def _n_pair(self, anchors: Tensor, other: Tensor, classes: Tensor, pairs: Pairs) -> Tensor:
-        (anchor, positive), (against, negative) = (torch.where(mask) for mask in pairs)
-        count = len(classes)
-        indices = (anchor, positive + count, against, negative + count)
-        return self.loss(torch.cat([anchors, other]), classes.repeat(2), indices)
 
     def extra_repr(self) -> str:
         """Return the settings, as they appear in the module's repr."""

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from hycon.params.messages import explain, hint
+from hycon.params.messages import explain, hint, shown
 
 # what hycon.corpus.sample makes
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
@@ -167,7 +167,7 @@ class Model(_Strict):
     feature_dropout: Probability
     text_pooling: Literal["last", "first", "mean"]
     fusion: Literal["addition", "concatenation", "multiplication", "tensor", "low-rank", "graph"]
-    rank: Count
+    rank: Count | None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -175,6 +175,8 @@ class Model(_Strict):
             raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
         if self.network == "lstm" and self.text_layers and self.text_pooling == "first":
             raise ValueError("text_pooling first reads one word where network is lstm: take last")
+        if self.fusion == "low-rank" and self.rank is None:
+            raise ValueError("rank: fusion low-rank needs one")
         return self
 
 
@@ -215,7 +217,7 @@ class Train(_Strict):
     clip_norm: Positive | None
     averaging: Probability
     finetuning: Finetuning | None
-    emotion_decision: Literal["one-against-rest", "joint"]
+    emotion_decision: Literal["one-against-rest", "joint"] | None
     lambdas: Lambdas
     pair_loss: Literal["hycon", "contrastive", "triplet", "n-pair", "supcon"]
     alpha: Fraction
@@ -291,7 +293,22 @@ class Range(_Strict):
         return self
 
 
-Choices = Annotated[list[bool | int | Float | str | None], Field(min_length=1)]
+def _choice(value: Any) -> Any:
+    """Read one entry of a space: a range, or a list of choices."""
+    if isinstance(value, dict):
+        try:
+            return Range.model_validate(value)
+        except ValidationError as error:
+            raise ValueError(explain(Range, error.errors()[0])) from None
+    plain = (bool, int, float, str, type(None), Range)
+    values = value if isinstance(value, list) else [value]
+    if (
+        value == []
+        or (not isinstance(value, (list, Range)))
+        or not all(isinstance(one, plain) for one in values)
+    ):
+        raise ValueError(f"found {shown(value)}, expected a list of choices, or low, high and log")
+    return value
 
 
 class Tuning(_Strict):
@@ -302,7 +319,7 @@ class Tuning(_Strict):
     trials: Count
     folds: Annotated[int, Field(ge=0)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
-    space: Annotated[dict[str, Range | Choices], Field(min_length=1)]
+    space: Annotated[dict[str, Annotated[Any, BeforeValidator(_choice)]], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _folds_are_several(self) -> Self:
@@ -343,7 +360,7 @@ class Params(_Strict):
                 _known(f"experiments.{name}.{key}", chosen, table)
                 _distinct(f"experiments.{name}.{key}", chosen)
             for corpus in self.corpora:
-                self._check_vectors(name, experiment, corpus)
+                self._check_vectors(f"experiments.{name}.encoders", experiment.encoders, corpus)
         for name, variant in self.variants.items():
             if variant.of is not None:
                 _known(f"variants.{name}.of", [variant.of], self.variants)
@@ -367,15 +384,27 @@ class Params(_Strict):
                 self.settings(corpus, variant, encoder)
         _known("tuning.variant", [self.tuning.variant], self.variants)
         _known("tuning.encoder", [self.tuning.encoder], self.encoders)
-        for corpus in self.corpora:
-            self.tuning_of(corpus)
+        self._check_space()
         return self
 
-    def _check_vectors(self, name: str, experiment: Experiment, corpus: str) -> None:
-        for encoder in experiment.encoders:
+    def _check_space(self) -> None:
+        """Refuse keys and values that fit no network; what fits not this one is for `tuning_of`."""
+        base = Settings(model=self.model, train=self.train)
+        for key, choice in self.tuning.space.items():
+            for value in choice if isinstance(choice, list) else [choice.low, choice.high]:
+                try:
+                    with_values(base, {key: value})
+                except ValidationError as error:
+                    problem = error.errors()[0]
+                    optional = "selection" in problem["loc"] and problem["type"] == "missing"
+                    if problem["type"] != "value_error" and not optional:
+                        raise ValueError(f"tuning.space: {explain(Settings, problem)}") from None
+
+    def _check_vectors(self, key: str, encoders: list[str], corpus: str) -> None:
+        for encoder in encoders:
             if self.encoders[encoder].kind == "vectors" and not self.has_vectors(corpus):
                 raise ValueError(
-                    f"experiments.{name}.encoders: {encoder} needs word vectors, and corpus "
+                    f"{key}: {encoder} needs word vectors, and corpus "
                     f"{corpus} has no file `vectors`; leave one of the two out"
                 )
 
@@ -386,8 +415,9 @@ class Params(_Strict):
     def settings(self, corpus: str, variant: str, encoder: str) -> Settings:
         """Return `model` and `train` as one row is trained with, validated.
 
-        A corpus's changes come first, then a text encoder's, then a variant's. What belongs to
-        fine-tuning is None for a cached encoder.
+        A corpus's changes come first, then a text encoder's, then a variant's. What takes no part
+        is None: the rank of another fusion, decisions on emotions where there are none, and what
+        belongs to fine-tuning for a cached encoder.
         """
         values = {"model": self.model.model_dump(), "train": self.train.model_dump()}
         settings = Settings.model_validate(values)
@@ -398,12 +428,21 @@ class Params(_Strict):
             except ValidationError as error:
                 problem = explain(Settings, error.errors()[0])
                 raise ValueError(f"{'.'.join(place)}.{problem}") from None
-        if self.encoders[encoder].finetune == (settings.train.finetuning is not None):
-            return settings
-        if self.encoders[encoder].finetune:
+        train: dict[str, Any] = {}
+        if not self.encoders[encoder].finetune:
+            train["finetuning"] = None
+        elif settings.train.finetuning is None:
             raise ValueError(f"encoders.{encoder}: finetune needs train.finetuning, which is null")
-        cached = settings.train.model_copy(update={"finetuning": None})
-        return settings.model_copy(update={"train": cached})
+        if self.catalogue[corpus].task == "regression":
+            train["emotion_decision"] = None
+        elif settings.train.emotion_decision is None:
+            raise ValueError(f"train.emotion_decision: null, but corpus {corpus} has emotions")
+        low_rank = settings.model.fusion == "low-rank"
+        model = {} if low_rank else {"rank": None}
+        return Settings(
+            model=settings.model.model_copy(update=model),
+            train=settings.train.model_copy(update=train),
+        )
 
     def _changes(
         self, corpus: str, variant: str, encoder: str
@@ -427,13 +466,18 @@ class Params(_Strict):
 
         What the row has switched off is not searched over: a lambda of 0, alpha where all are 0, or
         the selection where it is null. A key's place is where it is set last, or `per_corpus`.
+
+        Raises:
+            ValueError: the row cannot be tuned so, in one line.
         """
         tuning = self.tuning
+        self._check_vectors("tuning.encoder", [tuning.encoder], corpus)
         base = self.settings(corpus, tuning.variant, tuning.encoder)
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
         if len(off) == 3:
             off |= {"alpha", "refinement", "similarity", "classes", "pair_loss", "selection"}
-        off |= {name for name in ("selection", "finetuning") if getattr(base.train, name) is None}
+        optional = ("selection", "finetuning", "emotion_decision")
+        off |= {name for name in optional if getattr(base.train, name) is None}
         space = {
             key: choice
             for key, choice in tuning.space.items()
@@ -441,14 +485,6 @@ class Params(_Strict):
         }
         if not space:
             raise ValueError("tuning.space: all of it is switched off in this variant; add keys")
-        for key, choice in space.items():
-            values = choice if isinstance(choice, list) else [choice.low, choice.high]
-            for value in values:
-                try:
-                    with_values(base, {key: value})
-                except ValidationError as error:
-                    problem = explain(Settings, error.errors()[0])
-                    raise ValueError(f"tuning.space: {problem}") from None
         places = {key: self._place(key, corpus) for key in space}
         return tuning.model_copy(update={"space": space}), places
 
@@ -456,9 +492,10 @@ class Params(_Strict):
         row = self._changes(corpus, self.tuning.variant, self.tuning.encoder)
         for place, changes in reversed(row):
             value: Any = changes
-            for part in key.split("."):
+            *path, last = key.split(".")
+            for part in path:
                 value = value.get(part) if isinstance(value, dict) else None
-            if value is not None:
+            if isinstance(value, dict) and last in value:
                 return place
         return ["per_corpus", corpus]
 

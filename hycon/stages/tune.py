@@ -13,16 +13,17 @@ import optuna
 import yaml
 
 from hycon.corpus.utterances import read_table
+from hycon.encoders.text import locate
 from hycon.errors import HyConError
-from hycon.files import atomic_file
-from hycon.params import Corpus, Encoder, Settings, Tuning, merge
+from hycon.files import atomic_file, sha256_of
+from hycon.params import Corpus, Encoder, Settings, Tuning, merge, with_values
 from hycon.provenance import code_digest
 from hycon.stages import log, parser, run, start
 from hycon.training.batches import load_data
 from hycon.training.device import make_deterministic, pick_device, set_threads
 from hycon.training.loop import train
 from hycon.training.text import read_text
-from hycon.training.tuning import cross_validation, finished, open_study, search
+from hycon.training.tuning import completed, cross_validation, finished, open_study, search
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,11 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     score, rounds = _scorer(arguments)
     tell = functools.partial(_tell, arguments)
     search(study, arguments.settings, tuning, score, rounds, tell)
-    try:
-        best = study.best_trial
-    except ValueError:
-        raise HyConError(f"{arguments.name}: no trial came to an end; narrow the space") from None
-    _write(arguments, study, best)
+    if not completed(study):
+        raise HyConError(f"{arguments.name}: no trial came to an end; narrow tuning.space")
+    _write(arguments, study)
     log.info("%s.yaml, .csv: written", arguments.output)
 
 
@@ -69,8 +68,20 @@ def _digest(arguments) -> str:
         arguments.encoder.as_input(),
         arguments.settings.as_json(),
         arguments.tuning.model_copy(update={"trials": 1}).as_json(),
+        *(sha256_of(path) for path in _inputs(arguments)),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _inputs(arguments) -> list[Path]:
+    """Return the files that training reads."""
+    names = ("utterances.csv", "offsets.npy", "audio.npy", "vision.npy")
+    files = [arguments.aligned / name for name in names]
+    if not arguments.encoder.finetune:
+        return files + [arguments.states / name for name in ("states.npy", "offsets.npy")]
+    encoder = arguments.encoder
+    place = Path(locate(encoder.model, arguments.tiny, encoder.sha256))
+    return [*files, place / "model.safetensors"] if place.is_dir() else files
 
 
 def _scorer(arguments):
@@ -95,57 +106,63 @@ def _scorer(arguments):
 
 
 def _tell(arguments, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    trials, budget = finished(study), arguments.tuning.trials
-    found = "given up" if trial.value is None else f"validation {trial.value:.4f}"
-    best = min((t.value for t in trials if t.value is not None), default=float("inf"))
-    text = f"{arguments.name}: trial {len(trials)} of {budget}, {found}, best {best:.4f}"
-    log.info("%s", text)
+    number, budget = len(finished(study)), arguments.tuning.trials
+    values = [other.value for other in completed(study)]
+    found = f"validation {trial.value:.4f}" if trial in completed(study) else "given up"
+    best = f", best {min(values):.4f}" if values else ""
+    log.info("%s: trial %d of %d, %s%s", arguments.name, number, budget, found, best)
 
 
-def _write(arguments, study: optuna.Study, best: optuna.trial.FrozenTrial) -> None:
+def _write(arguments, study: optuna.Study) -> None:
     """Write the best parameters as an overlay, and all trials as a table."""
-    tuning, trials = arguments.tuning, finished(study)
-    complete = [trial.value for trial in trials if trial.value is not None]
-    how = (
-        f"{tuning.folds}-fold cross-validation by video over training and validation folds"
-        if tuning.folds
-        else "the validation fold"
-    )
-    score = "MAE" if arguments.corpus.task == "regression" else "cross-entropy"
-    seeds = ", ".join(map(str, tuning.seeds))
-    header = [
-        f"Parameters of {arguments.name}, found by the rule `tune`.",
-        f"Budget: {len(trials)} trials ({len(trials) - len(complete)} given up early), each judged"
-        f" on {how}, seeds {seeds}; the test fold took no part.",
-        f"Validation {score}: {best.value:.4f} with these; {_first(trials)}"
-        f"{np.median(complete):.4f} the median trial.",
-        "Use: snakemake --cores 1 all --configfile OVERLAY THIS_FILE; all trials: the .csv beside.",
-    ]
     overlay: dict[str, Any] = {}
-    for key, value in best.user_attrs["values"].items():
+    for key, value in study.best_trial.user_attrs["values"].items():
         nested: Any = value
         for part in reversed([*arguments.places[key], *key.split(".")]):
             nested = {part: nested}
         overlay = merge(overlay, nested)
+    comments = "".join(f"# {line}\n" for line in _header(arguments, study))
     with atomic_file(arguments.output.with_suffix(".yaml")) as temporary:
-        comments = "".join(f"# {line}\n" for line in header)
         temporary.write_text(comments + yaml.safe_dump(overlay, sort_keys=False), encoding="utf-8")
+    space = arguments.tuning.space
     with (
         atomic_file(arguments.output.with_suffix(".csv")) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["trial", "state", f"validation_{score}", "rounds", *tuning.space])
-        for number, trial in enumerate(trials, start=1):
+        writer.writerow(["trial", "state", "rounds", f"validation_{_score(arguments)}", *space])
+        for number, trial in enumerate(finished(study), start=1):
+            means = list(trial.intermediate_values.values())
+            row = [number, trial.state.name.lower(), len(means), means[-1] if means else ""]
             values = trial.user_attrs["values"]
-            rounds = trial.intermediate_values
-            row = [number, trial.state.name.lower(), rounds[max(rounds)], len(rounds)]
-            writer.writerow([*row, *(json.dumps(values[key]) for key in tuning.space)])
+            writer.writerow([*row, *(json.dumps(values[key]) for key in space)])
 
 
-def _first(trials: list[optuna.trial.FrozenTrial]) -> str:
-    value = trials[0].value
-    return "" if value is None else f"{value:.4f} with what was set before; "
+def _score(arguments) -> str:
+    return "MAE" if arguments.corpus.task == "regression" else "cross-entropy"
+
+
+def _header(arguments, study: optuna.Study) -> list[str]:
+    """Return what was searched, how it was judged, and what came of it."""
+    tuning, trials = arguments.tuning, finished(study)
+    values = [trial.value for trial in completed(study)]
+    how = (
+        f"{tuning.folds}-fold cross-validation by video over training and validation folds"
+        if tuning.folds
+        else "the validation fold"
+    )
+    seeds = f"seed{'s' * (len(tuning.seeds) > 1)} {', '.join(map(str, tuning.seeds))}"
+    first = trials[0].user_attrs["values"]
+    kept = with_values(arguments.settings, first) == arguments.settings and trials[0].value
+    before = f"{kept:.4f} with what was set before; " if kept else ""
+    return [
+        f"Parameters of {arguments.name}, found by the rule `tune`.",
+        f"Budget: {len(trials)} trials, {len(trials) - len(values)} of them given up early.",
+        f"Judged by {how}, {seeds}; the test fold took no part.",
+        f"Validation {_score(arguments)}: {study.best_value:.4f} with these; {before}"
+        f"{np.median(values):.4f} the median of the trials that were not given up.",
+        "Use: snakemake --cores 1 all --configfile OVERLAY THIS_FILE; all trials: the .csv beside.",
+    ]
 
 
 if __name__ == "__main__":

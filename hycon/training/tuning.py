@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.trial import Trial, TrialState
+from pydantic import ValidationError
 
 from hycon.corpus.utterances import Utterance
 from hycon.errors import HyConError
@@ -63,7 +64,7 @@ def open_study(path: Path, name: str) -> optuna.Study:
             study_name=name,
             load_if_exists=True,
         )
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise HyConError(f"{path}: damaged ({error}); delete it and tune again") from None
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
@@ -108,21 +109,34 @@ def search(
         trial = study.ask()
         values = suggest(trial, tuning)
         trial.set_user_attr("values", values)
-        settings = with_values(base, values)
-        scores: list[float] = []
-        state, mean = TrialState.COMPLETE, float("inf")
-        for number in range(rounds):
-            try:
-                scores.append(score(settings, number))
-            except FloatingPointError:
-                scores.append(float("inf"))
-            mean = sum(scores) / len(scores)
-            trial.report(mean, number)
-            if not np.isfinite(mean) or (0 < number < rounds - 1 and _poor(study, mean, number)):
-                state = TrialState.PRUNED
-                break
-        ended = study.tell(trial, mean if state == TrialState.COMPLETE else None, state=state)
-        tell(study, ended)
+        mean = _judge(study, trial, base, score, rounds)
+        state = TrialState.PRUNED if mean is None else TrialState.COMPLETE
+        tell(study, study.tell(trial, mean, state=state))
+
+
+def _judge(
+    study: optuna.Study,
+    trial: Trial,
+    base: Settings,
+    score: Callable[[Settings, int], float],
+    rounds: int,
+) -> float | None:
+    """Return a trial's mean score over all rounds, or None if it is given up."""
+    try:
+        settings = with_values(base, trial.user_attrs["values"])
+    except ValidationError:
+        return None  # each value is allowed, but not these together
+    total = 0.0
+    for number in range(rounds):
+        try:
+            total += score(settings, number)
+        except FloatingPointError:
+            return None
+        mean = total / (number + 1)
+        trial.report(mean, number)
+        if 0 < number < rounds - 1 and _poor(study, mean, number):
+            return None
+    return mean
 
 
 def _poor(study: optuna.Study, mean: float, number: int) -> bool:
@@ -136,13 +150,18 @@ def _poor(study: optuna.Study, mean: float, number: int) -> bool:
     return len(means) >= STARTUP and mean > float(np.median(means))
 
 
+def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials that were judged in all rounds, in order."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """Return the trials that ended, completed or given up, in order."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def suggest(trial: Trial, tuning: Tuning) -> dict[str, Any]:
-    """Return a value for every key of the space; numbers to three digits, as they are written."""
+    """Return a value for every key of the space; numbers to three digits, to be read."""
     values: dict[str, Any] = {}
     for key, choice in tuning.space.items():
         if isinstance(choice, list):
@@ -151,7 +170,8 @@ def suggest(trial: Trial, tuning: Tuning) -> dict[str, Any]:
             values[key] = json.loads(trial.suggest_categorical(key, options))
         else:
             found = trial.suggest_float(key, choice.low, choice.high, log=choice.log)
-            values[key] = float(f"{found:.3g}")
+            short = float(f"{found:.3g}")
+            values[key] = short if choice.low <= short <= choice.high else found
     return values
 
 
@@ -165,6 +185,6 @@ def _inside(base: Settings, tuning: Tuning) -> dict[str, Any]:
         if isinstance(choice, list):
             if value in choice:
                 inside[key] = json.dumps(choice[choice.index(value)])
-        elif choice.low <= value <= choice.high:
+        elif value is not None and choice.low <= value <= choice.high:
             inside[key] = value
     return inside

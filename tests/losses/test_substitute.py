@@ -8,7 +8,7 @@ import torch
 
 from hycon.losses import SubstituteLoss, semi_contrastive
 from hycon.losses.substitute import SUBSTITUTES
-from tests.losses.loss_batches import MODALITIES, draw, gradients
+from tests.losses.loss_batches import MODALITIES, draw, gradients, with_gradient
 
 CLASSES = torch.tensor([0, 1, 0, 2, 1, 0])
 
@@ -69,15 +69,15 @@ def supcon(anchors, candidates):
 
 
 def n_pair(anchors, candidates):
-    """Cross-entropy of one pair a class, the other pairs' positives being the negatives."""
-    chosen = {}
-    for (_, c, x), (_, same, y) in pairs(anchors, candidates):
-        if same:
-            chosen.setdefault(c, (x, y))
+    """Mean over positive pairs of minus their log share, beside all of the anchor's negatives."""
     losses = []
-    for c, (x, _) in chosen.items():
-        scores = {other: math.exp(cosine(x, y)) for other, (_, y) in chosen.items()}
-        losses.append(-math.log(scores[c] / sum(scores.values())))
+    for anchor in anchors:
+        mine = [pair[1] for pair in pairs([anchor], candidates)]
+        negatives = sum(math.exp(cosine(anchor[2], y)) for _, same, y in mine if not same)
+        for _, same, y in mine:
+            if same:
+                own = math.exp(cosine(anchor[2], y))
+                losses.append(-math.log(own / (own + negatives)))
     return mean(losses)
 
 
@@ -105,10 +105,7 @@ def expected(name, x, classes):
     across = []
     for m in MODALITIES:
         others = [rows[n] for n in MODALITIES if n != m]
-        if name == "n-pair":
-            across.append(mean([loop(rows[m], other) for other in others]))
-        else:
-            across.append(loop(rows[m], [row for other in others for row in other]))
+        across.append(loop(rows[m], [row for other in others for row in other]))
     return within, mean(across)
 
 
@@ -125,13 +122,50 @@ def test_each_loss_is_its_formula_over_other_utterances(name, seed, dtype):
     torch.testing.assert_close(loss.total, 0.2 * loss.intra + 0.3 * loss.inter + 0.5 * loss.semi)
 
 
-@pytest.mark.parametrize("classes", [[0], [0, 1], [0, 0], [1, 1, 1, 1], [0, 1, 2, 3]], ids=str)
+def batches():
+    """Corners: few utterances, one class or as many as utterances, special vectors."""
+    for classes in ([0], [0, 1], [0, 0], [1, 1, 1, 1], [0, 1, 2, 3]):
+        yield pytest.param(draw(len(classes)), classes, id=f"classes {classes}")
+    x = draw(32)
+    x["text"].data[3] = 0
+    yield pytest.param(x, [0, 1] * 16, id="a zero vector")
+    ones = with_gradient({m: torch.ones(4, 3, dtype=torch.float64) for m in MODALITIES})
+    yield pytest.param(ones, [0, 1, 0, 1], id="identical vectors")
+    opposite = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]], dtype=torch.float64).expand(4, 3)
+    x = with_gradient({m: opposite.clone() for m in MODALITIES})
+    yield pytest.param(x, [0, 0, 1, 1], id="opposite vectors")
+
+
+@pytest.mark.parametrize(("x", "classes"), batches())
 @pytest.mark.parametrize("name", SUBSTITUTES)
-def test_value_and_gradient_are_finite_whatever_the_batch(name, classes):
-    x = draw(len(classes))
+def test_value_and_gradient_are_finite_and_bounded_whatever_the_batch(name, x, classes):
     loss = SubstituteLoss(name, 0.8)(x, torch.tensor(classes))
     assert torch.isfinite(loss.total)
-    assert all(torch.isfinite(g).all() for g in gradients(loss.total, x).values())
+    for gradient in gradients(loss.total, x).values():
+        assert torch.isfinite(gradient).all()
+        assert gradient.abs().max() < 1e3
+
+
+@pytest.mark.parametrize("name", SUBSTITUTES)
+def test_the_order_of_the_batch_and_the_names_of_the_classes_change_nothing(name):
+    x, loss = draw(6), SubstituteLoss(name, 0.8)
+    expected = loss(x, CLASSES)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    mixed = loss({m: v[order] for m, v in x.items()}, CLASSES[order])
+    renamed = loss(x, torch.tensor([7, 2, 9])[CLASSES])
+    for found in (mixed, renamed):
+        for part, value in zip(found, expected, strict=True):
+            torch.testing.assert_close(part, value)
+
+
+@pytest.mark.parametrize("name", SUBSTITUTES)
+def test_gradients_are_those_of_finite_differences(name):
+    x, loss = draw(5, d=3), SubstituteLoss(name, 0.8)
+
+    def total(*vectors):
+        return loss(dict(zip(MODALITIES, vectors, strict=True)), CLASSES[:5]).total
+
+    assert torch.autograd.gradcheck(total, tuple(x.values()))
 
 
 @pytest.mark.parametrize("name", SUBSTITUTES)

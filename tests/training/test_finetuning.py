@@ -105,8 +105,13 @@ def test_it_has_a_learning_rate_warm_up_and_weight_decay_of_its_own(texts):
     assert {id(p) for p in matrices + others} == inside
     assert not {id(p) for p in rest} & inside
     assert len(rest) + len(inside) == len(list(network.parameters()))
-    assert all(p.dim() > 1 for p in matrices)
-    assert all(p.dim() == 1 for p in others)
+    names = {id(p): name for name, p in language_model.named_parameters()}
+    assert {names[id(p)].rsplit(".")[-1] for p in matrices} <= {
+        "weight", "q", "k", "v", "o", "r", "seg_embed", "mask_emb",
+    }  # fmt: skip
+    assert not any("LayerNorm" in names[id(p)] or "layer_norm" in names[id(p)] for p in matrices)
+    assert any("LayerNorm" in names[id(p)] or "layer_norm" in names[id(p)] for p in others)
+    assert sum(names[id(p)].endswith("bias") for p in matrices) == 0
 
 
 def test_dropout_of_the_encoder_is_on_in_training_and_off_when_frozen_or_in_inference(texts):

@@ -1,5 +1,7 @@
 """Training: selected on validation only, the same every time, contrastive terms where asked for."""
 
+import math
+
 import pytest
 import torch
 
@@ -160,6 +162,24 @@ def test_the_parameters_reach_the_loss():
         2.0,
         False,
     )
+
+
+def test_one_against_the_rest_is_the_mean_of_a_yes_or_no_for_each_emotion():
+    logits, label = [2.0, -1.0, 0.0, 0.5], 0
+    losses = [-math.log(1 / (1 + math.exp(-x if i == label else x))) for i, x in enumerate(logits)]
+    found = task_loss(torch.tensor([logits]), torch.tensor([label]), "one-against-rest")
+    assert float(found) == pytest.approx(sum(losses) / 4)
+    joint = task_loss(torch.tensor([logits]), torch.tensor([label]), "joint")
+    assert float(joint) == pytest.approx(-math.log(math.exp(2) / sum(map(math.exp, logits))))
+
+
+@pytest.mark.parametrize("pair_loss", ["hycon", "contrastive", "triplet", "n-pair", "supcon"])
+def test_a_last_batch_of_one_utterance_is_trained_on_with_every_loss(pair_loss):
+    data = corpus()
+    data.folds["train"] = data.folds["train"][:9]  # batches of 8 and of 1
+    (row,) = train(data, settings(epochs=1, pair_loss=pair_loss), 1, quiet).history
+    assert all(math.isfinite(value) for value in row.values())
+    assert row["intra"] != 0
 
 
 def test_a_run_that_gives_nan_from_the_start_says_so():

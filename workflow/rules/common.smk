@@ -156,9 +156,24 @@ def tuned_row():
     return f"{PARAMS.tuning.variant}-{PARAMS.tuning.encoder}"
 
 
-def tuning_json(wildcards):
-    """Return the search for a corpus: what the variant has switched off is left out."""
-    return PARAMS.tuning_of(wildcards.corpus)[0].as_json()
+def tuning_of(wildcards):
+    """Return the search for a corpus, and where an overlay puts its keys; both as JSON."""
+    try:
+        tuning, places = PARAMS.tuning_of(wildcards.corpus)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    return tuning.as_json(), json.dumps(places)
+
+
+def memory(wildcards):
+    """Return what training a row needs in MB: with a model of its own, or a tensor of weights."""
+    settings = PARAMS.settings(wildcards.corpus, *ROWS[wildcards.row])
+    tensor = settings.model.fusion == "tensor"
+    weights = settings.model.dimension * (settings.model.dimension + 1) ** 3 * tensor
+    own = 3000 if settings.train.finetuning else 0
+    # weights, gradient, two moments, the best and the averaged ones, 4 bytes each
+    return 2000 + own + 24 * weights // 1_000_000
 
 
 def metrics_plan():

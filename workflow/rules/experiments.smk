@@ -13,7 +13,7 @@ rule train:
         "logs/train/{corpus}/{row}/seed-{seed}.log",
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory,
     params:
         code=code("train"),
         corpus=corpus_json,
@@ -83,16 +83,18 @@ rule tune_row:
         trials="results/{corpus}/tuning/{row}.csv",
     log:
         "logs/tune/{corpus}/{row}.log",
+    wildcard_constraints:
+        row=tuned_row(),
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory,
     params:
         code=code("tune"),
         corpus=corpus_json,
         encoder=encoder_json,
         settings=settings_json,
-        tuning=tuning_json,
-        places=lambda wildcards: json.dumps(PARAMS.tuning_of(wildcards.corpus)[1]),
+        tuning=lambda wildcards: tuning_of(wildcards)[0],
+        places=lambda wildcards: tuning_of(wildcards)[1],
         states=states_folder,
         tiny=tiny_folder,
     shell:
