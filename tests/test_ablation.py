@@ -90,5 +90,6 @@ def test_other_losses_take_the_place_of_both_with_the_same_weights(variant):
 )
 def test_fusion_variants_change_the_fusion_only(fusion):
     full, found = settings("hycon-v2"), settings(fusion)
-    assert found.model == full.model.model_copy(update={"fusion": fusion})
+    rank = PARAMS.model.rank if fusion == "low-rank" else None
+    assert found.model == full.model.model_copy(update={"fusion": fusion, "rank": rank})
     assert found.train == full.train
