@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hycon.errors import HyConError
+from hycon.params import Corpus, Encoder, Settings
 
 log = logging.getLogger("hycon")
 USER_ERROR = 2
@@ -20,6 +21,27 @@ def parser(description: str) -> argparse.ArgumentParser:
     """Return a stage's argument parser, with the options that every stage has."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--log", type=Path, help="a file that receives the messages too")
+    return made
+
+
+def row_parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of a stage that works on one row of one corpus."""
+    made = parser(description)
+    made.add_argument("--name", required=True, help="CORPUS/ROW, in messages")
+    made.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
+    made.add_argument("--encoder", type=Encoder.model_validate_json, required=True)
+    made.add_argument("--settings", type=Settings.model_validate_json, required=True)
+    made.add_argument("--aligned", type=Path, required=True, help="folder")
+    return made
+
+
+def training_parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of a stage that trains a row."""
+    made = row_parser(description)
+    made.add_argument("--states", type=Path, help="folder of text states, if they are cached")
+    made.add_argument("--tiny", type=Path, help="folder of the tiny model, if it is one")
+    made.add_argument("--device", default="auto")
+    made.add_argument("--threads", type=int, default=1)
     return made
 
 

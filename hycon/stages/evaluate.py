@@ -12,19 +12,14 @@ from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
 from hycon.files import write_json
-from hycon.params import Corpus, Encoder, Settings
-from hycon.stages import log, parser, run, start
+from hycon.params import Corpus, Settings
+from hycon.stages import log, row_parser, run, start
 
 FOLDS = ("valid", "test")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
-    options.add_argument("--name", required=True, help="what the variant is called in messages")
-    options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
-    options.add_argument("--encoder", type=Encoder.model_validate_json, required=True)
-    options.add_argument("--settings", type=Settings.model_validate_json, required=True)
-    options.add_argument("--aligned", type=Path, required=True, help="folder")
+    options = row_parser(__doc__)
     options.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one a seed")
     options.add_argument("--output", type=Path, required=True)
     arguments = options.parse_args(argv)

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from hycon.errors import HyConError
 from hycon.files import atomic_folder, write_json
 from hycon.model import parameter_counts
-from hycon.params import Corpus, Encoder, Settings
+from hycon.params import Corpus
 from hycon.provenance import commit, environment
-from hycon.stages import log, parser, run, start
+from hycon.stages import log, run, start, training_parser
 from hycon.training.batches import Data, load_data
 from hycon.training.device import make_deterministic, pick_device, set_threads
 from hycon.training.loop import Trained, infer, train
@@ -24,17 +24,8 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
-    options.add_argument("--name", required=True, help="what the run is called in messages")
-    options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
-    options.add_argument("--encoder", type=Encoder.model_validate_json, required=True)
-    options.add_argument("--settings", type=Settings.model_validate_json, required=True)
+    options = training_parser(__doc__)
     options.add_argument("--seed", type=int, required=True)
-    options.add_argument("--aligned", type=Path, required=True, help="folder")
-    options.add_argument("--states", type=Path, help="folder of text states, if they are cached")
-    options.add_argument("--tiny", type=Path, help="folder of the tiny model, if it is one")
-    options.add_argument("--device", default="auto")
-    options.add_argument("--threads", type=int, default=1)
     options.add_argument("--output", type=Path, required=True, help="folder")
     arguments = options.parse_args(argv)
     start(arguments)

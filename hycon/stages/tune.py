@@ -16,9 +16,9 @@ from hycon.corpus.utterances import read_table
 from hycon.encoders.text import locate
 from hycon.errors import HyConError
 from hycon.files import atomic_file, sha256_of
-from hycon.params import Corpus, Encoder, Settings, Tuning, merge, with_values
+from hycon.params import Settings, Tuning, merge, with_values
 from hycon.provenance import code_digest
-from hycon.stages import log, parser, run, start
+from hycon.stages import log, run, start, training_parser
 from hycon.training.batches import load_data
 from hycon.training.device import make_deterministic, pick_device, set_threads
 from hycon.training.loop import train
@@ -27,20 +27,11 @@ from hycon.training.tuning import completed, cross_validation, finished, open_st
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
-    options.add_argument("--name", required=True, help="CORPUS/ROW, in messages")
-    options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
-    options.add_argument("--encoder", type=Encoder.model_validate_json, required=True)
-    options.add_argument("--settings", type=Settings.model_validate_json, required=True)
+    options = training_parser(__doc__)
     options.add_argument("--tuning", type=Tuning.model_validate_json, required=True)
     options.add_argument(
         "--places", type=json.loads, required=True, help="JSON: {key: where an overlay puts it}"
     )
-    options.add_argument("--aligned", type=Path, required=True, help="folder")
-    options.add_argument("--states", type=Path, help="folder of text states, if they are cached")
-    options.add_argument("--tiny", type=Path, help="folder of the tiny model, if it is one")
-    options.add_argument("--device", default="auto")
-    options.add_argument("--threads", type=int, default=1)
     options.add_argument("--study", type=Path, required=True, help="journal, to go on with")
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
