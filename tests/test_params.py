@@ -30,7 +30,10 @@ def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():
     )
 
 
-@pytest.mark.parametrize("overlay", sorted((ROOT / "config").glob("*.yaml")), ids=lambda p: p.stem)
+OVERLAYS = sorted([*ROOT.glob("config/*.yaml"), *ROOT.glob("results/*/tuning/*.yaml")])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda p: p.stem)
 def test_every_shipped_overlay_is_valid(overlay):
     assert load(ROOT, read_yaml(overlay)).corpora
 
