@@ -5,20 +5,12 @@
 door receives these values; nothing else reads a configuration file.
 """
 
+from hycon.params.base import merge
+from hycon.params.catalogue import Corpus, Encoder, Generator
 from hycon.params.loading import load, read_texts, read_yaml
-from hycon.params.schema import (
-    Align,
-    Corpus,
-    Encoder,
-    Generator,
-    Model,
-    Params,
-    Settings,
-    Train,
-    Tuning,
-    merge,
-    with_values,
-)
+from hycon.params.schema import Align, Params
+from hycon.params.settings import Model, Settings, Train, with_values
+from hycon.params.tuning import Tuning
 
 __all__ = [
     "Align",

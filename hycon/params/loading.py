@@ -7,8 +7,9 @@ import yaml
 from pydantic import ValidationError
 
 from hycon.errors import HyConError
+from hycon.params.base import merge
 from hycon.params.messages import explain, shown
-from hycon.params.schema import Params, merge
+from hycon.params.schema import Params
 
 FILES = ("params.yaml", "corpora.yaml")
 

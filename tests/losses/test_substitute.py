@@ -136,7 +136,7 @@ def batches():
     yield pytest.param(x, [0, 0, 1, 1], id="opposite vectors")
 
 
-@pytest.mark.parametrize(("x", "classes"), batches())
+@pytest.mark.parametrize(("x", "classes"), list(batches()))
 @pytest.mark.parametrize("name", SUBSTITUTES)
 def test_value_and_gradient_are_finite_and_bounded_whatever_the_batch(name, x, classes):
     loss = SubstituteLoss(name, 0.8)(x, torch.tensor(classes))
