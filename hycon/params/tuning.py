@@ -26,18 +26,16 @@ class Range(Strict):
 
 def _choice(value: Any) -> Any:
     """Read one entry of a space: a range, or a list of choices."""
+    if isinstance(value, Range):
+        return value
     if isinstance(value, dict):
         try:
             return Range.model_validate(value)
         except ValidationError as error:
             raise ValueError(explain(Range, error.errors()[0])) from None
-    plain = (bool, int, float, str, type(None), Range)
-    values = value if isinstance(value, list) else [value]
-    if (
-        value == []
-        or (not isinstance(value, (list, Range)))
-        or not all(isinstance(one, plain) for one in values)
-    ):
+    plain = (bool, int, float, str, type(None))
+    choices = value if isinstance(value, list) else []
+    if not choices or not all(isinstance(one, plain) for one in choices):
         raise ValueError(f"found {shown(value)}, expected a list of choices, or low, high and log")
     return value
 
