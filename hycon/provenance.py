@@ -30,8 +30,9 @@ def commit() -> dict[str, str | bool | None]:
     """Return the commit of the working tree and whether it was clean; None outside git."""
     try:
         head = _git("rev-parse", "HEAD").strip()
-        # results change while the pipeline runs: they do not make the code another
-        changed = _git("status", "--porcelain", "--", ".", ":!results", ":!dvc.lock")
+        # results and records of data change while the pipeline runs and make no other code
+        apart = (":!results", ":!dvc.lock", ":!corpora.manifest.json")
+        changed = _git("status", "--porcelain", "--", ".", *apart)
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "clean": None}
     return {"commit": head, "clean": not changed.strip()}

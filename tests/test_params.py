@@ -81,7 +81,11 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"corpora": ["smaple"]}, "corpora: unknown name 'smaple'; did you mean 'sample'?"),
         ({"corpora": "sample"}, 'corpora: found "sample" (text), expected list'),
         ({"device": "gpu"}, 'device: found "gpu" (text), expected a text of the form'),
-        ({"corpora": ["mosi-utterance"]}, "glove needs word vectors, and corpus mosi-utt"),
+        ({"corpora": ["mosi-utterance"], "experiments": {"main": {"encoders": ["glove"]}}},
+         "no experiment has a text encoder for mosi-utterance (glove needs word vectors"),
+        ({"corpora": ["iemocap"], "experiments": {"main": {"encoders": ["bert"]}}},
+         "bert needs words, and iemocap has vectors only"),
+        ({"align": {"mode": "time"}}, "align.mode: found"),
         ({"experiments": {"main": {"encoders": ["elmo"]}}}, "unknown name 'elmo' (allowed: glove"),
         ({"variants": {"hycon": {"train": {"alpha": 2}}}}, "variants.hycon.train.alpha: found 2"),
         ({"variants": {"hycon": {"train": {"alhpa": 1}}}}, "did you mean 'alpha'?"),
@@ -103,7 +107,7 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model belongs to kind: tran"),
         (
             {"catalogue": {"sample": {"files": {"words": {"path": "../words.csd"}}}}},
-            "catalogue.sample.files.words: must be a relative path without '..'",
+            "catalogue.sample.files.words: '../words.csd' must be a relative path without '..'",
         ),
         (
             {"catalogue": {"sample": {"standard_folds": "cmu_mosi"}}},
@@ -205,7 +209,7 @@ def test_what_only_describes_a_corpus_or_an_encoder_is_no_input_of_its_numbers()
 
 
 def test_rows_of_an_experiment_go_by_encoder_and_then_by_variant():
-    assert load(ROOT).rows("main")[:4] == [
+    assert load(ROOT).rows("main", "sample")[:4] == [
         ("hycon", "glove"),
         ("hycon-v2", "glove"),
         ("no-contrastive", "glove"),

@@ -66,6 +66,27 @@ def pool_frames(
     return means, covered
 
 
+def frames_within(
+    frame_intervals: np.ndarray, segments: np.ndarray, epsilon: float
+) -> list[np.ndarray]:
+    """Return which frames (or words) overlap each segment, in order of their start.
+
+    Args:
+        frame_intervals: (F, 2) start and end, seconds, in any order.
+        segments: (S, 2) start and end, seconds.
+        epsilon: an overlap counts if it is longer than this, seconds.
+
+    Returns:
+        For each segment the row numbers of its frames, int64.
+    """
+    order = np.argsort(frame_intervals[:, 0], kind="stable")
+    starts, ends = frame_intervals[order].T
+    return [
+        order[np.minimum(ends, end) - np.maximum(starts, start) > epsilon]
+        for start, end in segments
+    ]
+
+
 def overlapping_runs(
     intervals: np.ndarray, references: np.ndarray, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray]:

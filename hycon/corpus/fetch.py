@@ -1,121 +1,211 @@
-"""Fetching a corpus's files from folders and servers, checked and atomic."""
+"""Fetching a corpus's files from folders and servers: resumed, checked, remembered, atomic."""
 
-import json
-import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-import h5py
-
+from hycon.corpus.download import PATIENCE, Patience, Say, bare, discard, download
+from hycon.corpus.formats import complaint, mistaken
+from hycon.corpus.manifest import Known, exclusive, record, recorded
+from hycon.corpus.transfer import (
+    Differs,
+    Refused,
+    amount,
+    copy,
+    length,
+    local_path,
+    pieces_of,
+    shown,
+    writing,
+)
 from hycon.errors import HyConError
-from hycon.files import atomic_file, sha256_of
-
-TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
-PIECE = 1 << 20  # bytes
-Say = Callable[[str], None]
 
 
 def fetch(
-    path: str, servers: Sequence[str], target: Path, sha256: str | None, say: Say = lambda _: None
-) -> None:
-    """Bring one file from the first place that has it intact, and rename it to `target`.
+    target: Path,
+    places: Sequence[str],
+    sha256: str | None = None,
+    size: int | None = None,
+    manifest: Path | None = None,
+    corpus: str = "",
+    say: Say = lambda _: None,
+    patience: Patience = PATIENCE,
+) -> str:
+    """Have one file at `target`, from the first place that has it intact; return its SHA-256.
+
+    With a manifest, a file that is there already is checked like one that comes, and no place is
+    asked. Without one, it is brought anew. A download that broke off goes on where it is safe.
 
     Args:
-        path: the file's path on a server, relative.
-        servers: folders, file:// or http(s):// addresses, in the order in which to ask them.
         target: where the file is to lie.
-        sha256: digest that it must have, or None where none is known.
+        places: paths, file:// or http(s):// addresses of the file, in the order to ask them.
+        sha256: digest that it must have; otherwise the manifest's holds, if it has one.
+        size: bytes that it must have, None if that is not known.
+        manifest: file that remembers what came.
+        corpus: the corpus's name in the manifest.
         say: receives a line on what is being done.
+        patience: how often and how long a server is asked.
 
     Raises:
-        HyConError: no place had the file; names each one with its reason.
+        HyConError: no place has the file (names each with its reason), what lies at `target` is not
+            it, there is no room for it, or the manifest cannot be read.
     """
-    reasons = []
-    for server in servers:
-        address = f"{server.rstrip('/')}/{path}"
+    file = _File(target, manifest, corpus, _expected(target, sha256, size, manifest, corpus), say)
+    if manifest is not None and target.exists():
+        return _accept(file)
+    with exclusive(target, lambda: say(f"{target}: waits for another process that fetches it")):
+        if manifest is not None and target.exists():
+            return _accept(file)
+        return _bring(file, places, patience)
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What a file must be, as far as it is known; who says so, and how that is changed."""
+
+    sha256: str | None
+    size: int | None
+    origin: str
+    remedy: str
+
+    def __str__(self) -> str:
+        size = None if self.size is None else f"{self.size} bytes"
+        if self.sha256 is None:
+            return size or ""
+        return f"sha256 {self.sha256}" + (f" ({size})" if size else "")
+
+
+@dataclass(frozen=True)
+class _File:
+    target: Path
+    manifest: Path | None
+    corpus: str
+    expected: _Expected
+    say: Say
+
+    @property
+    def part(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.part")
+
+    @property
+    def copied(self) -> Path:
+        return self.target.with_name(f"{self.target.name}.copy")
+
+
+def _expected(
+    target: Path, sha256: str | None, size: int | None, manifest: Path | None, corpus: str
+) -> _Expected:
+    known = recorded(manifest, corpus, target.name) if manifest is not None else None
+    if known and sha256 in (None, known.sha256) and size is None:
+        size = known.size
+    if sha256 or not known:
+        remedy = f"change {'sha256' if sha256 else 'size'} in corpora.yaml"
+        return _Expected(sha256, size, "corpora.yaml", remedy)
+    origin = f"{manifest} (from {known.source})"
+    return _Expected(known.sha256, size, origin, f"take {corpus}/{target.name} out of {manifest}")
+
+
+def _accept(file: _File) -> str:
+    """Check and remember a file that is there."""
+    if not file.target.is_file():
+        raise HyConError(f"{file.target}: is not a file; delete or move it to have it fetched")
+    try:
+        found = _verify(file.target, file, "put there by hand")
+    except Refused as refusal:
+        other = ""
+        if isinstance(refusal, Differs):
+            other = f"; if another version is meant, {file.expected.remedy}"
+        raise HyConError(
+            f"{file.target}: {refusal}; delete or move the file to have it fetched again{other}"
+        ) from None
+    file.say(f"{file.target}: is there, sha256 {found.sha256}")
+    _remember(file, found)
+    return found.sha256
+
+
+def _bring(file: _File, places: Sequence[str], patience: Patience) -> str:
+    """Bring the file from the first place that has it intact."""
+    refusals = []
+    for address in places:
+        file.say(f"{file.target}: from {bare(address)}")
         try:
-            with atomic_file(target) as temporary:
-                say(f"{target}: from {address}")
-                _bring(address, temporary)
-                digest = _check(temporary, target.suffix, sha256)
-            say(f"{target}: sha256 {digest}")
-            return
-        except (_Refused, OSError) as error:
-            text = getattr(error, "strerror", None) or str(error)
-            reasons.append(f"{address} ({text})")
-    tried = "; ".join(reasons) or "no place was named"
-    raise HyConError(
-        f"{target}: could not be fetched: {tried}. Put the file there by hand, or name a folder or "
-        f"an address that holds {path}: --config mirror=FOLDER"
+            arrived, found = _from(address, file, patience)
+        except Refused as refusal:
+            refusals.append((address, refusal))
+            continue
+        _remember(file, found)
+        with writing(file.target):
+            arrived.replace(file.target)
+        # a copy that was killed may have been left, too
+        file.copied.unlink(missing_ok=True)
+        discard(file.part)
+        file.say(f"{file.target}: sha256 {found.sha256}")
+        return found.sha256
+    raise _gave_up(file, refusals)
+
+
+def _gave_up(file: _File, refusals: list[tuple[str, Refused]]) -> HyConError:
+    target, expected = file.target.absolute(), file.expected
+    tried = "; ".join(f"{bare(address)} ({refusal})" for address, refusal in refusals)
+    lines = [f"{target}: could not be fetched: {tried or 'no place was named'}."]
+    if any(isinstance(refusal, Differs) for _, refusal in refusals):
+        lines.append(f"If another version is meant, {expected.remedy}.")
+    if kept := length(file.part):
+        lines.append(f"{amount(kept)} of it are kept in {file.part.name} for the next run.")
+    what = f"{target.name}, {expected}" if str(expected) else target.name
+    lines.append(
+        f"Put the file there by hand ({what}), or name a folder or an address that holds it: "
+        "--config mirror=FOLDER"
     )
+    return HyConError(" ".join(lines))
 
 
-class _Refused(Exception):
-    """Why one address did not do."""
-
-
-def _bring(address: str, temporary: Path) -> None:
-    scheme = urlsplit(address).scheme
-    if scheme in ("http", "https"):
-        _download(address, temporary)
-        return
-    if scheme not in ("", "file"):
-        raise _Refused(f"{scheme}: is not an address that can be fetched")
-    source = Path(unquote(urlsplit(address).path) if scheme == "file" else address)
-    if not source.is_file():
-        raise _Refused("no such file")
-    shutil.copyfile(source, temporary)
-
-
-def _download(address: str, temporary: Path) -> None:
-    import requests
-
-    try:
-        with requests.get(address, stream=True, timeout=TIMEOUT) as response:
-            if response.status_code != requests.codes.ok:
-                raise _Refused(f"status {response.status_code}")
-            expected = response.headers.get("content-length")
-            size = int(expected) if expected and expected.isdigit() else None
-            with temporary.open("wb") as file:
-                for piece in _shown(response.iter_content(PIECE), address, size):
-                    file.write(piece)
-    except requests.RequestException as error:
-        raise _Refused(type(error).__name__) from None
-    encoded = response.headers.get("content-encoding")
-    if size is not None and not encoded and temporary.stat().st_size != size:
-        raise _Refused(f"{temporary.stat().st_size} of {size} bytes came")
-
-
-def _shown(pieces: Iterator[bytes], address: str, size: int | None) -> Iterator[bytes]:
-    """Yield the pieces under a bar with rate and time left (a line a minute without a terminal)."""
-    from tqdm import tqdm
-
-    every = 0.1 if sys.stderr.isatty() else 60.0
-    name = address.rsplit("/", 1)[-1]
-    with tqdm(total=size, desc=name, unit="B", unit_scale=True, delay=2, mininterval=every) as bar:
-        for piece in pieces:
-            yield piece
-            bar.update(len(piece))
-
-
-def _check(path: Path, suffix: str, sha256: str | None) -> str:
-    """Return the file's digest; raise _Refused if it is not what it should be."""
-    found = sha256_of(path)
-    if sha256 and found != sha256:
-        raise _Refused(f"sha256 is {found}, expected {sha256}")
-    if suffix == ".json":
+def _from(address: str, file: _File, patience: Patience) -> tuple[Path, Known]:
+    """Bring and check the file from one place; return where it lies now and what it is."""
+    if not re.match("https?://", address, re.IGNORECASE):
         try:
-            json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise _Refused("is not JSON") from None
-        return found
+            copy(local_path(address), file.copied, file.expected.size)
+            # not where on this machine: the manifest goes into git
+            return file.copied, _verify(file.copied, file, "a folder")
+        except BaseException:
+            file.copied.unlink(missing_ok=True)
+            raise
+    left_over = length(file.part) > 0
+    expected = file.expected
+    download(address, file.part, expected.size, expected.sha256 is not None, file.say, patience)
     try:
-        with h5py.File(path, "r") as file:
-            whole = any("data" in file[root] for root in file)
-    except (OSError, KeyError, TypeError, RuntimeError):
-        whole = False
-    if not whole:
-        raise _Refused("is not a computational sequence, or is cut short")
+        return file.part, _verify(file.part, file, bare(address))
+    except Refused:
+        discard(file.part)
+        if not left_over:
+            raise
+    file.say(f"{file.target}: what lay there was damaged; once more from the start")
+    return _from(address, file, patience)
+
+
+def _verify(path: Path, file: _File, source: str) -> Known:
+    """Return what a file is; raise Refused if it is not what it should be."""
+    if problem := mistaken(path):
+        raise Refused(problem)
+    digest, expected = hashlib.sha256(), file.expected
+    for piece in shown(pieces_of(path), f"sha256 of {file.target.name}", length(path)):
+        digest.update(piece)
+    found = Known(digest.hexdigest(), length(path), source)
+    if expected.sha256 not in (None, found.sha256) or expected.size not in (None, found.size):
+        raise Differs(
+            f"found sha256 {found.sha256} ({found.size} bytes), expected {expected} "
+            f"by {expected.origin}"
+        )
+    if problem := complaint(path, file.target.suffix):
+        raise Refused(problem)
     return found
+
+
+def _remember(file: _File, found: Known) -> None:
+    if file.manifest is None:
+        return
+    known = recorded(file.manifest, file.corpus, file.target.name)
+    if known is None or known.sha256 != found.sha256:
+        record(file.manifest, file.corpus, file.target.name, found)

@@ -1,59 +1,106 @@
 """Aligned utterances on disk: ragged arrays that open without pickle, and a table beside them.
 
-A folder holds, for N utterances with W words in all: `offsets.npy` (N + 1,) int64, so that the rows
-of utterance i are offsets[i] to offsets[i + 1]; `audio.npy`, `vision.npy` and `vectors.npy` (W, D)
-float32, the last with D = 0 where the corpus has no word vectors; `utterances.csv`, one line an
-utterance. An utterance without words has one row, so that W is at least N. NaN stands where no
-frame overlaps a word, or where a frame held NaN or an infinity.
+A folder holds, for N utterances, `utterances.csv`, one line an utterance, and three ragged arrays,
+`audio`, `vision` and `vectors` (the text's own vectors). A ragged array is two files: NAME.npy
+(R, D) float32 with the rows of all utterances, and NAME.offsets.npy (N + 1,) int64, so that the
+rows of utterance i are offsets[i] to offsets[i + 1]. Every utterance has at least one row. Aligned
+to words, the three have the same offsets. D is 0 where the corpus has no vectors. NaN stands where
+no frame overlaps a word, or where a frame held NaN or an infinity.
 """
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple
 
 import numpy as np
 
 from hycon.errors import HyConError
 
 FOLDS = ("train", "valid", "test")
+MODALITIES = ("audio", "vision", "vectors")
 
 
-class RowWriter:
-    """Append rows to a float32 .npy file of a length that is known only at the end."""
+class Ragged(NamedTuple):
+    """Rows of N utterances: values (R, D), and offsets (N + 1,) int64 of where each begins."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def of(self, utterances: np.ndarray) -> "Ragged":
+        """Return the rows of the chosen utterances (n,), in their order."""
+        lengths = np.diff(self.offsets)[utterances]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.repeat(self.offsets[utterances] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Ragged(self.values[rows], offsets)
+
+    def padded(self, longest: int) -> np.ndarray:
+        """Return (N, longest, D) with zeros after the rows; longer ones are cut."""
+        whole = np.zeros((len(self.offsets) - 1, longest, self.values.shape[1]), self.values.dtype)
+        for number, (begin, end) in enumerate(pairwise(self.offsets)):
+            rows = self.values[begin : min(end, begin + longest)]
+            whole[number, : len(rows)] = rows
+        return whole
+
+
+def offsets_path(path: Path) -> Path:
+    """Return where the offsets of a ragged array lie: NAME.offsets.npy beside NAME.npy."""
+    return path.with_suffix(".offsets.npy")
+
+
+class _RaggedFile:
+    """Append utterances to a float32 .npy file of a length that is known only at the end."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
-        self._rows = 0
+        self._offsets = [0]
         self._columns: int | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._columns is not None:
-            # numpy pads a header so that the length of the first axis can grow in place
-            self._file.seek(0)
-            self._write_header()
-        self._file.close()
-
     def append(self, rows: np.ndarray) -> None:
-        """Append rows (n, D); D is that of the first call."""
+        """Append an utterance's rows (n, D); D is that of the first call."""
         if self._columns is None:
             self._columns = rows.shape[1]
             self._write_header()
         self._file.write(np.ascontiguousarray(rows, dtype="<f4").data)
-        self._rows += len(rows)
+        self._offsets.append(self._offsets[-1] + len(rows))
+
+    def finish(self) -> np.ndarray:
+        """Complete the file and return the offsets."""
+        # numpy pads a header so that the length of the first axis can grow in place
+        self._file.seek(0)
+        self._write_header()
+        return np.array(self._offsets, dtype=np.int64)
+
+    def close(self) -> None:
+        self._file.close()
 
     def _write_header(self) -> None:
-        shape = (self._rows, self._columns)
+        shape = (self._offsets[-1], self._columns or 0)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
+@contextmanager
+def ragged_file(path: Path) -> Iterator[_RaggedFile]:
+    """Write a ragged array in one pass: `append` the rows of each utterance to what this yields."""
+    file = _RaggedFile(path)
+    try:
+        yield file
+        np.save(offsets_path(path), file.finish())
+    finally:
+        file.close()
+
+
 @dataclass(frozen=True)
 class Utterance:
-    """One line of utterances.csv; times in seconds, `label` a score or an emotion's name."""
+    """One line of utterances.csv: `label` is a score or an emotion's name.
+
+    Times are in seconds, NaN where the corpus does not say. `words` counts the words of the text,
+    or the vectors where the corpus has no text.
+    """
 
     id: str
     video: str
@@ -103,27 +150,59 @@ def read_table(path: Path) -> list[Utterance]:
     return utterances
 
 
-def read_rows(path: Path, rows: int | None = None) -> np.ndarray:
-    """Open a numeric .npy file memory-mapped, and check its number of rows.
+def read_ragged(path: Path, utterances: int) -> Ragged:
+    """Open a ragged array memory-mapped, and check that it is whole.
+
+    Args:
+        path: NAME.npy; its offsets lie beside it.
+        utterances: N, how many it must have.
 
     Raises:
-        HyConError: missing, truncated, not numeric, or of another length.
+        HyConError: missing, truncated, not numeric, or of another length; names the file.
     """
+    where = offsets_path(path)
+    offsets = np.array(_open(where), dtype=np.int64)
+    if offsets.shape != (utterances + 1,) or offsets[0] != 0 or np.any(np.diff(offsets) < 1):
+        raise HyConError(
+            f"{where}: found offsets {offsets.shape}, expected {utterances + 1} that ascend from "
+            "0; make it again"
+        )
+    values = _open(path)
+    if values.ndim != 2 or len(values) != offsets[-1]:
+        raise HyConError(
+            f"{path}: found {values.shape}, expected {offsets[-1]} rows as its offsets say; make "
+            "it again"
+        )
+    return Ragged(values, offsets)
+
+
+def _open(path: Path) -> np.ndarray:
+    """Open a numeric .npy file memory-mapped; its size must be what its header says."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise HyConError(f"{path}: missing or damaged ({error}); make it again") from None
-    if array.dtype.kind not in "fi" or (rows is not None and len(array) != rows):
-        raise HyConError(
-            f"{path}: found {len(array)} rows of {array.dtype}, expected {rows} rows of numbers; "
-            "make it again"
-        )
+    if array.dtype.kind not in "fi":
+        raise HyConError(f"{path}: found {array.dtype}, expected numbers; make it again")
+    expected = getattr(array, "offset", 0) + array.nbytes
+    if array.size and (found := path.stat().st_size) != expected:
+        raise HyConError(f"{path}: found {found} bytes, expected {expected}; make it again")
     return array
 
 
-def read_offsets(path: Path, utterances: int) -> np.ndarray:
-    """Return offsets (N + 1,) int64 of a ragged array, checked to ascend from 0."""
-    offsets = np.array(read_rows(path, utterances + 1), dtype=np.int64)
-    if offsets.ndim != 1 or offsets[0] != 0 or np.any(np.diff(offsets) < 1):
-        raise HyConError(f"{path}: offsets do not ascend from 0; make it again")
-    return offsets
+def read_split(folder: Path, fold: str) -> tuple[list[Utterance], dict[str, Ragged]]:
+    """Return a fold's utterances and, by modality, their rows, as arrays in memory.
+
+    Args:
+        folder: of the aligned utterances.
+        fold: train, valid or test.
+
+    Raises:
+        HyConError: a file is missing or damaged.
+    """
+    utterances = read_table(folder / "utterances.csv")
+    chosen = np.array([row for row, each in enumerate(utterances) if each.fold == fold], dtype=int)
+    ragged = {
+        name: read_ragged(folder / f"{name}.npy", len(utterances)).of(chosen) for name in MODALITIES
+    }
+    return [utterances[row] for row in chosen], ragged

@@ -111,9 +111,7 @@ def tokenise(
         inputs' names; and how many texts were cut. There is no attention mask among them: it
         follows from the lengths, so that tokenizers without a padding token do as well.
     """
-    positions = getattr(model.config, "max_position_embeddings", 0)
-    limits = (max_tokens, tokenizer.model_max_length, positions)
-    limit = min(limit for limit in limits if limit > 0)  # XLNet says -1: no limit
+    limit = _limit(tokenizer, model, max_tokens)
     full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
     tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
     names = tuple(name for name in tokens if name != "attention_mask")
@@ -122,6 +120,43 @@ def tokenise(
     columns = [np.concatenate([np.array(row, np.int64) for row in tokens[name]]) for name in names]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return np.stack(columns, axis=1), offsets, names, cut
+
+
+def _limit(tokenizer, model, max_tokens: int) -> int:
+    positions = getattr(model.config, "max_position_embeddings", 0)
+    limits = (max_tokens, tokenizer.model_max_length, positions)
+    return min(limit for limit in limits if limit > 0)  # XLNet says -1: no limit
+
+
+def words_of_tokens(texts: list[str], tokenizer, model, max_tokens: int) -> np.ndarray:
+    """Return which word of its text each token belongs to, -1 for special tokens.
+
+    Args:
+        texts, tokenizer, model, max_tokens: as of `tokenise`; words stand apart by one space.
+
+    Returns:
+        (T,) int64, in the order of `tokenise`.
+
+    Raises:
+        HyConError: the tokenizer does not tell where its tokens come from.
+    """
+    if not tokenizer.is_fast:
+        raise HyConError(
+            f"{type(tokenizer).__name__} does not tell where its tokens come from; take an encoder "
+            "whose tokenizer does, such as BERT"
+        )
+    spans = tokenizer(
+        texts,
+        truncation=True,
+        max_length=_limit(tokenizer, model, max_tokens),
+        return_offsets_mapping=True,
+    )["offset_mapping"]
+    words = [
+        text.count(" ", 0, end - 1) if end > start else -1
+        for text, of_text in zip(texts, spans, strict=True)
+        for start, end in of_text
+    ]
+    return np.array(words, dtype=np.int64)
 
 
 def encode(

@@ -60,7 +60,9 @@ class Table:
     parameters: list[int]  # trained ones of each row's network
 
 
-def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row]) -> Table:
+def make_table(
+    name: str, title: str, key: str, corpus: Corpus, rows: list[Row], left_out: str = ""
+) -> Table:
     """Read the scores of a table's rows.
 
     Args:
@@ -69,6 +71,7 @@ def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row])
         key: the corpus's name.
         corpus: its entry in the catalogue.
         rows: in order.
+        left_out: why text encoders have no row on this corpus.
     """
     read, parameters, decisions = [], [], []
     for row in rows:
@@ -83,6 +86,7 @@ def make_table(name: str, title: str, key: str, corpus: Corpus, rows: list[Row])
             f"{title}. Corpus: {corpus.title}.",
             *(["SAMPLE NUMBERS, not results."] if corpus.generator else []),
             *([corpus.note] if corpus.note else []),
+            *([f"Left out: {left_out}."] if left_out else []),
             f"Test fold, {_seeds(read)}; epoch selected on validation only.",
             PARAMETERS_NOTE,
             SENTIMENT_NOTE if corpus.emotions is None else _emotion_note(decisions),

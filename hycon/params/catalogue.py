@@ -2,24 +2,38 @@
 
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from hycon.params.base import Count, Name, Strict, check_distinct
+from hycon.params.base import Count, Fraction, Name, Strict, check_distinct
 
 # what hycon.corpus.sample makes
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
 GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
 # what hycon.encoders.tiny builds
 TINY = ("bert", "xlnet")
-Modality = Literal["words", "vectors", "audio", "vision", "labels", "folds"]
+# what the files of each format are called, those that must be there first
+REQUIRED = {
+    "sequences": ("words", "audio", "vision", "labels"),
+    "mmsa": ("features",),
+    "mult": ("features",),
+}
+OPTIONAL = {"sequences": ("vectors", "folds")}
+Part = Literal["words", "vectors", "audio", "vision", "labels", "folds", "features"]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SourceFile(Strict):
-    """One file of a corpus: its path on a server, and what is known of it."""
+    """One file of a corpus: its path on a server, where else it is, and what is known of it.
+
+    `also` holds other paths on a server, and whole addresses, of the same file.
+    """
 
     path: str
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    also: list[str] = Field(default=[])
+    sha256: Sha256 | None = None
+    size: Count | None = None
 
     @property
     def name(self) -> str:
@@ -27,10 +41,20 @@ class SourceFile(Strict):
 
     @model_validator(mode="after")
     def _stays_inside(self) -> Self:
-        path = PurePosixPath(self.path)
-        if path.is_absolute() or ".." in path.parts or not path.name or "\0" in self.path:
-            raise ValueError("must be a relative path without '..'")
+        for text in (self.path, *self.also):
+            path = PurePosixPath(text)
+            if text != self.path and urlsplit(text).scheme in ("http", "https"):
+                continue
+            if path.is_absolute() or ".." in path.parts or not path.name or "\0" in text:
+                raise ValueError(f"{text!r} must be a relative path without '..'")
         return self
+
+    def places(self, mirror: str | None, servers: list[str]) -> list[str]:
+        """Return the addresses of the file in the order in which to ask them."""
+        whole = [text for text in self.also if urlsplit(text).scheme]
+        paths = [self.path, *(text for text in self.also if text not in whole)]
+        roots = [mirror, *servers] if mirror else servers
+        return [f"{root.rstrip('/')}/{path}" for root in roots for path in paths] + whole
 
 
 class Generator(Strict):
@@ -46,23 +70,38 @@ class Corpus(Strict):
 
     title: str
     task: Literal["regression", "classification"]
+    format: Literal["sequences", "mmsa", "mult"] = "sequences"
     emotions: Annotated[list[Name], Field(min_length=2)] | None = None
     standard_folds: Literal["cmu_mosi", "cmu_mosei"] | None = None
     fold_sizes: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
+    # share of the segment boundaries that may cut a word; of CMU-MOSI 2.4% do with labels of the
+    # words' own alignment, 5.3% with those of another
+    cut_boundaries: Fraction = 0.04
+    vectors: str = "GloVe"
     servers: list[str] = Field(default=[])
     generator: Generator | None = None
     note: str = ""
+    homepage: str = ""
     citation: str = ""
     licence: str = ""
-    files: dict[Modality, SourceFile]
+    files: dict[Part, SourceFile]
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        missing = {"words", "audio", "vision", "labels"} - set(self.files)
-        if missing:
+        required = REQUIRED[self.format]
+        if missing := set(required) - set(self.files):
             raise ValueError(f"files lacks {', '.join(sorted(missing))}")
-        if ("folds" in self.files) == (self.standard_folds is not None):
+        if strange := set(self.files) - {*required, *OPTIONAL.get(self.format, ())}:
+            raise ValueError(
+                f"files of format {self.format} are {', '.join(required)}, not {strange.pop()}"
+            )
+        own = "folds" in self.files
+        if self.format == "sequences" and own == (self.standard_folds is not None):
             raise ValueError("needs either standard_folds or a file `folds`, not both")
+        if self.format != "sequences" and self.standard_folds:
+            raise ValueError(f"standard_folds: a file of format {self.format} has its own")
+        if self.format == "mmsa" and self.emotions:
+            raise ValueError("a file of format mmsa has scores, so task: regression")
         if (self.task == "classification") != (self.emotions is not None):
             raise ValueError("emotions belong to task: classification, and only there")
         names = [file.name for file in self.files.values()]
@@ -80,10 +119,21 @@ class Corpus(Strict):
         if self.emotions not in (None, list(GENERATED_EMOTIONS)):
             raise ValueError(f"emotions of a made-up corpus are {', '.join(GENERATED_EMOTIONS)}")
 
+    @property
+    def has_text(self) -> bool:
+        """Whether the corpus has words, and not only vectors of them."""
+        return self.format != "mult"
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether the corpus comes with vectors of its words."""
+        return self.format != "sequences" or "vectors" in self.files
+
     def as_input(self) -> str:
         """Return as JSON what the numbers depend on: not how a corpus is described or found."""
-        bare = {"title": "", "note": "", "citation": "", "licence": "", "servers": []}
-        return self.model_copy(update=bare).as_json()
+        bare = dict.fromkeys(("title", "note", "homepage", "citation", "licence", "vectors"), "")
+        files = {name: SourceFile(path=file.name) for name, file in self.files.items()}
+        return self.model_copy(update={**bare, "servers": [], "files": files}).as_json()
 
 
 class Encoder(Strict):
@@ -92,7 +142,7 @@ class Encoder(Strict):
     label: str
     kind: Literal["vectors", "transformer"]
     model: str | None = None
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Sha256 | None = None
     max_tokens: Annotated[int, Field(ge=3, le=4096)] = 128
     batch_size: Count = 64
     finetune: bool = False

@@ -1,11 +1,11 @@
 """The whole configuration, checked across its parts."""
 
 import itertools
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
-from hycon.params.base import Name, Positive, Strict, check_distinct, check_known, merge
+from hycon.params.base import Count, Name, Positive, Strict, check_distinct, check_known, merge
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
 from hycon.params.settings import Model, Settings, Train, with_values
@@ -41,10 +41,19 @@ class Variant(Changes):
     of: Name | None = None
 
 
+class Longest(Strict):
+    """How many frames of an utterance are kept where they are not aligned to words."""
+
+    audio: Count
+    vision: Count
+
+
 class Align(Strict):
     """How frames reach words and words reach segments."""
 
     epsilon: Positive
+    mode: Literal["words", "unaligned"]
+    longest: Longest
 
 
 class Params(Strict):
@@ -77,8 +86,13 @@ class Params(Strict):
                 chosen = getattr(experiment, key)
                 check_known(f"experiments.{name}.{key}", chosen, table)
                 check_distinct(f"experiments.{name}.{key}", chosen)
-            for corpus in self.corpora:
-                self._check_vectors(f"experiments.{name}.encoders", experiment.encoders, corpus)
+        for corpus in self.corpora:
+            if not any(self.rows(name, corpus) for name in self.experiments):
+                reason = self.unusable(corpus, next(iter(self.experiments.values())).encoders[0])
+                raise ValueError(
+                    f"corpora: no experiment has a text encoder for {corpus} ({reason}); name "
+                    "another encoder, or leave the corpus out"
+                )
         for name, variant in self.variants.items():
             if variant.of is not None:
                 check_known(f"variants.{name}.of", [variant.of], self.variants)
@@ -118,17 +132,14 @@ class Params(Strict):
                     if problem["type"] != "value_error" and not optional:
                         raise ValueError(f"tuning.space: {explain(Settings, problem)}") from None
 
-    def _check_vectors(self, key: str, encoders: list[str], corpus: str) -> None:
-        for encoder in encoders:
-            if self.encoders[encoder].kind == "vectors" and not self.has_vectors(corpus):
-                raise ValueError(
-                    f"{key}: {encoder} needs word vectors, and corpus "
-                    f"{corpus} has no file `vectors`; leave one of the two out"
-                )
-
-    def has_vectors(self, corpus: str) -> bool:
-        """Return whether a corpus comes with word vectors of its own."""
-        return "vectors" in self.catalogue[corpus].files
+    def unusable(self, corpus: str, encoder: str) -> str | None:
+        """Return why a corpus cannot be trained with a text encoder, None if it can."""
+        entry, chosen = self.catalogue[corpus], self.encoders[encoder]
+        if chosen.kind == "vectors" and not entry.has_vectors:
+            return f"{encoder} needs word vectors, which {corpus} has none of"
+        if chosen.kind == "transformer" and not entry.has_text:
+            return f"{encoder} needs words, and {corpus} has vectors only"
+        return None
 
     def settings(self, corpus: str, variant: str, encoder: str) -> Settings:
         """Return `model` and `train` as one row is trained with, validated.
@@ -189,7 +200,8 @@ class Params(Strict):
             ValueError: the row cannot be tuned so, in one line.
         """
         tuning = self.tuning
-        self._check_vectors("tuning.encoder", [tuning.encoder], corpus)
+        if reason := self.unusable(corpus, tuning.encoder):
+            raise ValueError(f"tuning.encoder: {reason}; name another")
         base = self.settings(corpus, tuning.variant, tuning.encoder)
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
         if len(off) == 3:
@@ -217,7 +229,15 @@ class Params(Strict):
                 return place
         return ["per_corpus", corpus]
 
-    def rows(self, experiment: str) -> list[tuple[str, str]]:
-        """Return an experiment's (variant, encoder) pairs in the order of its table."""
+    def rows(self, experiment: str, corpus: str) -> list[tuple[str, str]]:
+        """Return an experiment's (variant, encoder) pairs in the order of its table.
+
+        Text encoders that the corpus has no input for are left out (`unusable` says why).
+        """
         chosen = self.experiments[experiment]
-        return [(variant, encoder) for encoder in chosen.encoders for variant in chosen.variants]
+        return [
+            (variant, encoder)
+            for encoder in chosen.encoders
+            if self.unusable(corpus, encoder) is None
+            for variant in chosen.variants
+        ]

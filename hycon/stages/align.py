@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hycon.corpus.build import build
-from hycon.corpus.folds import fold_of_video, read_folds, standard_folds
+from hycon.corpus import from_mmsa, from_mult, from_sequences
+from hycon.corpus.build import Report, build
 from hycon.files import atomic_folder
 from hycon.params import Align, Corpus
 from hycon.stages import log, parser, run, start
 
-# CMU-MOSI's words against labels of their own alignment: 2.4%; of another one: 5.3%
-USUAL_CUTS = 0.04
+FORMATS = {
+    "sequences": from_sequences.read,
+    "mmsa": from_mmsa.read,
+    "mult": from_mult.read,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -23,33 +26,37 @@ def main(argv: Sequence[str] | None = None) -> None:
     start(arguments)
     corpus = arguments.corpus
     files = {name: arguments.raw / file.name for name, file in corpus.files.items()}
-    if corpus.standard_folds:
-        folds, where = standard_folds(corpus.standard_folds), corpus.standard_folds
-    else:
-        where = files.pop("folds")
-        folds = read_folds(where)
-    fold_of = fold_of_video(folds, str(where))
+    report = Report()
+    found = FORMATS[corpus.format](files, corpus, arguments.settings, report)
+    where = files["labels" if "labels" in files else "features"]
     with atomic_folder(arguments.output) as folder:
-        report = build(files, fold_of, corpus.emotions, arguments.settings.epsilon, folder)
-    _tell(arguments.output, report, corpus)
+        content = build(found, report, folder, where)
+    _tell(arguments.output, content, corpus)
 
 
 def _tell(output: Path, report: dict, corpus: Corpus) -> None:
     sizes = list(report["utterances"].values())
     log.info("%s: %d / %d / %d utterances, %d words", output, *sizes, report["words"])
     if corpus.fold_sizes and sizes != corpus.fold_sizes:
-        log.warning("%s: expected %s utterances; see report.json", output, corpus.fold_sizes)
-    cut = report["segment boundaries that cut a word"]
-    if cut > USUAL_CUTS:
         log.warning(
-            "%s: %.1f%% of the segment boundaries cut a word, expected under %.0f%%: words and "
-            "labels may come from different alignments; take both from one source",
+            "%s: found %s utterances in train, validation and test, expected %s; report.json says "
+            "which were dropped",
+            output,
+            " / ".join(map(str, sizes)),
+            " / ".join(map(str, corpus.fold_sizes)),
+        )
+    cut = report["segment boundaries that cut a word"]
+    if cut > corpus.cut_boundaries:
+        log.warning(
+            "%s: %.1f%% of the segment boundaries cut a word, expected at most %.1f%%: words and "
+            "labels may come from different alignments, and texts be those of other segments; take "
+            "both from one source, or raise cut_boundaries in corpora.yaml",
             output,
             100 * cut,
-            100 * USUAL_CUTS,
+            100 * corpus.cut_boundaries,
         )
-    if report["dropped"]:
-        log.warning("%s: %d segments dropped; see report.json", output, len(report["dropped"]))
+    for reason, count in report["dropped, by reason"].items():
+        log.warning("%s: %d segments dropped: %s; see report.json", output, count, reason)
 
 
 if __name__ == "__main__":

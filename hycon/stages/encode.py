@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hycon.corpus.utterances import read_offsets, read_rows, read_table
+from hycon.corpus.utterances import offsets_path, read_ragged, read_table
 from hycon.errors import HyConError
 from hycon.files import atomic_folder, write_json
 from hycon.params import Encoder
@@ -24,16 +24,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     start(arguments)
     utterances = read_table(arguments.aligned / "utterances.csv")
     if arguments.encoder.kind == "vectors":
-        offsets = read_offsets(arguments.aligned / "offsets.npy", len(utterances))
-        states = read_rows(arguments.aligned / "vectors.npy", offsets[-1])
+        states, offsets = read_ragged(arguments.aligned / "vectors.npy", len(utterances))
         cut = 0
     else:
         states, offsets, cut = _transformer(arguments, [u.text for u in utterances])
         if not np.isfinite(states).all():
             raise HyConError(f"{arguments.output}: the encoder gave NaN or infinite states")
     with atomic_folder(arguments.output) as folder:
-        np.save(folder / "states.npy", states)
-        np.save(folder / "offsets.npy", offsets)
+        path = folder / "states.npy"
+        np.save(path, states)
+        np.save(offsets_path(path), offsets)
         write_json(
             folder / "encoder.json",
             {

@@ -21,11 +21,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         required=True,
         help="JSON: a list of [model, text encoder, path of the scores]",
     )
+    options.add_argument("--left-out", default="", help="why text encoders have no row here")
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
     start(arguments)
     rows = [Row(model, encoder, Path(path)) for model, encoder, path in arguments.rows]
-    table = make_table(arguments.experiment, arguments.title, arguments.key, arguments.corpus, rows)
+    table = make_table(
+        arguments.experiment,
+        arguments.title,
+        arguments.key,
+        arguments.corpus,
+        rows,
+        arguments.left_out,
+    )
     write_csv(table, arguments.output.with_suffix(".csv"))
     write_markdown(table, arguments.output.with_suffix(".md"))
     write_latex(table, arguments.output.with_suffix(".tex"))

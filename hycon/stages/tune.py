@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import yaml
 
-from hycon.corpus.utterances import read_table
+from hycon.corpus.utterances import offsets_path, read_table
 from hycon.encoders.text import locate
 from hycon.errors import HyConError
 from hycon.files import atomic_file, sha256_of
@@ -66,10 +66,13 @@ def _digest(arguments) -> str:
 
 def _inputs(arguments) -> list[Path]:
     """Return the files that training reads."""
-    names = ("utterances.csv", "offsets.npy", "audio.npy", "vision.npy")
-    files = [arguments.aligned / name for name in names]
+    arrays = [arguments.aligned / "audio.npy", arguments.aligned / "vision.npy"]
     if not arguments.encoder.finetune:
-        return files + [arguments.states / name for name in ("states.npy", "offsets.npy")]
+        arrays.append(arguments.states / "states.npy")
+    files = [arguments.aligned / "utterances.csv"]
+    files += [path for array in arrays for path in (array, offsets_path(array))]
+    if not arguments.encoder.finetune:
+        return files
     encoder = arguments.encoder
     place = Path(locate(encoder.model, arguments.tiny, encoder.sha256))
     return [*files, place / "model.safetensors"] if place.is_dir() else files

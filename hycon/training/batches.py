@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hycon.corpus.labels import sentiment_classes
-from hycon.corpus.utterances import FOLDS, Utterance, read_offsets, read_rows, read_table
+from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
 from hycon.model import MODALITIES, Steps
 from hycon.training.text import Text
@@ -101,12 +101,9 @@ def load_data(
         HyConError: a file is missing, damaged, or does not fit the others.
     """
     utterances = read_table(aligned / "utterances.csv")
-    offsets = read_offsets(aligned / "offsets.npy", len(utterances))
-    raw = {
-        "text": (text.values, text.offsets),
-        "audio": (read_rows(aligned / "audio.npy", offsets[-1]), offsets),
-        "vision": (read_rows(aligned / "vision.npy", offsets[-1]), offsets),
-    }
+    raw = {"text": (text.values, text.offsets)}
+    for name in ("audio", "vision"):
+        raw[name] = read_ragged(aligned / f"{name}.npy", len(utterances))
     if fold is None:
         fold = np.array([utterance.fold for utterance in utterances])
     features = {}

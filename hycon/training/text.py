@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import nn
 
-from hycon.corpus.utterances import read_offsets, read_rows, read_table
+from hycon.corpus.utterances import read_ragged, read_table
 from hycon.encoders.language_model import LanguageModel
 from hycon.encoders.text import load, locate, tokenise
 from hycon.params import Encoder
@@ -38,8 +38,7 @@ def read_text(encoder: Encoder, aligned: Path, states: Path, tiny: Path | None) 
     """
     utterances = read_table(aligned / "utterances.csv")
     if not encoder.finetune:
-        offsets = read_offsets(states / "offsets.npy", len(utterances))
-        values = read_rows(states / "states.npy", offsets[-1])
+        values, offsets = read_ragged(states / "states.npy", len(utterances))
         return Text(values, offsets, encoder.kind == "vectors", None)
     tokenizer, model = load(locate(encoder.model, tiny, encoder.sha256))
     texts = [utterance.text for utterance in utterances]

@@ -6,14 +6,17 @@ import h5py
 import numpy as np
 import pytest
 
-from hycon.corpus.build import build
+from hycon.corpus import from_sequences
+from hycon.corpus.build import Report, build
 from hycon.corpus.folds import fold_of_video, read_folds, standard_folds
 from hycon.corpus.labels import read_label, sentiment_classes
-from hycon.corpus.utterances import read_offsets, read_rows, read_table
+from hycon.corpus.utterances import read_ragged, read_split, read_table
 from hycon.errors import HyConError
+from hycon.params import Align, Corpus
 from hycon.stages import align
 
-FOLD_OF = {"v1": "train", "v10": "valid", "v2": "test", "v3": "test"}
+FOLDS = {"train": ["v1"], "valid": ["v10"], "test": ["v2", "v3"]}
+ALIGN = Align(epsilon=1e-5, mode="words", longest={"audio": 3, "vision": 500})
 
 
 def write(path, videos):
@@ -60,21 +63,33 @@ def files(tmp_path):
     paths = {name: tmp_path / f"{name}.csd" for name in content}
     for name, videos in content.items():
         write(paths[name], videos)
+    paths["folds"] = tmp_path / "folds.json"
+    paths["folds"].write_text(json.dumps(FOLDS))
     return paths
 
 
-def built(files, folder):
+def entry(files, **more):
+    """Return a catalogue's entry of the files."""
+    paths = {name: {"path": path.name} for name, path in files.items()}
+    return Corpus.model_validate({"title": "t", "task": "regression", "files": paths, **more})
+
+
+def built(files, folder, mode="words"):
+    """Return the report, the table, and audio and vision."""
     folder.mkdir()
-    report = build(files, FOLD_OF, None, 1e-5, folder)
+    report = Report()
+    settings = ALIGN.model_copy(update={"mode": mode})
+    found = from_sequences.read(files, entry(files), settings, report)
+    content = build(found, report, folder, files["labels"])
     table = read_table(folder / "utterances.csv")
-    offsets = read_offsets(folder / "offsets.npy", len(table))
-    return report, table, offsets
+    arrays = (read_ragged(folder / f"{name}.npy", len(table)) for name in ("audio", "vision"))
+    return content, table, *arrays
 
 
 def test_utterances_keep_the_files_order_and_hold_the_words_that_their_rows_stand_on(
     files, tmp_path
 ):
-    _, table, offsets = built(files, tmp_path / "out")
+    _, table, audio, vision = built(files, tmp_path / "out")
     assert [(u.id, u.fold, u.label, u.text) for u in table] == [
         ("v1[0]", "train", "2.4", "good one"),
         ("v1[1]", "train", "-1.0", "a"),
@@ -84,13 +99,12 @@ def test_utterances_keep_the_files_order_and_hold_the_words_that_their_rows_stan
         ("v3[0]", "test", "1.0", "the film"),
     ]
     assert [u.words for u in table] == [2, 1, 0, 4, 2, 2]
-    np.testing.assert_array_equal(np.diff(offsets), [2, 1, 1, 4, 2, 2])
+    np.testing.assert_array_equal(np.diff(audio.offsets), [2, 1, 1, 4, 2, 2])
+    np.testing.assert_array_equal(audio.offsets, vision.offsets)
 
 
 def test_rows_are_means_over_whole_words_and_a_pause_has_the_mean_of_its_segment(files, tmp_path):
-    _, _, offsets = built(files, tmp_path / "out")
-    audio = read_rows(tmp_path / "out/audio.npy", offsets[-1])
-    vision = read_rows(tmp_path / "out/vision.npy", offsets[-1])
+    _, _, (audio, _), (vision, _) = built(files, tmp_path / "out")
     nan = np.nan  # at first where a frame held -inf, later where there is no frame
     expected = [nan, 6.5, 0.5, 2.5, 0.5, 2.5, 4.5, 6.5, 0.5, 2.5, 0.5, 2.5]
     np.testing.assert_array_equal(audio[:, 0], expected)
@@ -101,13 +115,17 @@ def test_rows_are_means_over_whole_words_and_a_pause_has_the_mean_of_its_segment
 
 
 def test_the_report_counts_what_was_missing_and_names_what_was_dropped(files, tmp_path):
-    report, _, _ = built(files, tmp_path / "out")
+    report, *_ = built(files, tmp_path / "out")
     assert report == json.loads((tmp_path / "out/report.json").read_text())
     assert report["utterances"] == {"train": 3, "valid": 1, "test": 2}
     assert report["utterances without words"] == ["v1[2]"]
     assert {(d["video"], d["segment"], d["reason"]) for d in report["dropped"]} == {
         ("v2", 1, "label is not a finite number"),
         ("v4", 0, "the video is in no fold"),
+    }
+    assert report["dropped, by reason"] == {
+        "label is not a finite number": 1,
+        "the video is in no fold": 1,
     }
     assert report["modalities"]["audio"]["infinite"] == 1
     assert report["left out of the words file"] == {"pauses": 1, "words of no length": 1}
@@ -118,19 +136,19 @@ def test_the_report_counts_what_was_missing_and_names_what_was_dropped(files, tm
     assert report["segment boundaries that cut a word"] == pytest.approx(1 / 12)
 
 
-@pytest.mark.parametrize(("shift", "warned"), [(0.0, False), (0.5, True)])
+@pytest.mark.parametrize(
+    ("shift", "allowed", "warned"),
+    [(0.0, {}, False), (0.5, {}, True), (0.5, {"cut_boundaries": 1.0}, False)],
+)
 def test_words_and_labels_of_different_alignments_are_noticed(
-    files, tmp_path, shift, warned, capsys
+    files, tmp_path, shift, allowed, warned, capsys
 ):
     videos = ("v1", "v10", "v2", "v3")
     times = np.array([[0, 2], [2, 4]]) + shift
     write(files["labels"], {v: (times, np.ones((2, 1), np.float32)) for v in videos})
-    folds = {"train": ["v1"], "valid": ["v10"], "test": ["v2", "v3"]}
-    (tmp_path / "folds.json").write_text(json.dumps(folds))
-    paths = {name: {"path": f"{name}.csd"} for name in files} | {"folds": {"path": "folds.json"}}
     options = {
-        "--corpus": json.dumps({"title": "t", "task": "regression", "files": paths}),
-        "--settings": '{"epsilon": 1e-5}',
+        "--corpus": entry(files, **allowed).as_json(),
+        "--settings": ALIGN.as_json(),
         "--raw": str(tmp_path),
         "--output": str(tmp_path / "out"),
     }
@@ -139,8 +157,32 @@ def test_words_and_labels_of_different_alignments_are_noticed(
 
 
 def test_a_corpus_without_word_vectors_has_vectors_of_width_zero(files, tmp_path):
-    _, _, offsets = built(files, tmp_path / "out")
-    assert read_rows(tmp_path / "out/vectors.npy", offsets[-1]).shape == (12, 0)
+    _, table, *_ = built(files, tmp_path / "out")
+    assert read_ragged(tmp_path / "out/vectors.npy", len(table)).values.shape == (6, 0)
+
+
+def test_unaligned_every_modality_keeps_its_own_frames_in_order_of_time(files, tmp_path):
+    report, table, audio, vision = built(files, tmp_path / "out", "unaligned")
+    # v1[0] lasts from 2 to 4 s: four frames of half a second, of which three are kept
+    np.testing.assert_array_equal(np.diff(audio.offsets), [3, 2, 2, 3, 3, 3])
+    np.testing.assert_array_equal(audio.values[:7, 0], [4, np.nan, 6, 0, 1, 2, 3])
+    assert report["modalities"]["audio"]["utterances cut"] == 3
+    # vision has the frames of the first second only; none is one row of which nothing is known
+    np.testing.assert_array_equal(np.diff(vision.offsets), [1, 2, 1, 2, 2, 1])
+    np.testing.assert_array_equal(vision.values[:4, 0], [np.nan, 1, 2, np.nan])
+    assert [u.text for u in table][:2] == ["good one", "a"]
+
+
+def test_a_split_is_its_utterances_with_their_rows(files, tmp_path):
+    built(files, tmp_path / "out")
+    utterances, rows = read_split(tmp_path / "out", "test")
+    assert [u.id for u in utterances] == ["v2[0]", "v3[0]"]
+    np.testing.assert_array_equal(rows["audio"].offsets, [0, 2, 4])
+    np.testing.assert_array_equal(rows["audio"].values[:, 0], [0.5, 2.5, 0.5, 2.5])
+    np.testing.assert_array_equal(
+        rows["audio"].padded(3)[:, :, 0], [[0.5, 2.5, 0.0], [0.5, 2.5, 0.0]]
+    )
+    np.testing.assert_array_equal(rows["audio"].padded(1)[:, :, 0], [[0.5], [0.5]])
 
 
 @pytest.mark.parametrize(
@@ -219,15 +261,36 @@ def test_classes_of_scores_by_each_scheme():
         sentiment_classes(scores, "two")
 
 
-def test_damaged_arrays_are_refused_with_their_name(files, tmp_path):
-    _, table, _ = built(files, tmp_path / "out")
-    path = tmp_path / "out/offsets.npy"
-    np.save(path, np.array([0, 2, 1, 5, 6, 7, 8]))
-    with pytest.raises(HyConError, match="do not ascend"):
-        read_offsets(path, len(table))
-    path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(HyConError, match=r"offsets\.npy: missing or damaged"):
-        read_offsets(path, len(table))
-    np.save(path, np.array([{}]), allow_pickle=True)
-    with pytest.raises(HyConError, match=r"offsets\.npy: missing or damaged"):
-        read_rows(path)
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-8]), "missing or damaged"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"more"), "bytes, expected"),
+        (lambda path: path.write_bytes(b""), "missing or damaged"),
+        (lambda path: path.unlink(), "missing or damaged"),
+        (lambda path: np.save(path, np.array([{}]), allow_pickle=True), "missing or damaged"),
+        (lambda path: np.save(path, np.array(["text"])), "expected numbers"),
+    ],
+)
+@pytest.mark.parametrize("name", ["audio.npy", "audio.offsets.npy"])
+def test_damaged_arrays_are_refused_with_their_name(files, tmp_path, name, damage, said):
+    _, table, *_ = built(files, tmp_path / "out")
+    path = tmp_path / "out" / name
+    damage(path)
+    with pytest.raises(HyConError) as caught:
+        read_ragged(tmp_path / "out/audio.npy", len(table))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert said in str(caught.value)
+
+
+def test_arrays_and_offsets_that_do_not_fit_are_refused(files, tmp_path):
+    _, table, audio, _ = built(files, tmp_path / "out")
+    path = tmp_path / "out/audio.npy"
+    with pytest.raises(HyConError, match=r"audio\.offsets\.npy: found offsets"):
+        read_ragged(path, len(table) + 1)
+    np.save(path, audio.values[:-1])
+    with pytest.raises(HyConError, match=r"expected 12 rows as its offsets say"):
+        read_ragged(path, len(table))
+    np.save(tmp_path / "out/audio.offsets.npy", np.array([0, 2, 1, 5, 6, 7, 8]))
+    with pytest.raises(HyConError, match="ascend from 0"):
+        read_ragged(path, len(table))

@@ -1,12 +1,13 @@
 """Real CMU-MOSI words and labels, where the mirror lies beside the checkout."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hycon.corpus.utterances import read_offsets, read_rows, read_table
+from hycon.corpus.utterances import read_ragged, read_table
 from hycon.params import load
 from hycon.stages import align
 
@@ -18,22 +19,50 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def aligned(tmp_path_factory):
-    """Return the folder of the aligned corpus."""
-    params = load(ROOT)
+def align_with(labels, folder):
+    """Align the mirror's words with one of its files of labels, in a folder."""
+    params = load(ROOT, {"catalogue": {"mosi-utterance": {"files": {"labels": labels}}}})
     corpus = params.catalogue["mosi-utterance"]
-    raw, folder = tmp_path_factory.mktemp("raw"), tmp_path_factory.mktemp("aligned")
+    raw = folder / "raw"
+    raw.mkdir()
     for file in corpus.files.values():
         (raw / file.name).symlink_to(MIRROR / file.path)
     options = {
         "--corpus": corpus.as_json(),
         "--settings": params.align.as_json(),
         "--raw": str(raw),
-        "--output": str(folder),
+        "--output": str(folder / "aligned"),
     }
     align.main([part for option in options.items() for part in option])
-    return folder
+    return folder / "aligned"
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory):
+    """Return the folder of the aligned corpus."""
+    return align_with({}, tmp_path_factory.mktemp("own"))
+
+
+def test_labels_of_another_alignment_are_noticed_and_those_of_the_words_own_are_not(
+    tmp_path, capsys
+):
+    (tmp_path / "own").mkdir()
+    align_with({}, tmp_path / "own")
+    assert "boundaries cut a word" not in capsys.readouterr().err
+    (tmp_path / "server").mkdir()
+    # the two files as the server has them, untouched
+    folder = align_with(
+        {"path": "CMU-MOSI/labels/CMU_MOSI_Opinion_Labels.csd", "sha256": None},
+        tmp_path / "server",
+    )
+    said = capsys.readouterr().err
+    assert "5.3% of the segment boundaries cut a word, expected at most 4.0%" in said
+    assert "take both from one source" in said
+    report = json.loads((folder / "report.json").read_text())
+    assert report["utterances"] == {"train": 1284, "valid": 229, "test": 686}
+    assert (report["videos"], report["dropped"]) == (93, [])
+    # 2,198 of 2,199 have words, as with mmsdk's own `align`; the other is of no length
+    assert report["utterances without words"] == ["2WGyTLYerpo[43]"]
 
 
 def test_the_folds_have_their_official_sizes(aligned):
@@ -51,12 +80,21 @@ def test_texts_and_scores_are_the_published_ones(aligned):
     for video in ("VbQk4H8hgr0", "d6hH302o4v8"):
         starts = [utterance.start for utterance in table.values() if utterance.video == video]
         assert starts != sorted(starts)
+    for key, text, label in (
+        ("VbQk4H8hgr0[44]", "and not at all original in my opinion", "-2.2"),
+        ("VbQk4H8hgr0[45]", "it couldve been so much better", "-1.8"),
+        ("VbQk4H8hgr0[46]", "than the second sequel was really great", "2.2"),
+        ("d6hH302o4v8[24]", "made no sense", "-1.6"),
+        ("d6hH302o4v8[32]", "cgi it was terrible", "-3.0"),
+        ("d6hH302o4v8[33]", "i hated it", "-3.0"),
+        ("d6hH302o4v8[39]", "dull", "-1.0"),
+    ):
+        assert (table[key].text, table[key].label) == (text, label)
 
 
 def test_every_word_has_the_features_of_its_utterance(aligned):
     table = read_table(aligned / "utterances.csv")
-    offsets = read_offsets(aligned / "offsets.npy", len(table))
-    audio = read_rows(aligned / "audio.npy", offsets[-1])
+    audio, offsets = read_ragged(aligned / "audio.npy", len(table))
     unknown = [number for number, row in enumerate(audio) if not np.isfinite(row).all()]
     assert unknown == [offsets[[u.id for u in table].index("2WGyTLYerpo[43]")]]
     inside = [

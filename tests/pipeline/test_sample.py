@@ -112,6 +112,14 @@ def test_representations_of_every_utterance_are_left_for_figures(project):
     }
 
 
+def test_the_readme_s_way_to_read_an_aligned_corpus_works(project):
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    (example,) = (text for text in examples if "read_split" in text)
+    code = f"{example}\nassert len(first) == max(1, utterances[0].words)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=project, env=environment, check=True)
+
+
 def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(project):
     assert "Nothing to be done" in snakemake(project, "all")[1]
     code, printed = snakemake(project, "all", "--config", "mirror=../elsewhere", "device=auto")
@@ -225,7 +233,7 @@ def test_a_mistake_in_the_parameters_is_one_line_and_exit_code_2_and_starts_noth
 def test_a_file_that_no_place_has_stops_with_its_name_and_where_to_put_it(tmp_path):
     folder = copy(tmp_path)
     code, printed = snakemake(
-        folder, "data/raw/mosi-utterance/CMU_MOSI_COVAREP_utterance.csd",
+        folder, "data/raw/mosi-utterance/CMU_MOSI_COVAREP_utterance.csd.sha256",
         "--config", f"mirror={tmp_path}/nowhere",
     )  # fmt: skip
     assert code != 0

@@ -13,13 +13,15 @@ from hycon.training.tuning import finished, open_study, search
 from tests.test_params import ROOT
 
 PARAMS = load(ROOT)
+ENDINGS = (".npy", ".offsets.npy")
 SPACE = {"train.learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 
 
 @pytest.fixture
 def arguments(tmp_path):
     """Return a stage's arguments for the sample, with stand-ins for the files that it reads."""
-    for name in ("utterances.csv", "offsets.npy", "audio.npy", "vision.npy", "states.npy"):
+    arrays = [f"{name}{part}" for name in ("audio", "vision", "states") for part in ENDINGS]
+    for name in ("utterances.csv", *arrays):
         (tmp_path / name).write_bytes(name.encode())
     tuning = {"variant": "hycon", "encoder": "bert", "trials": 16, "folds": 0, "seeds": [1]}
     return SimpleNamespace(

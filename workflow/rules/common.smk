@@ -4,6 +4,7 @@ import functools
 import json
 import shlex
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -24,19 +25,29 @@ except HyConError as error:
     sys.exit(2)
 
 
-def servers_of(params, name):
-    """Return where a corpus's files are looked for, in order."""
-    corpus = params.catalogue[name]
-    made_up = ["data/generated"] if corpus.generator else []
-    return [*([params.mirror] if params.mirror else []), *made_up, *corpus.servers]
+def places_of(name):
+    """Return where each of a corpus's files is looked for, in order."""
+    corpus = PARAMS.catalogue[name]
+    if corpus.generator:
+        return {file.name: [f"data/generated/{name}/{file.name}"] for file in corpus.files.values()}
+    return {file.name: file.places(PARAMS.mirror, corpus.servers) for file in corpus.files.values()}
 
 
 # these change where and how a step runs, not what comes of it: they are no rule's params, so that
 # naming a mirror or another device reruns nothing
 DEVICE = PARAMS.device
-SERVERS = json.dumps({name: servers_of(PARAMS, name) for name in PARAMS.catalogue})
+PLACES = json.dumps({name: places_of(name) for name in PARAMS.catalogue})
 
+# what came from where, with digests; in git
+MANIFEST = "corpora.manifest.json"
 PYTHON = shlex.quote(sys.executable)
+
+# a fetched file is no output, which Snakemake would delete before it makes it anew; its record is,
+# and without the file it says nothing
+for record in Path("data/raw").glob("*/*.sha256"):
+    if not record.with_suffix("").exists():
+        record.unlink()
+
 # a variant's runs are named VARIANT-ENCODER
 ROWS = {
     f"{variant}-{encoder}": (variant, encoder)
@@ -52,6 +63,7 @@ wildcard_constraints:
     experiment="|".join(PARAMS.experiments),
     seed=r"\d+",
     tiny="bert|xlnet",
+    file=r"[^/]+(?<!\.sha256)",
 
 
 @functools.cache
@@ -97,16 +109,30 @@ def source(wildcards):
     return next(file for file in files if file.name == wildcards.file)
 
 
-def files_of(wildcards):
-    corpus = PARAMS.catalogue[wildcards.corpus]
-    return [f"data/raw/{wildcards.corpus}/{file.name}" for file in corpus.files.values()]
+def records_of(wildcards):
+    """Return the records of a corpus's files: they are there once the files are."""
+    files = corpus_of(wildcards).files.values()
+    return [f"data/raw/{wildcards.corpus}/{file.name}.sha256" for file in files]
+
+
+def align_memory(wildcards):
+    """Return what aligning needs in MB: sequences are read by video, other files as a whole."""
+    corpus = corpus_of(wildcards)
+    if corpus.format == "sequences":
+        return 1000
+    return 1000 + sum((file.size or 4_000_000_000) for file in corpus.files.values()) // 1_000_000
+
+
+def ragged(path):
+    """Return the two files of a ragged array."""
+    return [path, f"{path.removesuffix('.npy')}.offsets.npy"]
 
 
 def encoder_input(wildcards):
     """Return what an encoder reads: texts, and its own word vectors or tiny model if it has one."""
     aligned = f"data/aligned/{wildcards.corpus}"
     if PARAMS.encoders[wildcards.encoder].kind == "vectors":
-        needed = [f"{aligned}/vectors.npy", f"{aligned}/offsets.npy"]
+        needed = ragged(f"{aligned}/vectors.npy")
     else:
         needed = tiny_model(wildcards)
     return [f"{aligned}/utterances.csv", *needed]
@@ -127,20 +153,25 @@ def run_folder(row, seed, corpus):
     return f"results/runs/{corpus}/{row}/seed-{seed}"
 
 
-def rows_of(experiment):
-    """Return the names of an experiment's rows, in the order of its table."""
-    return [f"{variant}-{encoder}" for variant, encoder in PARAMS.rows(experiment)]
+def rows_of(experiment, corpus):
+    """Return the names of an experiment's rows on a corpus, in the order of its table."""
+    return [f"{variant}-{encoder}" for variant, encoder in PARAMS.rows(experiment, corpus)]
+
+
+def experiments_of(corpus):
+    """Return the experiments that have rows on a corpus."""
+    return [name for name in PARAMS.experiments if PARAMS.rows(name, corpus)]
 
 
 def features_of(wildcards):
     """Return the files that training reads: text states, or the model that is fine-tuned."""
     aligned = f"data/aligned/{wildcards.corpus}"
-    names = ("utterances.csv", "offsets.npy", "audio.npy", "vision.npy")
+    signals = [*ragged(f"{aligned}/audio.npy"), *ragged(f"{aligned}/vision.npy")]
     if PARAMS.encoders[encoder_of(wildcards)].finetune:
         text = tiny_model(wildcards)
     else:
-        text = [f"{states_folder(wildcards)}/{name}" for name in ("states.npy", "offsets.npy")]
-    return [f"{aligned}/{name}" for name in names] + text
+        text = ragged(f"{states_folder(wildcards)}/states.npy")
+    return [f"{aligned}/utterances.csv", *signals, *text]
 
 
 def states_folder(wildcards):
@@ -149,7 +180,7 @@ def states_folder(wildcards):
 
 def scores_of(corpus, experiment):
     """Return the path of each row's scores, by row."""
-    return {row: f"results/runs/{corpus}/{row}/scores.json" for row in rows_of(experiment)}
+    return {row: f"results/runs/{corpus}/{row}/scores.json" for row in rows_of(experiment, corpus)}
 
 
 def tuned_row():
@@ -178,7 +209,7 @@ def memory(wildcards):
 
 def metrics_plan():
     return {
-        corpus: {experiment: scores_of(corpus, experiment) for experiment in PARAMS.experiments}
+        corpus: {experiment: scores_of(corpus, experiment) for experiment in experiments_of(corpus)}
         for corpus in PARAMS.corpora
     }
 
@@ -187,9 +218,24 @@ def table_rows(wildcards):
     """Return an experiment's rows as JSON: model, text encoder, path of the scores."""
     paths = scores_of(wildcards.corpus, wildcards.experiment)
     rows = [
-        [PARAMS.variants[variant].label, PARAMS.encoders[encoder].label, path]
+        [PARAMS.variants[variant].label, encoder_label(wildcards.corpus, encoder), path]
         for (variant, encoder), path in zip(
-            PARAMS.rows(wildcards.experiment), paths.values(), strict=True
+            PARAMS.rows(wildcards.experiment, wildcards.corpus), paths.values(), strict=True
         )
     ]
     return json.dumps(rows)
+
+
+def encoder_label(corpus, encoder):
+    """Return what a table calls a text encoder; vectors are what the corpus has."""
+    chosen = PARAMS.encoders[encoder]
+    return PARAMS.catalogue[corpus].vectors if chosen.kind == "vectors" else chosen.label
+
+
+def left_out(wildcards):
+    """Return why text encoders of an experiment have no rows on this corpus; "" if all have."""
+    reasons = [
+        PARAMS.unusable(wildcards.corpus, encoder)
+        for encoder in PARAMS.experiments[wildcards.experiment].encoders
+    ]
+    return "; ".join(filter(None, reasons))

@@ -21,43 +21,58 @@ rule generate:
         " --output data/generated/{wildcards.corpus} --log {log}"
 
 
-# a file that was fetched stays: neither code nor addresses are parameters of it
+# A file that was fetched stays: neither code nor addresses are parameters of it. It lies beside its
+# record, data/raw/CORPUS/FILE; one that was put there by hand is checked and kept.
 rule fetch:
     input:
         generated,
     output:
-        "data/raw/{corpus}/{file}",
+        "data/raw/{corpus}/{file}.sha256",
     log:
         "logs/fetch/{corpus}/{file}.log",
     resources:
         mem_mb=500,
     params:
-        path=lambda wildcards: source(wildcards).path,
         sha256=lambda wildcards: source(wildcards).sha256 or "",
+        size=lambda wildcards: source(wildcards).size or 0,
+        manifest=lambda wildcards: "" if corpus_of(wildcards).generator else MANIFEST,
     shell:
-        "{PYTHON} -m hycon.stages.fetch --path {params.path:q} --sha256={params.sha256:q}"
-        " --corpus {wildcards.corpus} --servers {SERVERS:q} --output {output:q} --log {log:q}"
+        "{PYTHON} -m hycon.stages.fetch --corpus {wildcards.corpus} --file {wildcards.file:q}"
+        " --sha256={params.sha256:q} --size {params.size} --manifest={params.manifest:q}"
+        " --places {PLACES:q} --output {output:q} --log {log:q}"
+
+
+# every file of every corpus, fetched or checked
+rule raw:
+    input:
+        [
+            f"data/raw/{corpus}/{file.name}.sha256"
+            for corpus in PARAMS.corpora
+            for file in PARAMS.catalogue[corpus].files.values()
+        ],
 
 
 rule align:
     input:
-        files_of,
+        records_of,
     output:
         **{
             name: f"data/aligned/{{corpus}}/{name}"
             for name in (
                 "utterances.csv",
-                "offsets.npy",
                 "audio.npy",
+                "audio.offsets.npy",
                 "vision.npy",
+                "vision.offsets.npy",
                 "vectors.npy",
+                "vectors.offsets.npy",
                 "report.json",
             )
         },
     log:
         "logs/align/{corpus}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=align_memory,
     params:
         code=code("align"),
         corpus=corpus_json,

@@ -38,10 +38,12 @@ rule tables:
         title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
         rows=table_rows,
+        left_out=left_out,
     shell:
         "{PYTHON} -m hycon.stages.tables --experiment {wildcards.experiment}"
         " --title {params.title:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
-        " --rows {params.rows:q} --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
+        " --rows {params.rows:q} --left-out={params.left_out:q}"
+        " --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
         " --log {log}"
 
 
@@ -49,4 +51,10 @@ rule tables:
 rule evidence:
     input:
         "results/metrics.json",
-        expand(rules.tables.output, corpus=PARAMS.corpora, experiment=PARAMS.experiments),
+        [
+            path
+            for corpus in PARAMS.corpora
+            for path in expand(
+                rules.tables.output, corpus=corpus, experiment=experiments_of(corpus)
+            )
+        ],

@@ -65,7 +65,7 @@ rule runs:
             path
             for corpus in PARAMS.corpora
             for experiment in PARAMS.experiments
-            for row in rows_of(experiment)
+            for row in rows_of(experiment, corpus)
             for path in [
                 f"results/runs/{corpus}/{row}/scores.json",
                 *[f"{run_folder(row, seed, corpus)}/run.json" for seed in PARAMS.seeds],

@@ -26,7 +26,7 @@ rule encode:
         encoder_input,
     output:
         states="data/features/{corpus}/{encoder}/states.npy",
-        offsets="data/features/{corpus}/{encoder}/offsets.npy",
+        offsets="data/features/{corpus}/{encoder}/states.offsets.npy",
         record="data/features/{corpus}/{encoder}/encoder.json",
     log:
         "logs/encode/{corpus}/{encoder}.log",
@@ -54,7 +54,7 @@ rule features:
             f"data/features/{corpus}/{encoder}/states.npy"
             for corpus in PARAMS.corpora
             for encoder in sorted(
-                {row[1] for name in PARAMS.experiments for row in PARAMS.rows(name)}
+                {row[1] for name in PARAMS.experiments for row in PARAMS.rows(name, corpus)}
             )
             if not PARAMS.encoders[encoder].finetune
         ],

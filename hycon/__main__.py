@@ -1,0 +1,35 @@
+"""The command `hycon`: what people call by hand. What Snakemake calls is in `hycon.stages` too."""
+
+import importlib
+import sys
+
+from hycon.stages import USER_ERROR, run
+
+COMMANDS = {
+    "corpora": "which corpora there are, and which of their files are here",
+    "export": "write an aligned corpus for another framework",
+    "show": "print the tables that `all` left behind",
+}
+
+
+def main() -> None:
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in COMMANDS:
+        wanted = name in ("", "-h", "--help")
+        print(
+            "usage: hycon COMMAND [--help]\n\n"
+            + "".join(f"  {command:<9} {what}\n" for command, what in COMMANDS.items()),
+            end="",
+            file=sys.stdout if wanted else sys.stderr,
+        )
+        if not wanted:
+            print(f"\nerror: unknown command {name}", file=sys.stderr)
+        sys.exit(0 if wanted else USER_ERROR)
+    stage = importlib.import_module(f"hycon.stages.{name}")
+    arguments = sys.argv[2:]
+    sys.argv[0] = f"hycon {name}"
+    run(lambda _: stage.main(arguments))
+
+
+if __name__ == "__main__":
+    main()

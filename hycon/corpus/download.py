@@ -1,0 +1,337 @@
+"""Downloading over HTTP: goes on where it broke off, and is patient with a server within bounds."""
+
+import http.client
+import json
+import random
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from hycon.corpus.formats import PAGE, is_page
+from hycon.corpus.transfer import Differs, Refused, amount, check_room, length, shown, writing
+from hycon.files import write_json
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+PIECE = 1 << 16  # bytes; what a broken connection may lose
+PROGRESS = 1 << 20  # bytes, or 1% of a smaller file: with less, an attempt got nowhere
+HOPS = 10
+# what may be sent back to a server: a strong ETag, a date
+VALIDATORS = {"ETag": r'"[!#-~]{1,200}"', "Last-Modified": r"[A-Za-z0-9 ,:+-]{1,60}"}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a place is asked, and how long it is waited for (seconds)."""
+
+    attempts: int = 4  # in a row without progress
+    pause: float = 1.0  # before the second attempt; doubles with each
+    longest_pause: float = 30.0
+    retry_after: float = 60.0  # the longest wait that a server may ask for
+    connect: float = 10.0
+    read: float = 60.0  # without a byte
+
+
+PATIENCE = Patience()
+
+
+class _Stumbled(Exception):
+    """Trouble that may pass; `wait` is what the server asked for, `shut` that nobody was there."""
+
+    def __init__(self, reason: str, wait: float = 0.0, shut: bool = False) -> None:
+        super().__init__(reason)
+        self.wait, self.shut = wait, shut
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    address: str
+    part: Path
+    size: int | None
+    anywhere: bool
+    patience: Patience
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What lies in a part already: bytes, length of the whole, and the mark of its version."""
+
+    size: int = 0
+    total: int | None = None
+    validator: str | None = None
+
+
+def download(
+    address: str,
+    part: Path,
+    size: int | None = None,
+    anywhere: bool = False,
+    say: Say = lambda _: None,
+    patience: Patience = PATIENCE,
+) -> None:
+    """Bring the whole file at an address to `part`, going on with what lies there where it is safe.
+
+    It is safe if the same address gave it and marks its versions, or if `anywhere` is set.
+    `part`.json remembers that between calls. A broken connection leaves both.
+
+    Args:
+        address: http:// or https://.
+        part: where the bytes go.
+        size: bytes that the file must have, if that is known.
+        anywhere: the bytes of any place may be continued, since a digest will be checked.
+        say: receives a line on what is being done.
+        patience: attempts, pauses and timeouts.
+
+    Raises:
+        Refused: why this address did not do.
+        HyConError: the disk is too small, or cannot be written to.
+    """
+    import requests
+
+    wanted = _Wanted(address, part, size, anywhere, patience)
+    failures, mark = 0, length(part)
+    with requests.Session() as session:
+        # redirects are followed here: requests would read a redirect's whole body, however long
+        session.resolve_redirects = lambda *_, **__: iter(())
+        while True:
+            try:
+                return _attempt(session, wanted, say)
+            except _Stumbled as trouble:
+                progress = length(part) - mark
+                if progress >= _enough(part):
+                    failures, mark = 0, length(part)
+                failures += 1
+                if failures >= (min(2, patience.attempts) if trouble.shut else patience.attempts):
+                    times = f", {failures} times" if failures > 1 else ""
+                    raise Refused(f"{trouble}{times}") from None
+                pause = min(patience.longest_pause, patience.pause * 2 ** (failures - 1))
+                wait = max(trouble.wait, pause * random.uniform(1, 1.25))
+                say(f"{bare(address)}: {trouble}; again in {wait:.0f} s")
+            time.sleep(wait)
+
+
+def discard(part: Path) -> None:
+    """Remove a part and what was remembered of it."""
+    _side(part).unlink(missing_ok=True)
+    part.unlink(missing_ok=True)
+
+
+def bare(address: str) -> str:
+    """Return an address without the user and password that it may hold."""
+    return re.sub(r"^(https?://)[^/?#]*@", r"\1", address, flags=re.IGNORECASE)
+
+
+def _attempt(session: "Session", wanted: _Wanted, say: Say) -> None:
+    kept = _kept(wanted)
+    if kept.size and kept.size == kept.total:
+        return
+    response = _ask(session, wanted, kept)
+    if kept.size and response.status_code in (206, 416) and not _fits(response, kept):
+        response.close()
+        kept = _Kept()
+        response = _ask(session, wanted, kept)
+    with response:
+        if kept.size and response.status_code == 416:
+            return
+        if kept.size and response.status_code == 206:
+            say(f"{bare(wanted.address)}: goes on after {amount(kept.size)}")
+            _receive(response, wanted, replace(kept, total=kept.total or _range(response)[1]))
+        elif response.status_code == 200:
+            _receive(response, wanted, _new(response))
+        else:
+            raise _trouble_of_status(response, wanted.patience)
+
+
+def _kept(wanted: _Wanted) -> _Kept:
+    """Return what lies in the part, if it is safe to go on with it."""
+    size = length(wanted.part)
+    address, validator, total = _remembered(wanted.part)
+    if address != bare(wanted.address):
+        validator = None
+    return _Kept(size, total, validator) if validator or wanted.anywhere else _Kept()
+
+
+def _remembered(part: Path) -> tuple[str | None, str | None, int | None]:
+    """Return which address a part came from, the mark of its version and the whole's length."""
+    try:
+        side = json.loads(_side(part).read_text(encoding="utf-8"))
+        address, validator, total = side["address"], side["validator"], side["total"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None, None, None
+    marked = isinstance(validator, str) and any(
+        re.fullmatch(form, validator) for form in VALIDATORS.values()
+    )
+    return address, validator if marked else None, total if type(total) is int else None
+
+
+def _new(response: "Response") -> _Kept:
+    """Return what is known of a file that starts to come."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        return _Kept()  # lengths and versions are those of the compressed file
+    text = response.headers.get("Content-Length", "")
+    total = int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+    found = ((response.headers.get(name, ""), form) for name, form in VALIDATORS.items())
+    validator = next((value for value, form in found if re.fullmatch(form, value)), None)
+    return _Kept(0, total, validator)
+
+
+def _fits(response: "Response", kept: _Kept) -> bool:
+    """Return whether an answer goes on where the part ends, or says that nothing is missing."""
+    start, total = _range(response)
+    if response.status_code == 416:
+        return total == kept.size
+    plain = response.headers.get("Content-Encoding", "identity") == "identity"
+    same = None in (total, kept.total) or total == kept.total
+    return plain and same and start == kept.size
+
+
+def _range(response: "Response") -> tuple[int | None, int | None]:
+    """Return the first byte that an answer holds and the length of the whole, None if unknown."""
+    text = response.headers.get("Content-Range", "")
+    form = r"bytes (?:([0-9]{1,18})-[0-9]{1,18}|\*)/(?:([0-9]{1,18})|\*)"
+    found = re.fullmatch(form, text)
+    start, total = found.groups() if found else (None, None)
+    return (int(start) if start else None), (int(total) if total else None)
+
+
+def _ask(session: "Session", wanted: _Wanted, kept: _Kept) -> "Response":
+    """Return the answer to a request for what is missing, following redirects."""
+    import urllib3
+
+    headers = {"Accept-Encoding": "identity"}
+    if kept.size:
+        headers["Range"] = f"bytes={kept.size}-"
+    if kept.size and kept.validator:
+        headers["If-Range"] = kept.validator
+    url, patience = wanted.address, wanted.patience
+    timeout = (patience.connect, patience.read)
+    for _ in range(HOPS):
+        try:
+            response = session.get(
+                url, headers=headers, stream=True, timeout=timeout, allow_redirects=False
+            )
+            location = session.get_redirect_target(response)
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+            raise _trouble(error, patience) from None
+        if location is None:
+            return response
+        response.close()
+        url = _redirected(url, location)
+    raise Refused(f"redirects more than {HOPS} times")
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        new = urljoin(url, location)
+        old_scheme, scheme = urlsplit(url).scheme, urlsplit(new).scheme
+    except ValueError:
+        raise Refused("redirects to what is no address") from None
+    if scheme == "https" or scheme == old_scheme == "http":
+        return new
+    raise Refused(f"redirects from {old_scheme}: to {scheme}:, which is not followed")
+
+
+def _receive(response: "Response", wanted: _Wanted, kept: _Kept) -> None:
+    """Write an answer's body behind what is kept of the part."""
+    part, total = wanted.part, kept.total
+    pieces = _pieces(response, wanted.patience)
+    first = next(pieces, b"")
+    # before the part is touched: it may hold hours of another place's work
+    if not kept.size and (not first or is_page(first)):
+        raise Refused(PAGE if first else "is empty")
+    if wanted.size is not None and total not in (None, wanted.size):
+        raise Differs(f"offers {total} bytes, expected {wanted.size}")
+    if total is not None:
+        check_room(part, total - length(part))
+    if not kept.size:
+        discard(part)
+    done = kept.size
+    with writing(part), part.open("ab" if kept.size else "wb") as file:
+        # written when the part is empty: a mark never stands beside another version's bytes
+        mark = {"validator": kept.validator, "total": total}
+        write_json(_side(part), {"address": bare(wanted.address), **mark})
+        for piece in shown(chain([first], pieces), part.stem, total, done):
+            done += file.write(piece)
+            if wanted.size is not None and done > wanted.size:
+                break
+    if wanted.size is not None and done > wanted.size:
+        discard(part)
+        raise Differs(f"sends more than the expected {wanted.size} bytes")
+    if total is not None and done != total:
+        raise _Stumbled(f"{done} of {total} bytes came")
+
+
+def _pieces(response: "Response", patience: Patience) -> Iterator[bytes]:
+    import urllib3
+
+    try:
+        yield from response.iter_content(PIECE)
+    except (OSError, urllib3.exceptions.HTTPError) as error:
+        raise _trouble(error, patience, began=True) from None
+
+
+def _trouble(error: Exception, patience: Patience, began: bool = False) -> Exception:
+    """Return what a failed request is: Refused, or _Stumbled if it may pass."""
+    import requests
+
+    cause: BaseException = error
+    while inner := cause.__cause__ or cause.__context__:
+        cause = inner
+    shut = isinstance(error, requests.ConnectTimeout)
+    if shut:
+        text = f"no connection within {patience.connect:g} s"
+    elif isinstance(cause, http.client.IncompleteRead):
+        text = "the connection ended early"
+    elif isinstance(cause, TimeoutError):
+        text = f"nothing came for {patience.read:g} s"
+    else:
+        text = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    if began:
+        return _Stumbled(f"broke off ({text})")
+    passing = isinstance(error, (requests.ConnectionError, requests.Timeout))
+    if not passing or "certificate" in text.lower():
+        return Refused(text)
+    return _Stumbled(
+        text, shut=shut or isinstance(cause, (ConnectionRefusedError, socket.gaierror))
+    )
+
+
+def _trouble_of_status(response: "Response", patience: Patience) -> Exception:
+    status = response.status_code
+    if status not in (408, 429) and status < 500:
+        return Refused(f"status {status}")
+    wait = _retry_after(response)
+    if wait > patience.retry_after:
+        return Refused(f"status {status}, asks to come back in {wait:.0f} s")
+    return _Stumbled(f"status {status}", wait=wait)
+
+
+def _retry_after(response: "Response") -> float:
+    """Return the seconds that a server asks to wait, 0 if it does not."""
+    text = response.headers.get("Retry-After", "")
+    if re.fullmatch("[0-9]{1,9}", text):
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+
+
+def _side(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _enough(part: Path) -> int:
+    """Return how many new bytes count as progress."""
+    total = _remembered(part)[2]
+    return PROGRESS if total is None else max(1, min(PROGRESS, total // 100))

@@ -1,0 +1,72 @@
+"""What a corpus's files look like from outside: looked at before they are used, never executed."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import h5py
+
+PAGE = "is an HTML page, not the file"
+TAGS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<h1")
+# protocols 2 and later say so first; older ones open with a collection or the name of a class
+PICKLE = re.compile(rb"\x80[\x02-\x0f]|[(\]})]|c[\w.]+\n[\w.]+\n")
+
+
+def is_page(beginning: bytes) -> bool:
+    """Return whether a file that begins so is an HTML page, as servers send in place of files."""
+    text = beginning[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return text.startswith(b"<") and any(tag in text for tag in TAGS)
+
+
+def mistaken(path: Path) -> str | None:
+    """Return why a file is none of a corpus's whatever its format, None if it may be."""
+    with path.open("rb") as file:
+        beginning = file.read(1024)
+    if not beginning:
+        return "is empty"
+    return PAGE if is_page(beginning) else None
+
+
+def complaint(path: Path, suffix: str) -> str | None:
+    """Return why a file is not of the format that a suffix names, None if it may be.
+
+    A pickle is not opened: only its first and last bytes are looked at.
+    """
+    if suffix in (".csd", ".hdf5") and not _is_sequence(path):
+        return "is not a computational sequence, or is cut short"
+    if suffix == ".json" and not _is_json(path):
+        return "is not JSON, or is cut short"
+    if suffix == ".pkl" and not _is_pickle(path):
+        return "is not a pickle, or is cut short"
+    return None
+
+
+def _is_sequence(path: Path) -> bool:
+    """Return whether a root group holds `data`; links out of the file are not followed."""
+    try:
+        with h5py.File(path, "r") as file:
+            names = (name for name in file if _is_inside(file, name))
+            roots = (file[name] for name in names)
+            return any(isinstance(root, h5py.Group) and _is_inside(root, "data") for root in roots)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError):
+        return False
+
+
+def _is_inside(group: h5py.Group, name: str) -> bool:
+    return isinstance(group.get(name, getlink=True), h5py.HardLink)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as file:
+        beginning = file.read(1024)
+        file.seek(-1, os.SEEK_END)
+        return PICKLE.match(beginning) is not None and file.read() == b"."

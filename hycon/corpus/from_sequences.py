@@ -1,0 +1,186 @@
+"""Computational sequences to utterances: one video at a time, whatever the corpus's size."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from hycon.corpus.align import frames_within, pool_frames
+from hycon.corpus.build import Report
+from hycon.corpus.folds import fold_of_video, read_folds, standard_folds
+from hycon.corpus.labels import read_label
+from hycon.corpus.sequences import Sequence, open_sequence, words_of
+from hycon.corpus.utterances import MODALITIES, Utterance
+from hycon.errors import HyConError
+from hycon.params import Align, Corpus
+from hycon.progress import progress
+
+PAUSE = "sp"
+
+
+def read(
+    files: dict[str, Path], corpus: Corpus, settings: Align, report: Report
+) -> Iterator[tuple[Utterance, dict[str, np.ndarray]]]:
+    """Yield every labelled segment with its words, and its rows of every modality.
+
+    Args:
+        files: computational sequences by `words`, `audio`, `vision`, `labels`, perhaps `vectors`;
+            and `folds` where the corpus has no standard ones.
+        corpus: its entry in the catalogue.
+        settings: how frames reach words; in mode `words` a row (1, D) is a word's mean, in mode
+            `unaligned` audio and vision keep their own frames.
+        report: receives what is missing, dropped and counted.
+
+    Raises:
+        HyConError: a file is not what it should be.
+    """
+    fold_of = _folds(files, corpus)
+    with ExitStack() as stack:
+        opened = {
+            name: stack.enter_context(open_sequence(path))
+            for name, path in files.items()
+            if name != "folds"
+        }
+        widths = {name: _width(opened[name]) for name in MODALITIES if name in opened}
+        for video in progress(opened["labels"].videos, "align", unit="videos"):
+            segments = _segments(opened["labels"], video, fold_of, corpus.emotions, report)
+            if segments and video not in opened["words"]:
+                for segment in segments:
+                    report.drop(video, segment.segment, "the video has no words")
+            elif segments:
+                yield from _align(video, segments, opened, widths, settings, report)
+
+
+def _folds(files: dict[str, Path], corpus: Corpus) -> dict[str, str]:
+    """Return the fold of each video."""
+    if corpus.standard_folds:
+        return fold_of_video(standard_folds(corpus.standard_folds), corpus.standard_folds)
+    return fold_of_video(read_folds(files["folds"]), str(files["folds"]))
+
+
+def _width(sequence: Sequence) -> int:
+    """Return the number of features of a sequence, from its first video."""
+    if not sequence.videos:
+        raise HyConError(f"{sequence.path}: holds no video; fetch it again")
+    return sequence.read(sequence.videos[0])[1].shape[1]
+
+
+def _segments(
+    labels: Sequence,
+    video: str,
+    fold_of: dict[str, str],
+    emotions: list[str] | None,
+    report: Report,
+) -> list[Utterance]:
+    """Return a video's labelled segments in the file's order, without words yet."""
+    intervals, features = labels.read(video)
+    kept = []
+    for segment, ((start, end), row) in enumerate(zip(intervals, features, strict=True)):
+        try:
+            if video not in fold_of:
+                raise ValueError("the video is in no fold")
+            label = read_label(row, emotions)
+        except ValueError as reason:
+            report.drop(video, segment, str(reason))
+            continue
+        kept.append(
+            Utterance(
+                id=f"{video}[{segment}]",
+                video=video,
+                segment=segment,
+                fold=fold_of[video],
+                start=float(start),
+                end=float(end),
+                words=0,
+                label=label,
+                text="",
+            )
+        )
+    return kept
+
+
+def _align(
+    video: str,
+    segments: list[Utterance],
+    opened: dict[str, Sequence],
+    widths: dict[str, int],
+    settings: Align,
+    report: Report,
+) -> Iterator[tuple[Utterance, dict[str, np.ndarray]]]:
+    """Yield a video's segments with their words and rows."""
+    spans, words = _words(opened["words"], video, settings.epsilon, report.tokens)
+    limits = np.array([(segment.start, segment.end) for segment in segments])
+    report.boundaries(spans, limits)
+    said = frames_within(spans, limits, settings.epsilon)
+    # a segment without words has one row, of the frames of the segment itself
+    references = np.concatenate([spans, limits])
+    rows = [
+        chosen if len(chosen) else np.array([len(spans) + number])
+        for number, chosen in enumerate(said)
+    ]
+    found = {}
+    for name, width in widths.items():
+        intervals, frames = _frames(opened[name], video, width, report.counts[name])
+        if settings.mode == "unaligned" and name != "vectors":
+            found[name] = _own(intervals, frames, limits, name, settings, report)
+        else:
+            means, covered = pool_frames(intervals, frames, references, settings.epsilon)
+            found[name] = [(means[chosen], covered[chosen]) for chosen in rows]
+    for number, segment in enumerate(segments):
+        text = {"words": len(said[number]), "text": " ".join(words[said[number]])}
+        yield (
+            Utterance(**{**vars(segment), **text}),
+            {name: report.known(name, *each[number]) for name, each in found.items()},
+        )
+
+
+def _words(
+    sequence: Sequence, video: str, epsilon: float, counts: Counter
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return spans (W, 2) and texts (W,) of a video's words, by start, without pauses."""
+    spans, features = sequence.read(video)
+    words = words_of(features)
+    pauses, instants = words == PAUSE, spans[:, 1] - spans[:, 0] <= epsilon
+    counts["pauses"] += int(pauses.sum())
+    counts["words of no length"] += int((instants & ~pauses).sum())
+    spoken = ~pauses & ~instants & (words != "")
+    spans, words = spans[spoken], words[spoken]
+    order = np.argsort(spans[:, 0], kind="stable")
+    return spans[order], words[order]
+
+
+def _frames(
+    sequence: Sequence, video: str, width: int, counts: Counter
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a video's intervals (F, 2) and frames (F, D); none where the video is missing."""
+    if video not in sequence:
+        counts["videos missing"] += 1
+        return np.zeros((0, 2)), np.zeros((0, width), np.float32)
+    intervals, frames = sequence.read(video)
+    if frames.shape[1] != width or not np.issubdtype(frames.dtype, np.number):
+        raise HyConError(
+            f"{sequence.path}: video {video} has {frames.shape[1]} features of {frames.dtype}, "
+            f"other videos {width} numbers; fetch the file again"
+        )
+    counts["frames"] += len(frames)
+    return intervals, frames
+
+
+def _own(
+    intervals: np.ndarray,
+    frames: np.ndarray,
+    limits: np.ndarray,
+    name: str,
+    settings: Align,
+    report: Report,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return each segment's own frames (n, D) in order of time, one row where there are none."""
+    longest = getattr(settings.longest, name)
+    found = []
+    for chosen in frames_within(intervals, limits, settings.epsilon):
+        report.counts[name]["utterances cut"] += int(len(chosen) > longest)
+        rows = frames[chosen[:longest]] if len(chosen) else np.zeros((1, frames.shape[1]))
+        found.append((rows, np.full(len(rows), len(chosen) > 0)))
+    return found

@@ -1,0 +1,125 @@
+"""The manifest: what came of each file of a corpus, and from where; a small file kept in git."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hycon.errors import HyConError
+from hycon.files import write_json
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a file: its digest, its size in bytes, and the address that it came from."""
+
+    sha256: str
+    size: int | None
+    source: str
+
+
+def recorded(manifest: Path, corpus: str, name: str) -> Known | None:
+    """Return what the manifest remembers of a file, None if nothing.
+
+    Raises:
+        HyConError: the manifest is there and is not one.
+    """
+    return _read(manifest).get(corpus, {}).get(name)
+
+
+def record(manifest: Path, corpus: str, name: str, known: Known) -> None:
+    """Remember a file; an equal entry is left alone, another one is replaced.
+
+    Any number of processes may do so at once.
+
+    Raises:
+        HyConError: the manifest is there and is not one.
+    """
+    if recorded(manifest, corpus, name) == known:
+        return
+    with exclusive(manifest):
+        entries = _read(manifest)
+        entries.setdefault(corpus, {})[name] = known
+        write_json(
+            manifest,
+            {
+                corpus: {name: asdict(known) for name, known in sorted(files.items())}
+                for corpus, files in sorted(entries.items())
+            },
+        )
+
+
+@contextmanager
+def exclusive(path: Path, busy: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Keep all other processes out of the same block for the same path; leaves no file behind.
+
+    Args:
+        path: what is to be written. The lock lies beside it, so that machines that share the folder
+            share the lock.
+        busy: called once if there is another process to wait for.
+    """
+    from filelock import FileLock, Timeout
+
+    file = path.with_name(f".{path.name}.lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        busy()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        # who waits with this file open finds that it has lost its name, and asks for a new one
+        file.unlink(missing_ok=True)
+        lock.release()
+
+
+def _read(manifest: Path) -> dict[str, dict[str, Known]]:
+    try:
+        text = manifest.read_text(encoding="utf-8")
+        content = json.loads(text, object_pairs_hook=_distinct)
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        raise _malformed(manifest, f"not valid JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise _malformed(manifest, "found no corpora")
+    for corpus, files in content.items():
+        if not isinstance(files, dict):
+            raise _malformed(manifest, f"{corpus}: found no files")
+    return {
+        corpus: {
+            name: _known(manifest, f"{corpus}: {name}", entry) for name, entry in files.items()
+        }
+        for corpus, files in content.items()
+    }
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice, as merging two branches leaves it."""
+    keys = [key for key, _ in pairs]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise ValueError(f"the key {twice!r} stands twice")
+    return dict(pairs)
+
+
+def _known(manifest: Path, where: str, entry: Any) -> Known:
+    if not isinstance(entry, dict) or set(entry) != {"sha256", "size", "source"}:
+        raise _malformed(manifest, f"{where}: expected sha256, size and source")
+    sha256, size, source = entry["sha256"], entry["size"], entry["source"]
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise _malformed(manifest, f"{where}: sha256 is {sha256!r}, expected 64 digits of 0-9a-f")
+    if size is not None and (type(size) is not int or size < 0):
+        raise _malformed(manifest, f"{where}: size is {size!r}, expected bytes or null")
+    if not isinstance(source, str):
+        raise _malformed(manifest, f"{where}: source is {source!r}, expected an address")
+    return Known(sha256, size, source)
+
+
+def _malformed(manifest: Path, problem: str) -> HyConError:
+    return HyConError(f"{manifest}: {problem}; put it right, or restore it from git")
