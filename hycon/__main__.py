@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from pathlib import Path
 
 from hycon.stages import USER_ERROR, run
 
@@ -25,6 +26,9 @@ def main() -> None:
         if not wanted:
             print(f"\nerror: unknown command {name}", file=sys.stderr)
         sys.exit(0 if wanted else USER_ERROR)
+    if not Path("params.yaml").is_file() and "--help" not in sys.argv:
+        print("error: params.yaml: not here; call hycon in the project's folder", file=sys.stderr)
+        sys.exit(USER_ERROR)
     stage = importlib.import_module(f"hycon.stages.{name}")
     arguments = sys.argv[2:]
     sys.argv[0] = f"hycon {name}"

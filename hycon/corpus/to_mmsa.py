@@ -44,9 +44,12 @@ def fold_content(
 ) -> dict[str, Any]:
     """Return a fold as MMSA reads it.
 
-    With tokens the text is a state for each token, and audio and vision that are aligned to words
-    are repeated for each token of a word (zeros for special tokens). Without, the text is the
-    corpus's own vectors, and there is no `text_bert`. What is unknown (NaN) is 0.
+    Some of MMSA's networks take the last step for the whole utterance, so what stands there
+    matters. Without tokens, the text is the corpus's own vectors, there is no `text_bert`, and all
+    is padded in front, as the SDK does. With tokens, all is padded behind, as the networks that
+    read `text_bert` expect; the text is a state for each token, the last one repeated (MMSA's own files have states
+    for padding, too); and audio and vision that are aligned to words are repeated for each token
+    of a word, zeros for special tokens. What is unknown (NaN) is 0.
 
     Args:
         utterances: n of them, with scores.
@@ -56,31 +59,37 @@ def fold_content(
         longest: lengths of the arrays.
     """
     rows = {name: Ragged(np.nan_to_num(r.values, nan=0.0), r.offsets) for name, r in ragged.items()}
-    text = rows["vectors"]
-    content: dict[str, Any] = {}
-    if tokens is not None:
-        text = Ragged(tokens.states, tokens.offsets)
-        columns = np.stack([tokens.ids, np.ones_like(tokens.ids), tokens.types], axis=1)
-        padded = Ragged(columns, tokens.offsets).padded(longest.text)  # (n, T, 3)
-        content["text_bert"] = padded.transpose(0, 2, 1)
+    if tokens is None:
+        text = {"text": rows["vectors"].padded(longest.text, front=True)}
+    else:
+        text = _text(tokens, longest.text)
         if aligned:
-            for name in ("audio", "vision"):
-                rows[name] = _by_token(rows[name], tokens)
+            rows |= {name: _by_token(rows[name], tokens) for name in ("audio", "vision")}
     scores = np.array([float(utterance.label) for utterance in utterances], dtype=np.float32)
     classes = np.sign(scores).astype(int) + 1
+    front = tokens is None
     return {
         "raw_text": np.array([utterance.text for utterance in utterances]),
         "id": [f"{utterance.video}{SEPARATOR}{utterance.segment}" for utterance in utterances],
-        "text": text.padded(longest.text),
-        **content,
-        "audio": rows["audio"].padded(longest.audio),
-        "vision": rows["vision"].padded(longest.vision),
+        **text,
+        "audio": rows["audio"].padded(longest.audio, front),
+        "vision": rows["vision"].padded(longest.vision, front),
         "audio_lengths": np.diff(rows["audio"].offsets).clip(max=longest.audio).tolist(),
         "vision_lengths": np.diff(rows["vision"].offsets).clip(max=longest.vision).tolist(),
         "annotations": [ANNOTATIONS[each] for each in classes],
         "classification_labels": classes,
         "regression_labels": scores,
     }
+
+
+def _text(tokens: Tokens, longest: int) -> dict[str, np.ndarray]:
+    """Return `text` (n, longest, H) and `text_bert` (n, 3, longest)."""
+    columns = np.stack([tokens.ids, np.ones_like(tokens.ids), tokens.types], axis=1)
+    text_bert = Ragged(columns, tokens.offsets).padded(longest).transpose(0, 2, 1)
+    text = Ragged(tokens.states, tokens.offsets).padded(longest)
+    last = tokens.states[tokens.offsets[1:] - 1]
+    padding = text_bert[:, 1, :, None] == 0
+    return {"text": np.where(padding, last[:, None], text), "text_bert": text_bert}
 
 
 def _by_token(rows: Ragged, tokens: Tokens) -> Ragged:

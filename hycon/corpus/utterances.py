@@ -37,12 +37,13 @@ class Ragged(NamedTuple):
         rows = np.repeat(self.offsets[utterances] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Ragged(self.values[rows], offsets)
 
-    def padded(self, longest: int) -> np.ndarray:
-        """Return (N, longest, D) with zeros after the rows; longer ones are cut."""
+    def padded(self, longest: int, front: bool = False) -> np.ndarray:
+        """Return (N, longest, D): the first rows of each, and zeros behind or in front of them."""
         whole = np.zeros((len(self.offsets) - 1, longest, self.values.shape[1]), self.values.dtype)
         for number, (begin, end) in enumerate(pairwise(self.offsets)):
             rows = self.values[begin : min(end, begin + longest)]
-            whole[number, : len(rows)] = rows
+            start = longest - len(rows) if front else 0
+            whole[number, start : start + len(rows)] = rows
         return whole
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from hycon.corpus.to_mmsa import Longest, Tokens, fold_content, write
 from hycon.corpus.utterances import FOLDS, Ragged, Utterance, read_split, read_table
 from hycon.errors import HyConError
-from hycon.params import Encoder, Params, load
+from hycon.params import Encoder, Params, load, read_yaml
 from hycon.stages import log, parser, run, start
 
 
@@ -24,10 +24,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     options.add_argument("--longest", type=int, default=50, help="words or tokens kept, 50 as MMSA")
     options.add_argument("--aligned", type=Path, help="folder, data/aligned/CORPUS if not given")
+    options.add_argument("--configfile", type=Path, help="an overlay, as Snakemake takes it")
     options.add_argument("--device", default="auto")
     arguments = options.parse_args(argv)
     start(arguments)
-    params = load()
+    overlay = read_yaml(arguments.configfile) if arguments.configfile else {}
+    params = load(overlay=overlay)
     _check(arguments, params)
     aligned = arguments.aligned or Path("data/aligned") / arguments.corpus
     utterances = read_table(aligned / "utterances.csv")

@@ -44,7 +44,7 @@ def exported(project, monkeypatch, *options):
     return pickle.loads((project / "out.pkl").read_bytes())
 
 
-def test_word_vectors_audio_and_vision_stand_side_by_side_padded_behind(project, monkeypatch):
+def test_word_vectors_audio_and_vision_stand_side_by_side_padded_in_front(project, monkeypatch):
     folds = exported(project, monkeypatch)
     for fold in FOLDS:
         utterances, rows = read_split(project / "data/aligned/sample", fold)
@@ -56,8 +56,8 @@ def test_word_vectors_audio_and_vision_stand_side_by_side_padded_behind(project,
             assert part[name].shape == (len(utterances), 50, rows[key].values.shape[1])
             first = slice(*rows[key].offsets[:2])
             expected = np.nan_to_num(rows[key].values[first])
-            np.testing.assert_array_equal(part[name][0, : len(expected)], expected)
-            assert not part[name][0, len(expected) :].any()
+            np.testing.assert_array_equal(part[name][0, -len(expected) :], expected)
+            assert not part[name][0, : -len(expected)].any()
         assert part["audio_lengths"] == np.diff(rows["audio"].offsets).tolist()
     assert {len(set(folds[fold]["annotations"])) for fold in FOLDS} <= {2, 3}
 
@@ -73,9 +73,15 @@ def test_with_an_encoder_every_token_has_the_audio_and_vision_of_its_word(projec
     assert ids[tokens - 1] != 0
     assert not ids[tokens:].any()
     assert part["text"].shape[1:] == (50, 64)
-    assert not part["text"][0, tokens:].any()
+    # the last state stands for padding, as in MMSA's own files
+    np.testing.assert_array_equal(
+        part["text"][0, tokens:], part["text"][0, [tokens - 1] * (50 - tokens)]
+    )
+    assert not np.array_equal(part["text"][0, tokens - 1], part["text"][0, tokens - 2])
     assert not part["audio"][0, [0, tokens - 1]].any()  # [CLS] and [SEP]
-    np.testing.assert_array_equal(part["audio"][0, 1 : tokens - 1], plain["audio"][0, : len(words)])
+    np.testing.assert_array_equal(
+        part["audio"][0, 1 : tokens - 1], plain["audio"][0, -len(words) :]
+    )
     assert part["audio_lengths"][0] == tokens
 
 
