@@ -47,9 +47,9 @@ def fold_content(
     Some of MMSA's networks take the last step for the whole utterance, so what stands there
     matters. Without tokens, the text is the corpus's own vectors, there is no `text_bert`, and all
     is padded in front, as the SDK does. With tokens, all is padded behind, as the networks that
-    read `text_bert` expect; the text is a state for each token, the last one repeated (MMSA's own files have states
-    for padding, too); and audio and vision that are aligned to words are repeated for each token
-    of a word, zeros for special tokens. What is unknown (NaN) is 0.
+    read `text_bert` expect; the text is a state for each token, the last one repeated (MMSA's own
+    files have states for padding, too); and audio and vision that are aligned to words are repeated
+    for each token of a word, zeros for special tokens. What is unknown (NaN) is 0.
 
     Args:
         utterances: n of them, with scores.

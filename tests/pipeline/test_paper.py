@@ -1,0 +1,129 @@
+"""The paper's set as a user types it, on miniatures of the servers' trees served over HTTP."""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks import standin_pickles, standins
+from hycon.encoders.tiny import BUILDERS
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = "snakemake --cores 1 all --configfile config/paper.yaml"
+CMU = "http://immortal.multicomp.cs.cmu.edu"
+# what transformers finds in its cache under these names
+MODELS = {"bert-base-uncased": "bert", "xlnet-base-cased": "xlnet"}
+COMMIT = "0" * 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Return the address of a server with the three corpora's files, and what it was asked for."""
+    tree = tmp_path_factory.mktemp("server")
+    for corpus in ("mosi", "mosei"):
+        standins.write(corpus, tree, videos=9, segments=36, seed=1)
+    pickle = tree / "raw_datasets/processed_data/iemocap/seq_length_50/iemocap_data.pkl"
+    standin_pickles.write_mult(pickle, "iemocap", utterances=(24, 8, 8), seed=1)
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    handler = functools.partial(Handler, directory=tree)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}", asked
+        running.shutdown()
+
+
+@pytest.fixture(scope="module")
+def project(server, tmp_path_factory):
+    """Return a clone whose corpora lie on that server, with one seed and one epoch."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("Snakefile", "params.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("workflow", "profiles", "config"):
+        shutil.copytree(ROOT / name, folder / name)
+    catalogue = yaml.safe_load((ROOT / "corpora.yaml").read_text().replace(CMU, server[0]))
+    for file in catalogue["catalogue"]["mosi"]["files"].values():
+        file.pop("sha256", None)
+        file.pop("size", None)
+    (folder / "corpora.yaml").write_text(yaml.safe_dump(catalogue, sort_keys=False))
+    for name, changed in (("config/paper.yaml", "seeds: [1]"), ("params.yaml", "  epochs: 1")):
+        path, key = folder / name, changed.split(":")[0] + ":"
+        lines = [
+            changed if line.startswith(key) else line for line in path.read_text().splitlines()
+        ]
+        path.write_text("\n".join(lines) + "\n")
+    for name, kind in MODELS.items():
+        model = folder / f"cache/hub/models--{name}"
+        (model / "refs").mkdir(parents=True)
+        (model / "refs/main").write_text(COMMIT)
+        BUILDERS[kind](["the film was good", "it was not bad"], model / "snapshots" / COMMIT)
+    return folder
+
+
+def run(folder, command):
+    """Run what a user types; return (exit code, what it printed)."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HF_HOME": str(folder / "cache"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    done = subprocess.run(
+        command.split(),
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=1500,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(server, project):
+    assert COMMAND in (ROOT / "README.md").read_text()
+    code, printed = run(project, COMMAND)
+    assert code == 0, printed[-4000:]
+    results = project / "results"
+    for corpus in ("mosi", "mosei"):
+        tables = {path.stem for path in (results / corpus / "tables").glob("*.md")}
+        assert tables == {"main", "ablation", "fusion", "alpha", "losses"}
+        main = (results / corpus / "tables/main.md").read_text()
+        assert [main.count(f"| {name} ") for name in ("GloVe", "BERT", "XLNet")] == [3, 3, 3]
+        alpha = (results / corpus / "tables/alpha.md").read_text()
+        assert alpha.index("alpha 0.7") < alpha.index("HyCon-v2") < alpha.index("alpha 0.9")
+    assert [path.stem for path in (results / "iemocap/tables").glob("*.md")] == ["main"]
+    emotions = (results / "iemocap/tables/main.md").read_text()
+    assert "Left out: bert needs words, and iemocap has vectors only; xlnet needs" in emotions
+    assert "Acc sad" in emotions
+    metrics = json.loads((results / "metrics.json").read_text())
+    assert {corpus: len(tables) for corpus, tables in metrics.items()} == {
+        "mosi": 5,
+        "mosei": 5,
+        "iemocap": 1,
+    }
+    # what came is remembered, and asked for no more
+    manifest = json.loads((project / "corpora.manifest.json").read_text())
+    assert {corpus: len(files) for corpus, files in manifest.items()} == {
+        "mosi": 5,
+        "mosei": 5,
+        "iemocap": 1,
+    }
+    count = len(server[1])
+    shutil.rmtree(project / "data/aligned")
+    code, printed = run(project, f"{COMMAND} --until align")
+    assert code == 0, printed[-4000:]
+    assert len(server[1]) == count
