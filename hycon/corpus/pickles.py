@@ -1,331 +1,343 @@
-"""Reading a stranger's pickle: numpy arrays and plain containers, and nothing of it runs.
+"""Reading a stranger's pickle: numpy arrays and plain containers come through, and nothing runs.
 
-A pickle is a program, which may name any function and call it. This reader knows a few names, all
-of them stand-ins of its own: numpy's objects are built here from their parts, checked, since
-numpy's own unpickling trusts what it is given.
+A pickle is a program that may name any function and call it. Here it finds a few names, each of
+them a stand-in of this module that puts a value together from parts it has checked. Numpy's own
+unpickling is not used: it trusts its input.
 """
 
-import functools
 import math
+import os
 import pickle
 import re
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from hycon.corpus.formats import mistaken
 from hycon.errors import HyConError
 
-DTYPE = re.compile(r"(\?|b1|[iuf](1|2|4|8|16)|[SU]\d+|O\d*)")
-HIGHEST_CODE_POINT = 0x10FFFF
-# constructors may copy what the file holds once: this bounds what a file can make them allocate
-COPIES, SPARE = 8, 1 << 20
+LEAVES = (str, bytes, bytearray, int, float, type(None), np.generic, np.dtype)
+DTYPE = re.compile(r"\?|b1|[iufSU][0-9]+|O[0-9]*")
+# numpy would believe any bytes to be a truth value or a character
+HIGHEST = {"b": ("u1", 1), "U": ("u4", sys.maxunicode)}
+MOST_DIMENSIONS = 64
+# old protocols copy bytes twice; a small file could have a part of it copied without end
+COPIES = 4
+# arrays of objects are freed by recursion in C, which breaks some thousand arrays deep
+MOST_NESTED = 200
 
 
 def load_pickle(path: Path) -> Any:
-    """Return what a pickle holds: numpy arrays, numbers, texts, bytes and plain containers of them.
+    """Return what a pickle holds: plain containers, numbers, texts, bytes, and arrays of these.
 
-    Arrays are of booleans, numbers, bytes, texts or objects, and may be read-only.
+    Arrays may be read-only, an OrderedDict comes back as a dict, and what Python 2 stored as a str
+    is decoded as latin-1.
 
     Raises:
-        HyConError: it holds anything else, which is named; or is no pickle, or is cut short.
+        HyConError: the file is missing, is no pickle, is cut short, or holds anything else.
     """
     try:
+        _expect(not (problem := mistaken(path)), f"it {problem}")
         with path.open("rb") as file:
-            return _Reader(file, path.stat().st_size).load()
+            return _Reader(file).load()
     except FileNotFoundError:
         raise HyConError(f"{path}: no such file; fetch it, or put it there by hand") from None
+    except OSError as error:
+        raise HyConError(f"{path}: cannot be read ({error.strerror}), expected a file") from None
+    except MemoryError:
+        raise HyConError(f"{path}: does not fit in memory; read it on a larger machine") from None
     except _Foreign as error:
         raise HyConError(
-            f"{path}: holds {error}, expected numpy arrays and plain containers only; nothing of "
-            "it was run; fetch the file from its authors"
+            f"{path}: holds {_one_line(error)}, expected numpy arrays and plain containers only; "
+            "nothing of it was run; use the file that its authors publish"
         ) from None
-    # all that an arbitrary sequence of opcodes and operands can cause
-    except (
-        pickle.UnpicklingError, EOFError, OSError, ArithmeticError, LookupError, ValueError,
-        TypeError, AttributeError, MemoryError, RecursionError,
-    ) as error:  # fmt: skip
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    except Exception as error:  # whatever a stranger's program can cause
         raise HyConError(
-            f"{path}: not a readable pickle ({reason}); delete it and fetch it again"
+            f"{path}: not a readable pickle ({_one_line(error)}); delete it and fetch it again"
         ) from None
+
+
+def _one_line(error: Exception) -> str:
+    """Return what an error says, which may quote the file, fit for a terminal."""
+    said = str(error)[:200] or type(error).__name__
+    return "".join(letter if letter.isprintable() else "?" for letter in said)
 
 
 class _Foreign(Exception):
     """What a pickle names and may not."""
 
 
-class _Constructor:
-    """A name that a pickle may call: what it stands for here."""
-
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self.make = make
+def _expect(fine: bool, problem: str) -> None:
+    if not fine:
+        raise pickle.UnpicklingError(problem)
 
 
-class _Pending:
-    """A numpy object between its two steps, the call and the state that follows."""
+class _Source:
+    """A file that refuses to be asked for more than it has, before anything is allocated."""
 
-    def __init__(self, complete: Callable[[Any], Any]) -> None:
-        self.complete = complete
-        self.value: Any = None
-        self.whole = False
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = self._left = os.fstat(file.fileno()).st_size
 
-
-class _Bounded:
-    """A file that refuses at once to give more than it has."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._left = file, size
+    def _claim(self, size: int) -> int:
+        if size > self._left:
+            raise EOFError("it is cut short")
+        self._left -= size
+        return size
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= self._left:
-            raise EOFError("cut short")
-        self._left -= size
-        return self._file.read(size)
+        return self._file.read(self._claim(size))
 
     def readline(self) -> bytes:
         line = self._file.readline()
-        self._left -= len(line)
+        _expect(line.endswith(b"\n"), "it is cut short")
+        self._claim(len(line))
         return line
 
-    def readinto(self, buffer: bytearray) -> int:
-        data = self.read(len(buffer))
-        buffer[:] = data
-        return len(data)
+    def read_bytearray(self, size: int) -> bytearray:
+        data = bytearray(self._claim(size))
+        self._file.readinto(data)
+        return data
+
+
+class _Pending:
+    """An array or a type of which only the name is known yet: its state follows."""
+
+    def __init__(self, complete: Callable[[tuple], Any]) -> None:
+        self.complete, self.value = complete, None
+
+
+class _Memo(dict):
+    """What a pickle refers to again; a pending value is found as what became of it."""
+
+    def __getitem__(self, number: int) -> Any:
+        value = super().__getitem__(number)
+        return value.value if type(value) is _Pending and value.value is not None else value
 
 
 class _Reader(pickle._Unpickler):
-    """Python's own reader of pickles, without the opcodes that reach for anything outside.
+    """Python's reader of pickles, reduced to data; the one written in C cannot be."""
 
-    The one in C would be faster and cannot be narrowed; files of arrays hold few opcodes.
-    """
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        # Python 2 stored bytes as texts: latin-1 keeps each of them
-        super().__init__(_Bounded(file, size), encoding="latin-1")
-        self._size = size
-        self._budget = COPIES * size + SPARE
-        self._pending = 0
+    def __init__(self, file: BinaryIO) -> None:
+        self._source = _Source(file)
+        # latin-1 keeps every byte of what Python 2 stored as a str, such as an array's content
+        super().__init__(self._source, encoding="latin-1")
+        self.memo = _Memo()
+        self._budget = COPIES * self._source.size
+        self._nested = 0
 
     def load(self) -> Any:
         value = super().load()
-        if self._pending:
-            raise pickle.UnpicklingError("an array without its content")
+        _require_plain(value)
         return value
 
-    def find_class(self, module: str, name: str) -> _Constructor:
-        make = NAMES.get(f"{module}.{name}")
-        if make is None:
-            raise _Foreign(f"{module}.{name}"[:200])
-        return _Constructor(functools.partial(make, self))
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        if f"{module}.{name}" not in STAND_INS:
+            raise _Foreign(f"{module}.{name}")
+        return STAND_INS[f"{module}.{name}"]
 
-    def spend(self, size: int) -> None:
-        """Count bytes that a constructor copies; refuse what the file's size cannot justify."""
-        self._budget -= size
-        if self._budget < 0:
-            raise pickle.UnpicklingError("asks for more memory than its size explains")
+    def load_inst(self) -> None:
+        module, name = (self.readline()[:-1].decode() for _ in range(2))
+        raise _Foreign(f"{module}.{name}")
 
     def load_reduce(self) -> None:
-        arguments = self.stack.pop()
-        constructor = self.stack.pop()
-        if not isinstance(constructor, _Constructor) or not isinstance(arguments, tuple):
-            raise pickle.UnpicklingError("a call of something that is no constructor")
-        value = constructor.make(*arguments)
-        self._pending += isinstance(value, _Pending)
-        self.append(value)
+        arguments, function = self.stack.pop(), self.stack.pop()
+        known = any(function is stand_in for stand_in in STAND_INS.values())
+        _expect(known, f"a call of {type(function).__name__}")
+        self._spend(arguments)
+        self.append(function(*arguments))
 
     def load_build(self) -> None:
-        state = self.stack.pop()
-        pending = self.stack.pop()
-        if not isinstance(pending, _Pending) or pending.whole:
-            raise pickle.UnpicklingError("a state of something that has none")
-        pending.value, pending.whole = pending.complete(state), True
-        self._pending -= 1
-        self.append(pending.value)
-
-    def _recall(self, number: int) -> None:
-        value = self.memo[number]
-        if isinstance(value, _Pending):
-            if not value.whole:
-                raise pickle.UnpicklingError("an array that contains itself")
-            value = value.value
+        state, pending = self.stack.pop(), self.stack.pop()
+        _expect(type(pending) is _Pending, f"a state for {type(pending).__name__}")
+        self._spend(state)
+        value = pending.value = pending.complete(state)
+        if _is_of_objects(value):
+            self._nested += any(map(_is_of_objects, value.flat))
+            _expect(self._nested <= MOST_NESTED, "too many arrays of arrays of objects")
         self.append(value)
 
-    def load_get(self) -> None:
-        self._recall(int(self.readline()[:-1]))
+    def _spend(self, parts: Any) -> None:
+        """Count what a stand-in may copy: to refer to a part again takes no room in the file."""
+        _expect(type(parts) is tuple, f"{type(parts).__name__}, expected a tuple")
+        sized = (str, bytes, bytearray, list, tuple)
+        self._budget -= sum(len(part) for part in parts if isinstance(part, sized))
+        _expect(self._budget >= 0, "it asks for more memory than its size explains")
 
-    def load_binget(self) -> None:
-        self._recall(self.read(1)[0])
-
-    def load_long_binget(self) -> None:
-        self._recall(int.from_bytes(self.read(4), "little"))
+    def load_frame(self) -> None:
+        self.read(8)  # a frame is a hint to readers of a network, and its size a promise
 
     def load_bytearray8(self) -> None:
-        # not allocated before it is known to be there
-        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+        self.append(self._source.read_bytearray(int.from_bytes(self.read(8), "little")))
 
-    dispatch: ClassVar = {
-        **pickle._Unpickler.dispatch,
-        pickle.REDUCE[0]: load_reduce,
-        pickle.BUILD[0]: load_build,
-        pickle.GET[0]: load_get,
-        pickle.BINGET[0]: load_binget,
-        pickle.LONG_BINGET[0]: load_long_binget,
-        pickle.BYTEARRAY8[0]: load_bytearray8,
-    }
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._update([key, value])
 
+    def load_setitems(self) -> None:
+        self._update(self.pop_mark())
 
-def _refusal(opcode: str) -> Callable[[_Reader], None]:
-    def refuse(reader: _Reader) -> None:
-        raise _Foreign(f"the opcode {opcode}")
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        self._update(items)
 
-    return refuse
+    def _update(self, items: list) -> None:
+        pairs = zip(map(_key, items[::2]), items[1::2], strict=True)
+        dict.update(self.stack[-1], pairs)  # a TypeError for all but a dict
 
+    def load_additems(self) -> None:
+        items = self.pop_mark()
+        set.update(self.stack[-1], map(_key, items))
 
-# what calls, names or imports anything else; DUP would let an unfinished array stand in two places
-for _name in (
-    "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID",
-    "NEXT_BUFFER", "READONLY_BUFFER", "DUP",
-):  # fmt: skip
-    _Reader.dispatch[getattr(pickle, _name)[0]] = _refusal(_name)
+    def load_frozenset(self) -> None:
+        items = self.pop_mark()
+        self.append(frozenset(map(_key, items)))
 
 
-def _bytes(reader: _Reader, data: Any) -> bytes | bytearray:
-    """Return an array's bytes, which Python 2 stored as a text."""
-    if isinstance(data, str):
-        reader.spend(len(data))
-        return data.encode("latin-1")
-    if not isinstance(data, (bytes, bytearray)):
-        raise pickle.UnpicklingError(f"{type(data).__name__} where an array's bytes should be")
+def _refuse(code: int, _: _Reader) -> None:
+    raise pickle.UnpicklingError(f"the byte {code:#04x} where an opcode of plain data should be")
+
+
+# each of these names or makes what no plain data consists of
+REMOVED = (
+    pickle.OBJ + pickle.NEWOBJ + pickle.NEWOBJ_EX + pickle.EXT1 + pickle.EXT2 + pickle.EXT4
+    + pickle.PERSID + pickle.BINPERSID + pickle.NEXT_BUFFER + pickle.READONLY_BUFFER
+)  # fmt: skip
+_Reader.dispatch = {code: partial(_refuse, code) for code in range(256)} | {
+    code: getattr(_Reader, operation.__name__)
+    for code, operation in pickle._Unpickler.dispatch.items()
+    if code not in REMOVED
+}
+
+
+def _require_plain(value: Any) -> None:
+    """Refuse a value that holds a stand-in, or what is pending still; it may hold itself."""
+    waiting, seen = [value], set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, LEAVES) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if type(one) is dict:
+            waiting.extend(one)
+            waiting.extend(one.values())
+        elif type(one) is np.ndarray:
+            waiting.extend(one.flat if _is_of_objects(one) else ())
+        else:
+            plain = type(one) in (list, tuple, set, frozenset)
+            _expect(plain, "an array without its content, or a name without a call")
+            waiting.extend(one)
+
+
+def _is_of_objects(value: Any) -> bool:
+    return type(value) is np.ndarray and value.dtype.kind == "O"
+
+
+def _key(key: Any) -> Any:
+    """Return a key that hashes at once: tuples of tuples recurse in C, without a limit."""
+    parts = key if type(key) is tuple else (key,)
+    _expect(all(isinstance(part, LEAVES) for part in parts), "a container as a key")
+    return key
+
+
+def _items(items: Any) -> list | tuple:
+    _expect(type(items) in (list, tuple), f"{type(items).__name__}, expected a list")
+    return items
+
+
+def _content(data: Any) -> bytes | bytearray:
+    """Return bytes, which Python 2 stored as a str."""
+    data = data.encode("latin-1") if isinstance(data, str) else data
+    _expect(isinstance(data, (bytes, bytearray)), f"{type(data).__name__}, expected bytes")
     return data
 
 
 def _count(shape: Any) -> int:
     """Return the number of elements of a shape."""
-    shape = (shape,) if type(shape) is int else shape
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise pickle.UnpicklingError(f"the shape {str(shape)[:60]} of an array")
+    fine = type(shape) is tuple and len(shape) <= MOST_DIMENSIONS
+    fine = fine and all(type(n) is int and 0 <= n <= sys.maxsize for n in shape)
+    _expect(fine, "an impossible shape of an array")
     return math.prod(shape)
 
 
-def _array(reader: _Reader, data: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
-    """Build an array of a checked type from its bytes, or its objects, without copying them."""
+def _array(data: Any, dtype: Any, shape: Any, order: Any, axes: Any = None) -> np.ndarray:
+    """Stand for numpy's _frombuffer: an array on the bytes themselves, not on a copy."""
+    _expect(isinstance(dtype, np.dtype), f"{type(dtype).__name__}, expected an array's type")
     count = _count(shape)
-    if not isinstance(dtype, np.dtype):
-        raise pickle.UnpicklingError("an array without a type")
-    if dtype.kind == "O":
-        if not isinstance(data, list) or len(data) != count:
-            raise pickle.UnpicklingError(f"an array of {count} objects with another number of them")
-        reader.spend(8 * count)
-        array = np.empty(count, dtype=object)
-        for number, item in enumerate(data):
-            array[number] = item
-        return array.reshape(shape)
-    data = _bytes(reader, data)
-    if len(data) != count * dtype.itemsize or not dtype.itemsize:
-        raise pickle.UnpicklingError(f"{len(data)} bytes for {count} elements of {dtype}")
-    if not count:
-        return np.empty(shape, dtype)
+    if dtype.kind == "O":  # a list in C order, whatever the order
+        _expect(len(_items(data)) == count, f"{len(data)} objects for an array {shape}")
+        return np.fromiter(data, object, count).reshape(shape)
+    data = _content(data)
+    fitting = dtype.itemsize and len(data) == count * dtype.itemsize
+    _expect(fitting, f"{len(data)} bytes for an array of {dtype} {shape}")
+    if not data:
+        return np.empty(0, dtype).reshape(shape)
+    if dtype.kind in HIGHEST:
+        unit, highest = HIGHEST[dtype.kind]
+        units = np.frombuffer(data, np.dtype(unit).newbyteorder(dtype.byteorder))
+        _expect(units.max() <= highest, f"bytes that are no {dtype}")
     array = np.frombuffer(data, dtype)
-    if dtype.kind == "U":
-        code_points = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
-        if code_points.max() > HIGHEST_CODE_POINT:
-            raise pickle.UnpicklingError("a text that is none")
+    if order == "K":  # the axes are in another order than in memory
+        return array.reshape(shape).transpose(axes)
     return array.reshape(shape, order=order)
 
 
-def _reconstruct(reader: _Reader, kind: Any, *_: Any) -> _Pending:
-    """Stand for numpy's _reconstruct(ndarray, shape, type): both follow in the state."""
-    if getattr(getattr(kind, "make", None), "func", None) is not _ndarray:
-        raise pickle.UnpicklingError("a subclass of an array")
-
-    def complete(state: Any) -> np.ndarray:
-        if not isinstance(state, tuple) or len(state) not in (4, 5):
-            raise pickle.UnpicklingError("an array's state of another form")
-        shape, dtype, fortran, data = state[-4:]
-        return _array(reader, data, dtype, shape, "F" if fortran else "C")
-
-    return _Pending(complete)
+def _array_of_state(state: tuple) -> np.ndarray:
+    version, shape, dtype, is_fortran, data = state
+    _expect(version == 1, "an array of an unknown version")
+    return _array(data, dtype, shape, "F" if is_fortran else "C")
 
 
-def _ndarray(reader: _Reader, *_: Any) -> None:
-    raise pickle.UnpicklingError("an array that is made by itself")
+def _reconstruct(kind: Any, *_: Any) -> _Pending:
+    """Stand for numpy's _reconstruct, whose shape and type say nothing: the state does."""
+    _expect(kind is _ndarray, "an array of another class")
+    return _Pending(_array_of_state)
 
 
-def _dtype(reader: _Reader, name: Any, *_: Any) -> _Pending:
-    """Stand for numpy.dtype(name, align, copy); its byte order follows in the state."""
-    name = name.decode("latin-1") if isinstance(name, bytes) else name
-    if not isinstance(name, str) or not DTYPE.fullmatch(name):
-        raise _Foreign(f"an array of type {str(name)[:60]}")
-    plain = np.dtype("O" if name.startswith("O") else name)
-
-    def complete(state: Any) -> np.dtype:
-        if not isinstance(state, tuple) or len(state) < 5 or any(p is not None for p in state[2:5]):
-            raise _Foreign("a structured array")
-        order = state[1].decode("latin-1") if isinstance(state[1], bytes) else state[1]
-        if order not in ("<", ">", "|", "="):
-            raise pickle.UnpicklingError("an unknown order of bytes")
-        return plain if order == "|" else plain.newbyteorder(order)
-
-    return _Pending(complete)
+def _ndarray(*_: Any) -> None:
+    _expect(False, "an array without its content")
 
 
-def _scalar(reader: _Reader, dtype: Any, data: Any = b"") -> Any:
-    """Stand for numpy's scalar(dtype, bytes)."""
-    if isinstance(dtype, np.dtype) and dtype.kind == "O":
-        raise _Foreign("a numpy scalar of type object")
-    return _array(reader, data, dtype, (), "C")[()]
+def _dtype(name: Any, *_: Any) -> _Pending:
+    """Stand for numpy.dtype; the order of bytes is in the state."""
+    _expect(type(name) is str, f"{type(name).__name__}, expected a type's name")
+    if not DTYPE.fullmatch(name):
+        raise _Foreign(f"an array of type {name}")
+    return _Pending(partial(_dtype_of_state, "O" if name.startswith("O") else name))
 
 
-def _from_buffer(reader: _Reader, data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    """Stand for numpy's _frombuffer, as protocol 5 stores arrays."""
-    return _array(reader, data, dtype, shape, "F" if order == "F" else "C")
+def _dtype_of_state(name: str, state: tuple) -> np.dtype:
+    _, order, subarray, names, fields, *_ = state
+    _expect(order in ("<", ">", "|", "="), "an unknown order of bytes")
+    _expect(subarray is names is fields is None, "a structured array")
+    return np.dtype(order + name)
 
 
-def _encode(reader: _Reader, text: Any, encoding: Any = "latin1") -> bytes:
-    """Stand for _codecs.encode, as protocols before 3 store bytes."""
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError("bytes of another form")
-    reader.spend(len(text))
+def _encode(text: Any, encoding: Any) -> bytes:
+    """Stand for _codecs.encode, by which Python 3 stores bytes in protocols before 3."""
+    _expect(type(text) is str and encoding == "latin1", "bytes in an unknown encoding")
     return text.encode("latin-1")
 
 
-def _plain_bytes(kind: type, reader: _Reader, data: Any = b"", *_: Any) -> bytes | bytearray:
-    data = _bytes(reader, data)
-    reader.spend(len(data))
-    return kind(data)
-
-
-def _container(kind: type, reader: _Reader, items: Any = ()) -> Any:
-    if not isinstance(items, (list, tuple)):
-        raise pickle.UnpicklingError(f"a {kind.__name__} of something else than items")
-    reader.spend(64 * len(items))
-    return kind(items)
-
-
-NAMES: dict[str, Callable[..., Any]] = {
+STAND_INS: dict[str, Callable[..., Any]] = {
     "numpy.ndarray": _ndarray,
     "numpy.dtype": _dtype,
-    **{
-        f"numpy.{core}.{name}": make
-        for core in ("core", "_core")
-        for name, make in (
-            ("multiarray._reconstruct", _reconstruct),
-            ("multiarray.scalar", _scalar),
-            ("numeric._frombuffer", _from_buffer),
-        )
-    },
     "_codecs.encode": _encode,
-    "collections.OrderedDict": functools.partial(_container, dict),
-    **{
-        f"{module}.{name}": make
-        for module in ("builtins", "__builtin__")
-        for name, make in (
-            ("bytes", functools.partial(_plain_bytes, bytes)),
-            ("bytearray", functools.partial(_plain_bytes, bytearray)),
-            ("set", functools.partial(_container, set)),
-            ("frozenset", functools.partial(_container, frozenset)),
-        )
+    "collections.OrderedDict": lambda pairs=(): {
+        _key(key): value for key, value in map(_items, _items(pairs))
     },
 }
+for _core in ("numpy.core", "numpy._core"):  # before and since numpy 2
+    STAND_INS[f"{_core}.multiarray._reconstruct"] = _reconstruct
+    STAND_INS[f"{_core}.multiarray.scalar"] = lambda dtype, data: _array(data, dtype, (), "C")[()]
+    STAND_INS[f"{_core}.numeric._frombuffer"] = _array
+for _builtins in ("__builtin__", "builtins"):  # before and since Python 3
+    STAND_INS[f"{_builtins}.bytes"] = lambda: b""  # all others are encoded texts
+    STAND_INS[f"{_builtins}.bytearray"] = lambda data=b"", *_: bytearray(_content(data))
+    STAND_INS[f"{_builtins}.set"] = lambda items: set(map(_key, _items(items)))
+    STAND_INS[f"{_builtins}.frozenset"] = lambda items: frozenset(map(_key, _items(items)))

@@ -1,6 +1,8 @@
 """From computational sequences to aligned utterances, on a corpus small enough to check by hand."""
 
+import hashlib
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -154,6 +156,22 @@ def test_words_and_labels_of_different_alignments_are_noticed(
     }
     align.main([part for option in options.items() for part in option])
     assert ("boundaries cut a word" in capsys.readouterr().err) == warned
+
+
+def test_a_file_that_changed_after_it_was_fetched_is_refused(files, tmp_path):
+    options = {
+        "--corpus": entry(files).as_json(),
+        "--settings": ALIGN.as_json(),
+        "--raw": str(tmp_path),
+        "--output": str(tmp_path / "out"),
+    }
+    digest = hashlib.sha256(files["audio"].read_bytes()).hexdigest()
+    record = tmp_path / "audio.csd.sha256"
+    record.write_text(f"{digest}  audio.csd\n")
+    align.main([part for option in options.items() for part in option])
+    shutil.copy(files["vision"], files["audio"])
+    with pytest.raises(HyConError, match=f"audio.csd: sha256 is .*, expected {digest} as audio"):
+        align.main([part for option in options.items() for part in option])
 
 
 def test_a_corpus_without_word_vectors_has_vectors_of_width_zero(files, tmp_path):
