@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
 from hycon.errors import HyConError
 
 
@@ -50,3 +54,25 @@ def over_seeds(path: Path) -> dict[str, dict[str, float | int | None]]:
     """Return mean, std and n of each test metric of a scores.json."""
     seeds = read_scores(path)["seeds"]
     return summarise([run["test"] for run in seeds.values()])
+
+
+def read_predictions(folder: Path, utterances: int) -> np.ndarray:
+    """Return a run's predictions (N,) or (N, C) of every utterance of its corpus.
+
+    Args:
+        folder: of the run.
+        utterances: N.
+
+    Raises:
+        HyConError: they cannot be read, or are of another number.
+    """
+    path = folder / "representations.safetensors"
+    try:
+        predictions = load_file(path)["prediction"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
+    if len(predictions) != utterances:
+        raise HyConError(
+            f"{path}: {len(predictions)} predictions, expected {utterances}; train again"
+        )
+    return predictions

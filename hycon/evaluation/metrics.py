@@ -35,8 +35,8 @@ def sentiment_metrics(predictions: np.ndarray, labels: np.ndarray) -> dict[str, 
         "f1_nonneg": weighted_f1(*nonneg),
         "acc2_pos": _accuracy(*pos),
         "f1_pos": weighted_f1(*pos),
-        "acc7": _accuracy(_rounded(predictions, 3), _rounded(labels, 3)),
-        "acc5": _accuracy(_rounded(predictions, 2), _rounded(labels, 2)),
+        "acc7": _accuracy(rounded(predictions, 3), rounded(labels, 3)),
+        "acc5": _accuracy(rounded(predictions, 2), rounded(labels, 2)),
         "mae_all": float(np.abs(predictions - labels).mean()),
         "corr_all": _correlation(predictions, labels),
         "mae_nonzero": float(np.abs(predictions[polar] - labels[polar]).mean()),
@@ -123,7 +123,8 @@ def _accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
     return float((predictions == labels).mean())
 
 
-def _rounded(scores: np.ndarray, limit: int) -> np.ndarray:
+def rounded(scores: np.ndarray, limit: int) -> np.ndarray:
+    """Return scores clipped to [-limit, limit] and rounded half to even."""
     return np.round(np.clip(scores, -limit, limit))
 
 

@@ -1,5 +1,6 @@
 """Tables of means and standard deviations over seeds: CSV, Markdown, LaTeX."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hycon.evaluation.aggregation import read_scores, summarise
+from hycon.evaluation.comparison import distinguishable
 from hycon.files import atomic_file
 from hycon.params import Corpus
 
@@ -28,6 +30,10 @@ SENTIMENT_NOTE = (
     "nonneg: y >= 0 against y < 0, every utterance; pos: y > 0 against y < 0, neutral ones left "
     "out; F1 weighted; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and F1 "
     "in per cent."
+)
+BOLD_NOTE = (
+    "Bold: the best of its column, where it differs from every other row (paired two-sided t-test "
+    "over seeds, p < 0.05, not corrected for the number of tests)."
 )
 PARAMETERS_NOTE = "Parameters: those that are trained, a fine-tuned text encoder's included."
 EMOTION_NOTE = (
@@ -58,6 +64,7 @@ class Table:
     columns: dict[str, tuple[str, int]]  # metric: (heading, factor)
     rows: list[tuple[Row, dict[str, Any], list[str]]]  # row, summary, seeds
     parameters: list[int]  # trained ones of each row's network
+    best: set[tuple[int, str]]  # (row, metric) of those that are bold
 
 
 def make_table(
@@ -73,26 +80,56 @@ def make_table(
         rows: in order.
         left_out: why text encoders have no row on this corpus.
     """
-    read, parameters, decisions = [], [], []
+    read, parameters, decisions, by_seed = [], [], [], []
     for row in rows:
         scores = read_scores(row.scores)
         seeds = scores["seeds"]
         decisions.append(scores["settings"]["train"]["emotion_decision"])
         read.append((row, summarise([run["test"] for run in seeds.values()]), list(seeds)))
         parameters.append(next(iter(seeds.values()))["parameters"]["all"])
-    columns = SENTIMENT if corpus.emotions is None else _emotion_columns(corpus.emotions)
+        by_seed.append({seed: run["test"] for seed, run in seeds.items()})
+    columns = columns_of(corpus)
+    best = {
+        (row, metric)
+        for metric in columns
+        if (
+            row := _best(
+                [{seed: test[metric] for seed, test in each.items()} for each in by_seed],
+                lower=metric.startswith("mae"),
+            )
+        )
+        is not None
+    }
     caption = " ".join(
         [
-            f"{title}. Corpus: {corpus.title}.",
-            *(["SAMPLE NUMBERS, not results."] if corpus.generator else []),
-            *([corpus.note] if corpus.note else []),
+            f"{title}. {opening(corpus)}",
             *([f"Left out: {left_out}."] if left_out else []),
             f"Test fold, {_seeds(read)}; epoch selected on validation only.",
             PARAMETERS_NOTE,
             SENTIMENT_NOTE if corpus.emotions is None else _emotion_note(decisions),
+            *([BOLD_NOTE] if best else []),
         ]
     )
-    return Table(name, key, caption, columns, read, parameters)
+    return Table(name, key, caption, columns, read, parameters, best)
+
+
+def _best(rows: list[dict[str, float]], lower: bool) -> int | None:
+    """Return the row with the best mean over seeds if it differs from every other row."""
+    means = [math.fsum(row.values()) / len(row) * (-1 if lower else 1) for row in rows]
+    best = means.index(max(means))
+    others = [row for number, row in enumerate(rows) if number != best]
+    return best if distinguishable(rows[best], others) else None
+
+
+def opening(corpus: Corpus) -> str:
+    """Return what every caption says of a corpus: its name, that it is made up, its note."""
+    made_up = ["SAMPLE NUMBERS, not results."] if corpus.generator else []
+    return " ".join([f"Corpus: {corpus.title}.", *made_up, *([corpus.note] if corpus.note else [])])
+
+
+def columns_of(corpus: Corpus) -> dict[str, tuple[str, int]]:
+    """Return heading and factor of each metric of a corpus, in the order of its tables."""
+    return SENTIMENT if corpus.emotions is None else _emotion_columns(corpus.emotions)
 
 
 def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
@@ -155,7 +192,10 @@ def write_csv(table: Table, path: Path) -> None:
 
 
 def _frame(
-    table: Table, spread: str = "{mean} ± {std}", escape: Callable[[str], str] = str
+    table: Table,
+    spread: str = "{mean} ± {std}",
+    bold: str = "**{}**",
+    escape: Callable[[str], str] = str,
 ) -> pd.DataFrame:
     """Return the table as it is read, its texts escaped."""
     return pd.DataFrame(
@@ -164,11 +204,15 @@ def _frame(
             "Model": escape(row.model),
             "Parameters": f"{parameters:,}",
             **{
-                escape(heading): cell(summary[metric], factor, spread)
+                escape(heading): (bold if (number, metric) in table.best else "{}").format(
+                    cell(summary[metric], factor, spread)
+                )
                 for metric, (heading, factor) in table.columns.items()
             },
         }
-        for (row, summary, _), parameters in zip(table.rows, table.parameters, strict=True)
+        for number, ((row, summary, _), parameters) in enumerate(
+            zip(table.rows, table.parameters, strict=True)
+        )
     )
 
 
@@ -183,21 +227,35 @@ def write_markdown(table: Table, path: Path) -> None:
 
 def write_latex(table: Table, path: Path) -> None:
     """Write the table for a paper: needs the packages booktabs and graphicx."""
-    frame = _frame(table, r"${mean}_{{\pm {std}}}$", _latex)
-    body = frame.to_latex(index=False, escape=False, column_format="llr" + "r" * len(table.columns))
+    frame = _frame(table, r"${mean}_{{\pm {std}}}$", r"\textbf{{\boldmath {}}}", latex_text)
+    columns = "llr" + "r" * len(table.columns)
+    text = latex_table(frame, columns, table.caption, f"{table.corpus}-{table.name}")
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def latex_table(frame: pd.DataFrame, columns: str, caption: str, label: str) -> str:
+    """Return a table for a paper; its cells and headings are LaTeX already.
+
+    Args:
+        frame: what it shows.
+        columns: their alignment, such as llr.
+        caption: a text.
+        label: without `tab:`.
+    """
+    body = frame.to_latex(index=False, escape=False, column_format=columns)
     lines = [
         r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table*}",
         r"\centering",
-        rf"\caption{{{_latex(table.caption)}}}",
-        rf"\label{{tab:{table.corpus}-{table.name}}}",
+        rf"\caption{{{latex_text(caption)}}}",
+        rf"\label{{tab:{label}}}",
         r"\resizebox{\textwidth}{!}{%",
         body.rstrip() + "%",
         r"}",
         r"\end{table*}",
     ]
-    with atomic_file(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 LATEX = {
@@ -207,6 +265,7 @@ LATEX = {
 }  # fmt: skip
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """Return a text as LaTeX."""
     text = "".join(LATEX.get(character, character) for character in text)
     return text.replace("$>$=", r"$\geq$").replace("$<$=", r"$\leq$")

@@ -8,8 +8,9 @@ door receives these values; nothing else reads a configuration file.
 from hycon.params.base import merge
 from hycon.params.catalogue import Corpus, Encoder, Generator
 from hycon.params.loading import load, read_texts, read_yaml
+from hycon.params.published import Published, load_published
 from hycon.params.schema import Align, Params
-from hycon.params.settings import Model, Settings, Train, with_values
+from hycon.params.settings import Model, Settings, Train, setting_at, with_values
 from hycon.params.tuning import Tuning
 
 __all__ = [
@@ -19,12 +20,15 @@ __all__ = [
     "Generator",
     "Model",
     "Params",
+    "Published",
     "Settings",
     "Train",
     "Tuning",
     "load",
+    "load_published",
     "merge",
     "read_texts",
     "read_yaml",
+    "setting_at",
     "with_values",
 ]

@@ -8,14 +8,22 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationError,
 from hycon.params.base import Count, Name, Positive, Strict, check_distinct, check_known, merge
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
-from hycon.params.settings import Model, Settings, Train, with_values
+from hycon.params.settings import Model, Settings, Train, setting_at, with_values
 from hycon.params.tuning import Tuning
 
 
 class Experiment(Strict):
-    """A table: its variants in order, each trained with each of the text encoders."""
+    """A table: its variants in order, each trained with each of the text encoders.
+
+    The others are compared with the variant `reference`, if it is one of them, each under its own
+    text encoder. `curve` is a key of `model` or `train`, over which the metrics are drawn; `tsne`
+    two variants whose representations are, side by side.
+    """
 
     title: str
+    reference: Name | None = None
+    curve: Annotated[str, StringConstraints(pattern=r"^(model|train)(\.[a-z_]+)+$")] | None = None
+    tsne: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
     variants: Annotated[list[Name], Field(min_length=1)]
     encoders: Annotated[list[Name], Field(min_length=1)]
 
@@ -86,6 +94,11 @@ class Params(Strict):
                 chosen = getattr(experiment, key)
                 check_known(f"experiments.{name}.{key}", chosen, table)
                 check_distinct(f"experiments.{name}.{key}", chosen)
+            for key, named in (("reference", [experiment.reference]), ("tsne", experiment.tsne)):
+                chosen = [variant for variant in named or [] if variant is not None]
+                check_known(f"experiments.{name}.{key}", chosen, self.variants)
+            if experiment.curve:
+                self._check_curve(f"experiments.{name}.curve", experiment)
         for corpus in self.corpora:
             if not any(self.rows(name, corpus) for name in self.experiments):
                 reason = self.unusable(corpus, next(iter(self.experiments.values())).encoders[0])
@@ -131,6 +144,13 @@ class Params(Strict):
                     optional = "selection" in problem["loc"] and problem["type"] == "missing"
                     if problem["type"] != "value_error" and not optional:
                         raise ValueError(f"tuning.space: {explain(Settings, problem)}") from None
+
+    def _check_curve(self, key: str, experiment: Experiment) -> None:
+        """Refuse to draw over a key that is no number in a variant."""
+        for variant in experiment.variants:
+            settings = self.settings(self.corpora[0], variant, experiment.encoders[0])
+            if setting_at(settings, experiment.curve) is None:
+                raise ValueError(f"{key}: {experiment.curve} is no number in variant {variant}")
 
     def unusable(self, corpus: str, encoder: str) -> str | None:
         """Return why a corpus cannot be trained with a text encoder, None if it can."""

@@ -116,3 +116,12 @@ def with_values(base: Settings, values: dict[str, Any]) -> Settings:
             nested = {part: nested}
         changed = merge(changed, nested)
     return Settings.model_validate(changed)
+
+
+def setting_at(settings: Settings, key: str) -> float | None:
+    """Return the number at a key such as train.alpha; None if there is none."""
+    value: Any = settings.model_dump()
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number else None

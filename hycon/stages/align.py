@@ -56,8 +56,7 @@ def _tell(output: Path, report: dict, corpus: Corpus) -> None:
     log.info("%s: %d / %d / %d utterances, %d words", output, *sizes, report["words"])
     if corpus.fold_sizes and sizes != corpus.fold_sizes:
         log.warning(
-            "%s: found %s utterances in train, validation and test, expected %s; report.json says "
-            "which were dropped",
+            "%s: found %s utterances in train, validation and test, expected %s; see report.json",
             output,
             " / ".join(map(str, sizes)),
             " / ".join(map(str, corpus.fold_sizes)),

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
+from hycon.evaluation.aggregation import read_predictions
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
 from hycon.files import write_json
 from hycon.params import Corpus, Settings
@@ -32,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     seeds = {}
     for folder in arguments.runs:
         record = _record(folder / "run.json", expected)
-        predictions = _predictions(folder / "representations.safetensors", len(utterances))
+        predictions = read_predictions(folder, len(utterances))
         seeds[str(record["seed"])] = {
             **{key: value for key, value in record.items() if key not in ("seed", *expected)},
             **{
@@ -96,18 +95,6 @@ def _difference(found, expected, key: str = "") -> str:
                 below = f"{key}.{name}" if key else name
                 return _difference(found.get(name), expected.get(name), below)
     return f"{key} {json.dumps(found)}, expected {json.dumps(expected)}"
-
-
-def _predictions(path: Path, utterances: int) -> np.ndarray:
-    try:
-        predictions = load_file(path)["prediction"]
-    except (OSError, SafetensorError, KeyError) as error:
-        raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
-    if len(predictions) != utterances:
-        raise HyConError(
-            f"{path}: {len(predictions)} predictions, expected {utterances}; train again"
-        )
-    return predictions
 
 
 if __name__ == "__main__":

@@ -134,3 +134,24 @@ def test_a_run_made_with_other_parameters_is_refused_by_name_and_key(tmp_path):
     assert "run.json: made with other parameters (settings.train.alpha 0.1, expected 0.8)" in str(
         caught.value
     )
+
+
+def test_the_best_is_bold_only_where_it_differs_from_every_other_row(tmp_path):
+    corpus = PARAMS.catalogue["sample"]
+    clear = Row("Clear", "BERT", scores(tmp_path / "a.json", [0.80, 0.81, 0.82]))
+    worse = Row("Worse", "BERT", scores(tmp_path / "b.json", [0.50, 0.52, 0.51]))
+    near = Row("Near", "BERT", scores(tmp_path / "c.json", [0.79, 0.83, 0.80]))
+    table = make_table("main", "T", "sample", corpus, [clear, worse])
+    # the highest accuracy, and the lowest error
+    assert {metric for row, metric in table.best if row == 0} == set(SENTIMENT) - {
+        "mae_all",
+        "mae_nonzero",
+    }
+    assert {metric for row, metric in table.best if row == 1} == {"mae_all", "mae_nonzero"}
+    write_markdown(table, tmp_path / "t.md")
+    assert "**81.0 ± 1.0**" in (tmp_path / "t.md").read_text()
+    write_latex(table, tmp_path / "t.tex")
+    assert r"\textbf{\boldmath $81.0_{\pm 1.0}$}" in (tmp_path / "t.tex").read_text()
+    assert "Bold: the best of its column" in table.caption
+    unclear = make_table("main", "T", "sample", corpus, [clear, worse, near])
+    assert not [metric for _, metric in unclear.best if not metric.startswith("mae")]

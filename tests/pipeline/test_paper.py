@@ -29,9 +29,9 @@ def server(tmp_path_factory):
     """Return the address of a server with the three corpora's files, and what it was asked for."""
     tree = tmp_path_factory.mktemp("server")
     for corpus in ("mosi", "mosei"):
-        standins.write(corpus, tree, videos=9, segments=36, seed=1)
+        standins.write(corpus, tree, videos=9, segments=90, seed=1)
     pickle = tree / "raw_datasets/processed_data/iemocap/seq_length_50/iemocap_data.pkl"
-    standin_pickles.write_mult(pickle, "iemocap", utterances=(24, 8, 8), seed=1)
+    standin_pickles.write_mult(pickle, "iemocap", utterances=(24, 8, 16), seed=1)
     asked = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -51,7 +51,7 @@ def project(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     for name in ("Snakefile", "params.yaml"):
         shutil.copy(ROOT / name, folder)
-    for name in ("workflow", "profiles", "config"):
+    for name in ("workflow", "profiles", "config", "paper"):
         shutil.copytree(ROOT / name, folder / name)
     catalogue = yaml.safe_load((ROOT / "corpora.yaml").read_text().replace(CMU, server[0]))
     for file in catalogue["catalogue"]["mosi"]["files"].values():
@@ -100,12 +100,22 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
     results = project / "results"
     for corpus in ("mosi", "mosei"):
         tables = {path.stem for path in (results / corpus / "tables").glob("*.md")}
-        assert tables == {"main", "ablation", "fusion", "alpha", "losses"}
+        experiments = {"main", "ablation", "fusion", "alpha", "losses"}
+        assert tables == experiments | {f"{name}-differences" for name in experiments} | {
+            "published"
+        }
+        published = (results / corpus / "tables/published.md").read_text()
+        assert "(n = 1)" in published
+        assert "MMSA, result-stat.md" in published
         main = (results / corpus / "tables/main.md").read_text()
         assert [main.count(f"| {name} ") for name in ("GloVe", "BERT", "XLNet")] == [3, 3, 3]
+        figures = {path.stem for path in (results / corpus / "figures").glob("*.svg")}
+        pairs = {f"main-tsne-{encoder}" for encoder in ("glove", "bert", "xlnet")}
+        assert figures == {"alpha-curve-bert", *pairs}
         alpha = (results / corpus / "tables/alpha.md").read_text()
         assert alpha.index("alpha 0.7") < alpha.index("HyCon-v2") < alpha.index("alpha 0.9")
-    assert [path.stem for path in (results / "iemocap/tables").glob("*.md")] == ["main"]
+    tables = {path.stem for path in (results / "iemocap/tables").glob("*.md")}
+    assert tables == {"main", "main-differences"}
     emotions = (results / "iemocap/tables/main.md").read_text()
     assert "Left out: bert needs words, and iemocap has vectors only; xlnet needs" in emotions
     assert "Acc sad" in emotions

@@ -137,6 +137,9 @@ def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(proje
         (("main: {", "main: {title: Another, "), {"tables": 2}),
         (("variants: [hycon-v2]", "variants: [hycon-v2, hycon]"),
          {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2}),
+        # a reference among its variants makes an experiment compare them
+        (("variants: [hycon-v2]", "reference: hycon-v2, variants: [hycon-v2, without-semi]"),
+         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2, "compare": 2}),
         (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"), {"tables": 2}),
         (("sample: {generator", "sample: {note: Another, generator"), {"tables": 1}),
         (("device: cpu", "# a comment\ndevice: cpu"), {}),
@@ -165,8 +168,8 @@ def test_after_a_failure_the_next_run_makes_what_is_missing_and_all_that_follows
         assert code != 0
         assert "changed after it was fetched" in printed
         raw.write_bytes(whole)
-        _, printed = snakemake(project, "results/sample/tables/main.md", "--dry-run")
-        assert jobs(printed)["train"] == 4
+        _, printed = snakemake(project, "all", "--dry-run")
+        assert (jobs(printed)["align"], jobs(printed)["train"]) == (2, 8)
     finally:
         raw.write_bytes(whole)
         (project / "mini.yaml").write_text(OVERLAY)
@@ -177,7 +180,8 @@ corpora: [sample]
 seeds: [1]
 encoders: {bert-tuned: {label: Tuned, kind: transformer, model: tiny:bert, finetune: true}}
 per_encoder: {bert-tuned: {model: {text_layers: 0, text_pooling: first, network: lstm}}}
-experiments: {main: {encoders: [xlnet, bert-tuned], variants: [graph, supcon]}}
+experiments: {main: {encoders: [xlnet, bert-tuned], variants: [graph, supcon], reference: supcon,
+                      tsne: [graph, supcon]}}
 tuning: {variant: graph, encoder: bert-tuned, trials: 2, folds: 2}
 """
 
@@ -199,6 +203,16 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     assert len({row["mae_all"]["mean"] for row in metrics.values()}) == 4
     scores = json.loads((folder / "results/runs/sample/graph-bert-tuned/scores.json").read_text())
     assert scores["seeds"]["1"]["parameters"]["language model"] > 10_000
+    compared = (folder / "results/sample/tables/main-differences.md").read_text()
+    assert "Reference: SupCon loss." in compared
+    assert compared.count("| Graph fusion ") == 2
+    figures = {path.name for path in (folder / "results/sample/figures").iterdir()}
+    assert figures == {
+        f"main-tsne-{encoder}.{form}"
+        for encoder in ("xlnet", "bert-tuned")
+        for form in ("svg", "png", "txt")
+    }
+    assert "SAMPLE NUMBERS" in (folder / "results/sample/figures/main-tsne-xlnet.txt").read_text()
     # what tuning found is an overlay that a run accepts
     found = (folder / "results/sample/tuning/graph-bert-tuned.yaml").read_text()
     assert "# Budget: 2 trials" in found

@@ -47,14 +47,93 @@ rule tables:
         " --log {log}"
 
 
-# metrics.json and every table
+rule compare:
+    input:
+        compared_of,
+        "data/aligned/{corpus}/utterances.csv",
+    output:
+        csv="results/{corpus}/tables/{experiment}-differences.csv",
+        markdown="results/{corpus}/tables/{experiment}-differences.md",
+        latex="results/{corpus}/tables/{experiment}-differences.tex",
+    log:
+        "logs/compare/{corpus}/{experiment}.log",
+    resources:
+        mem_mb=1000,
+    params:
+        code=code("compare"),
+        title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
+        reference=lambda wildcards: PARAMS.variants[
+            PARAMS.experiments[wildcards.experiment].reference
+        ].label,
+        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
+        pairs=pairs_json,
+    shell:
+        "{PYTHON} -m hycon.stages.compare --title {params.title:q}"
+        " --reference {params.reference:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
+        " --aligned data/aligned/{wildcards.corpus} --pairs {params.pairs:q}"
+        " --output results/{wildcards.corpus}/tables/{wildcards.experiment}-differences"
+        " --log {log}"
+
+
+rule published:
+    input:
+        lambda wildcards: published_scores(wildcards).values(),
+    output:
+        csv="results/{corpus}/tables/published.csv",
+        markdown="results/{corpus}/tables/published.md",
+        latex="results/{corpus}/tables/published.tex",
+    log:
+        "logs/published/{corpus}.log",
+    resources:
+        mem_mb=500,
+    params:
+        code=code("published"),
+        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
+        published=published_json,
+        scores=lambda wildcards: json.dumps(published_scores(wildcards)),
+    shell:
+        "{PYTHON} -m hycon.stages.published --key {wildcards.corpus} --corpus {params.corpus:q}"
+        " --published {params.published:q} --scores {params.scores:q}"
+        " --output results/{wildcards.corpus}/tables/published --log {log}"
+
+
+rule figures:
+    input:
+        drawn_files,
+    output:
+        svg="results/{corpus}/figures/{experiment}-{kind}-{encoder}.svg",
+        png="results/{corpus}/figures/{experiment}-{kind}-{encoder}.png",
+        caption="results/{corpus}/figures/{experiment}-{kind}-{encoder}.txt",
+    log:
+        "logs/figures/{corpus}/{experiment}-{kind}-{encoder}.log",
+    resources:
+        mem_mb=1000,
+    params:
+        code=code("figures"),
+        drawing=drawing,
+    shell:
+        "{PYTHON} -m hycon.stages.figures --kind {wildcards.kind} {params.drawing}"
+        " --output results/{wildcards.corpus}/figures/{wildcards.experiment}-{wildcards.kind}"
+        "-{wildcards.encoder} --log {log}"
+
+
+# metrics.json, every table and every figure
 rule evidence:
     input:
         "results/metrics.json",
         [
             path
             for corpus in PARAMS.corpora
+            for table in tables_of(corpus)
             for path in expand(
-                rules.tables.output, corpus=corpus, experiment=experiments_of(corpus)
+                f"results/{corpus}/tables/{table}.{{form}}", form=("csv", "md", "tex")
+            )
+        ],
+        [
+            path
+            for corpus in PARAMS.corpora
+            for figure in figures_of(corpus)
+            for path in expand(
+                f"results/{corpus}/figures/{figure}.{{form}}", form=("svg", "png", "txt")
             )
         ],

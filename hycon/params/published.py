@@ -1,0 +1,48 @@
+"""Published numbers that ours are held against (paper/expected.yaml)."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from hycon.errors import HyConError
+from hycon.params.base import Float, Name, Strict
+from hycon.params.loading import read_yaml
+from hycon.params.messages import explain
+
+PATH = Path("paper/expected.yaml")
+Metric = Literal[
+    "acc7", "acc5", "acc2_nonneg", "acc2_pos", "f1_nonneg", "f1_pos",
+    "mae_all", "mae_nonzero", "corr_all", "corr_nonzero",
+]  # fmt: skip
+
+
+class Published(Strict):
+    """One published row: metrics under our names, Acc and F1 in per cent."""
+
+    corpus: Name
+    model: str
+    encoder: str
+    row: Name | None
+    source: str
+    metrics: Annotated[dict[Metric, Float], Field(min_length=1)]
+
+
+class _File(Strict):
+    published: list[Published]
+
+
+def load_published(root: Path = Path()) -> list[Published]:
+    """Return the published rows in the order of the file; none if there is no such file.
+
+    Raises:
+        HyConError: it is not what it should be; one line.
+    """
+    path = root / PATH
+    if not path.exists():
+        return []
+    try:
+        return _File.model_validate(read_yaml(path)).published
+    except ValidationError as error:
+        problem = explain(_File, error.errors()[0])
+    raise HyConError(f"{PATH}: {problem}")
