@@ -1,7 +1,7 @@
 # make reproduce: everything on the built-in sample, from an empty machine
 # make test: the tests, from an empty machine
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce test lint format rulegraph clean
+.PHONY: help setup reproduce test bench lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,10 @@ reproduce: setup
 
 test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q
+
+# what is claimed about speed, into benchmarks/results: 10 minutes, 2 GB of disk
+bench: setup
+	@$(BIN)/python -m benchmarks.align
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -148,7 +148,7 @@ def _frame(found: list[Difference], corpus: Corpus) -> pd.DataFrame:
 def _cell(each: Difference, factor: int) -> str:
     places = 1 if factor == 100 else 3
     mean, low, high = (
-        f"{value * factor:+.{places}f}" for value in (each.tested.difference, *each.interval)
+        f"{value * factor:+z.{places}f}" for value in (each.tested.difference, *each.interval)
     )
     p = each.tested.t_test
     tested = "" if p is None else " p < .001" if p < 0.001 else f" p {p:.3f}".replace("0.", ".")

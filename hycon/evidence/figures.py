@@ -243,7 +243,7 @@ def _draw_cloud(axes: Axes, cloud: Cloud, names: Sequence[str]) -> None:
     axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
     axes.set(aspect="equal", xticks=[], yticks=[], title=textwrap.fill(cloud.title, 26))
     axes.set_xlabel(
-        f"silhouette {cloud.silhouette:.2f},\n{NEIGHBOURS}-NN agreement {cloud.agreement:.0%}"
+        f"silhouette {cloud.silhouette:z.2f},\n{NEIGHBOURS}-NN agreement {cloud.agreement:.0%}"
     )
 
 

@@ -49,6 +49,12 @@ class Variant(Changes):
     of: Name | None = None
 
 
+class Complexity(Strict):
+    """How often the cost of each row is measured."""
+
+    repeats: Count
+
+
 class Longest(Strict):
     """How many frames of an utterance are kept where they are not aligned to words."""
 
@@ -78,6 +84,7 @@ class Params(Strict):
     per_corpus: dict[Name, Changes]
     per_encoder: dict[Name, Changes]
     encoders: dict[Name, Encoder]
+    complexity: Complexity | None
     align: Align
     model: Model
     train: Train

@@ -50,16 +50,16 @@ def train(
     """
     options = settings.train
     torch.manual_seed(seed)
-    model = _network(data, settings, language_model)
+    model = make_network(data, settings, language_model)
     per_epoch = math.ceil(len(data.folds["train"]) / options.batch_size)
-    step, kept = _stepper(model, options, options.epochs * per_epoch)
+    step, kept = make_stepper(model, options, options.epochs * per_epoch)
     contrastive = contrastive_loss(options)
     order = torch.Generator().manual_seed(seed)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     best_epoch, best_score = 0, float("inf")
     for epoch in range(1, options.epochs + 1):
-        losses = _epoch(model, data, options, order, contrastive, step)
+        losses = run_epoch(model, data, options, order, contrastive, step)
         score = validation_score(kept, data, options)
         history.append({"epoch": epoch, **losses, "validation": score})
         tell(history[-1])
@@ -74,7 +74,7 @@ def train(
     return Trained(model.eval(), best_epoch, best_score, history)
 
 
-def _network(data: Data, settings: Settings, language_model: LanguageModel | None) -> HyCon:
+def make_network(data: Data, settings: Settings, language_model: LanguageModel | None) -> HyCon:
     """Return a new network, with a copy of the language model if there is one."""
     widths = data.widths
     if language_model is not None:
@@ -85,7 +85,9 @@ def _network(data: Data, settings: Settings, language_model: LanguageModel | Non
     return model.to(data.labels.device)
 
 
-def _stepper(model: HyCon, options: Train, steps: int) -> tuple[Callable[[Tensor], None], HyCon]:
+def make_stepper(
+    model: HyCon, options: Train, steps: int
+) -> tuple[Callable[[Tensor], None], HyCon]:
     """Return a function that takes one step down a loss, and the network whose weights are kept.
 
     That is the network itself or, with `averaging`, one that follows it as a moving average.
@@ -181,7 +183,7 @@ def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tens
     return nn.functional.binary_cross_entropy_with_logits(prediction, yes)
 
 
-def _epoch(model, data, options, order, contrastive, step) -> dict[str, float]:
+def run_epoch(model, data, options, order, contrastive, step) -> dict[str, float]:
     """Train for one epoch; return the mean of each term over the utterances."""
     model.train()
     rows = data.folds["train"]

@@ -190,6 +190,7 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     folder = tmp_path / "project"
     shutil.copytree(project, folder)
     overlay = yaml.safe_load(OVERLAY) | yaml.safe_load(MORE)
+    overlay["catalogue"]["sample"]["generator"]["videos"] = 16  # t-SNE wants 12 to test on
     (folder / "mini.yaml").write_text(yaml.safe_dump(overlay))
     code, printed = snakemake(folder, "all", "tune")
     assert code == 0, printed

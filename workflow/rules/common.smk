@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from snakemake.utils import min_version
 
@@ -72,6 +73,16 @@ wildcard_constraints:
 def code(stage):
     """Return the digest of a stage's code, so that an edit of it reruns the stage."""
     return code_digest(f"hycon.stages.{stage}")
+
+
+class Row(NamedTuple):
+    """A row of a corpus, where a rule's wildcards do not name one."""
+
+    corpus: str
+    row: str
+
+    def get(self, name):
+        return getattr(self, name, None)
 
 
 def corpus_of(wildcards):
@@ -279,7 +290,39 @@ def tables_of(corpus):
         names += [name, *([f"{name}-differences"] if compared else [])]
     if any(published.corpus == corpus for published in PUBLISHED):
         names.append("published")
-    return names
+    return [*names, *(["complexity"] if PARAMS.complexity else [])]
+
+
+def measured_rows(corpus):
+    """Return the rows whose cost is measured: those of the first experiment."""
+    return rows_of(experiments_of(corpus)[0], corpus)
+
+
+def measured_files(wildcards):
+    """Return the files that measuring reads: those that training its rows does."""
+    files = {}
+    for row in measured_rows(wildcards.corpus):
+        files |= dict.fromkeys(features_of(Row(wildcards.corpus, row)))
+    return list(files)
+
+
+def measured_json(wildcards):
+    """Return what the stage `complexity` takes: labels, settings, encoder, states, tiny model."""
+    rows = []
+    for name in measured_rows(wildcards.corpus):
+        row, (variant, encoder) = Row(wildcards.corpus, name), ROWS[name]
+        tiny = PARAMS.encoders[encoder].tiny
+        rows.append(
+            [
+                PARAMS.variants[variant].label,
+                encoder_label(wildcards.corpus, encoder),
+                settings_json(row),
+                encoder_json(row),
+                states_folder(row),
+                tiny_folder(row) if tiny else None,
+            ]
+        )
+    return json.dumps(rows)
 
 
 def figures_of(corpus):

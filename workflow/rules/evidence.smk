@@ -117,6 +117,47 @@ rule figures:
         "-{wildcards.encoder} --log {log}"
 
 
+# alone on the machine, so that the times are its own
+rule complexity:
+    input:
+        measured_files,
+    output:
+        "results/{corpus}/complexity.json",
+    log:
+        "logs/complexity/{corpus}.log",
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+    params:
+        code=code("complexity"),
+        corpus=corpus_json,
+        rows=measured_json,
+        repeats=PARAMS.complexity.repeats if PARAMS.complexity else 0,
+    shell:
+        "{PYTHON} -m hycon.stages.complexity --corpus {params.corpus:q} --rows {params.rows:q}"
+        " --aligned data/aligned/{wildcards.corpus} --device {DEVICE} --threads 1"
+        " --repeats {params.repeats} --output {output} --log {log}"
+
+
+rule costs:
+    input:
+        "results/{corpus}/complexity.json",
+    output:
+        csv="results/{corpus}/tables/complexity.csv",
+        markdown="results/{corpus}/tables/complexity.md",
+        latex="results/{corpus}/tables/complexity.tex",
+    log:
+        "logs/costs/{corpus}.log",
+    resources:
+        mem_mb=500,
+    params:
+        code=code("costs"),
+        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
+    shell:
+        "{PYTHON} -m hycon.stages.costs --key {wildcards.corpus} --corpus {params.corpus:q}"
+        " --measured {input} --output results/{wildcards.corpus}/tables/complexity --log {log}"
+
+
 # metrics.json, every table and every figure
 rule evidence:
     input:

@@ -1,0 +1,24 @@
+"""Write the table of what each row costs (rule `costs`)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hycon.evidence.costs import read_costs, write
+from hycon.params import Corpus
+from hycon.stages import log, parser, run, start
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--key", required=True, help="the corpus's name")
+    options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
+    options.add_argument("--measured", type=Path, required=True, help="file of `complexity`")
+    options.add_argument("--output", type=Path, required=True, help="path without its ending")
+    arguments = options.parse_args(argv)
+    start(arguments)
+    write(read_costs(arguments.measured), arguments.key, arguments.corpus, arguments.output)
+    log.info("%s.csv, .md, .tex: written", arguments.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,289 @@
+"""What training and inference cost: parameters, multiply-adds, time, memory (method, section 8)."""
+
+import dataclasses
+import gc
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from hycon.encoders.language_model import LanguageModel
+from hycon.losses import HybridContrastiveLoss, SubstituteLoss
+from hycon.model import HyCon, parameter_counts
+from hycon.params import Settings
+from hycon.training import loop
+from hycon.training.batches import Data
+
+BATCH = 32  # utterances whose multiply-adds are counted, whatever a row trains with
+SEED = 1
+WARM_UP = 4  # steps of a new network before it is timed: the first makes the optimiser's state
+STEPS = 32  # of a round, whose contrastive part is timed
+
+MEANINGS = {
+    "trainable parameters": "numbers that training changes, all of the network's",
+    "trainable parameters without text encoder": "the same, less a fine-tuned language model's",
+    "text encoder in network": "false where its states are cached: no figure here then counts it",
+    "multiply-adds per utterance": f"matrix products of the forward pass of one batch of {BATCH}, "
+    "padding included, element-wise operations not",
+    "seconds per epoch": "of training, without validation",
+    "training utterances per second": "of those epochs",
+    "inference utterances per second": "forward passes over the training fold, by length",
+    "training memory bytes": "weights, gradients, the optimiser's two moments, averaged weights, "
+    "and what the largest batch keeps for the backward pass; counted, so without passing "
+    "temporaries, the corpus, and what Python and torch take themselves",
+    "peak device memory bytes": "the GPU's allocated peak less what was allocated before, the "
+    "corpus; null on a CPU, where a process has one peak for all rows",
+    "contrastive share of training step": "its forward and backward pass, down to the "
+    "representations, by the whole step on the same batch",
+    "contrastive share of inference": "0: it takes no part",
+}
+
+
+class Row(NamedTuple):
+    """What is measured: a corpus with a row's text, the row's settings, what reads the tokens."""
+
+    data: Data
+    settings: Settings
+    language_model: LanguageModel | None = None
+
+
+class _Training(NamedTuple):
+    """A network at the start of its training, as `hycon.training.loop.train` makes it."""
+
+    model: HyCon
+    kept: HyCon  # the network itself, or what follows it as a moving average
+    step: Callable[[Tensor], None]
+    contrastive: HybridContrastiveLoss | SubstituteLoss | None
+
+
+class _Samples(NamedTuple):
+    """What was measured of a row so far: a number a round, of shares a number a step."""
+
+    epochs: list[float]  # seconds
+    inferences: list[float]  # seconds
+    shares: list[float]
+    peaks: list[int]  # bytes
+
+
+def measure(
+    rows: list[Row],
+    repeats: int,
+    show: Callable[[list[tuple[int, int]]], Iterable[tuple[int, int]]] = iter,
+) -> list[dict]:
+    """Return what each row costs, under the keys of `MEANINGS`.
+
+    The rows take turns (A, B, C, A, B, C, ...), so that a machine that slows down slows all of
+    them. A first round warms up and counts what does not vary. A network is built anew for each
+    turn from one seed: each round does the same work, and one row's network is in memory.
+
+    Args:
+        rows: what to measure; their training folds are the same utterances.
+        repeats: timed rounds, at least 1.
+        show: is given the turns, (round, row number), and yields them: progress.
+
+    Returns:
+        A dictionary a row; what varies is {"median", "iqr": [25 %, 75 %], "n"}.
+    """
+    figures: list[dict] = [{} for _ in rows]
+    samples = [_Samples([], [], [], []) for _ in rows]
+    turns = [(turn, number) for turn in range(repeats + 1) for number in range(len(rows))]
+    for turn, number in show(turns):
+        gc.collect()  # a schedule and its optimiser hold each other, and the last network
+        if turn == 0:
+            figures[number] = _count(rows[number])
+        else:
+            _time(rows[number], samples[number])
+    return [
+        {**counted, **_summaries(row, measured)}
+        for row, counted, measured in zip(rows, figures, samples, strict=True)
+    ]
+
+
+def multiply_adds(model: nn.Module, *inputs) -> int:
+    """Return the multiply-adds of one forward pass, in evaluation mode.
+
+    Counted: matrix products, among them those of attention and of recurrent layers, over padded
+    steps too. Not counted: element-wise operations, which here are activations, norms, softmax,
+    dropout, positions, and the products of the fusions that multiply element by element.
+    """
+    model.eval()
+    counter = FlopCounterMode(display=False)
+    # fused attention and recurrent kernels are not in torch's table of operations, or not on every
+    # device; without them both are the matrix products that they consist of
+    with (
+        torch.no_grad(),
+        # switching oneDNN off warns of a mode of Intel's GPUs
+        warnings.catch_warnings(action="ignore"),
+        sdpa_kernel(SDPBackend.MATH),
+        torch.backends.mkldnn.flags(enabled=False),
+        torch.backends.cudnn.flags(enabled=False),
+        counter,
+    ):
+        model(*inputs)
+    return counter.get_total_flops() // 2
+
+
+def saved_bytes(
+    model: nn.Module,
+    step: Callable[[Tensor], None],
+    epoch: Callable[[Callable[[Tensor], None]], None],
+) -> int:
+    """Return the most that one step keeps for its backward pass, in bytes; weights not counted.
+
+    Args:
+        model: whose weights are not counted.
+        step: goes down a loss.
+        epoch: is given what to call in place of `step`.
+    """
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, int] = {}  # by address: views share what they show
+    most = 0
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()
+
+    def counted(loss: Tensor) -> None:
+        nonlocal most
+        most = max(most, sum(kept.values()))
+        kept.clear()
+        step(loss)
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        epoch(counted)
+    return most
+
+
+def summary(values: list[float]) -> dict:
+    """Return the median, the quartiles around it, and how many values there are."""
+    low, median, high = np.percentile(values, [25, 50, 75]).tolist()
+    return {"median": median, "iqr": [low, high], "n": len(values)}
+
+
+def _start(row: Row) -> _Training:
+    options = row.settings.train
+    torch.manual_seed(SEED)
+    model = loop.make_network(row.data, row.settings, row.language_model)
+    per_epoch = math.ceil(len(row.data.folds["train"]) / options.batch_size)
+    step, kept = loop.make_stepper(model, options, options.epochs * per_epoch)
+    return _Training(model, kept, step, loop.contrastive_loss(options))
+
+
+def _epoch(row: Row, training: _Training, utterances: Tensor | None = None) -> None:
+    """Train on the training fold, or on some of it, in the same order each time."""
+    data = row.data
+    if utterances is not None:
+        data = dataclasses.replace(data, folds={"train": utterances})
+    order = torch.Generator().manual_seed(SEED)
+    model, _, step, contrastive = training
+    loop.run_epoch(model, data, row.settings.train, order, contrastive, step)
+
+
+def _count(row: Row) -> dict:
+    """Return what is counted; the epoch that it takes is the row's warm-up."""
+    data = row.data
+    batch = data.shuffled(data.folds["train"], BATCH, torch.Generator().manual_seed(SEED))[0]
+    training = _start(row)
+    parameters = parameter_counts(training.model)
+    products = multiply_adds(training.model, data.batch(batch))
+    saved = saved_bytes(
+        training.model,
+        training.step,
+        lambda counted: _epoch(row, training._replace(step=counted)),
+    )
+    loop.infer(training.model, data, data.folds["train"])
+    return {
+        "trainable parameters": parameters["all"],
+        "trainable parameters without text encoder": parameters["all"]
+        - parameters.get("language model", 0),
+        "text encoder in network": row.language_model is not None,
+        "multiply-adds per utterance": products / len(batch),
+        "training memory bytes": saved + _state_bytes(training),
+    }
+
+
+def _state_bytes(training: _Training) -> int:
+    """Return the bytes of weights, gradients, AdamW's two moments, and averaged weights."""
+    total = 0
+    for parameter in training.model.parameters():
+        total += parameter.nbytes * (4 if parameter.requires_grad else 1)
+    if training.kept is not training.model:
+        total += sum(parameter.nbytes for parameter in training.kept.parameters())
+    return total
+
+
+def _time(row: Row, samples: _Samples) -> None:
+    """Measure a row once: an epoch, inference, and the contrastive part's share of some steps."""
+    device, rows = row.data.labels.device, row.data.folds["train"]
+    before = _reset_peak(device)
+    training = _start(row)
+    _epoch(row, training, rows[: WARM_UP * row.settings.train.batch_size])
+    samples.epochs.append(_seconds(device, lambda: _epoch(row, training)))
+    if device.type == "cuda":
+        samples.peaks.append(torch.cuda.max_memory_allocated(device) - before)
+    samples.inferences.append(_seconds(device, lambda: loop.infer(training.model, row.data, rows)))
+    if training.contrastive is not None:
+        samples.shares.extend(_shares(row, training))
+
+
+def _shares(row: Row, training: _Training) -> list[float]:
+    """Return the contrastive part's share of the time of each of some steps.
+
+    It is timed by itself: as the difference of steps with and without it, a few hundredths of a
+    step would drown in what a machine's speed varies by from one step to the next.
+    """
+    data, device, shares = row.data, row.data.labels.device, []
+    order = torch.Generator().manual_seed(SEED)
+    for batch in data.shuffled(data.folds["train"], row.settings.train.batch_size, order)[:STEPS]:
+        with torch.no_grad():
+            found = training.model(data.batch(batch)).representations
+        leaves = {name: value.requires_grad_() for name, value in found.items()}
+
+        def alone(leaves=leaves, batch=batch) -> None:
+            training.contrastive(leaves, data.classes[batch]).total.backward()
+
+        part = _seconds(device, alone)
+        shares.append(part / _seconds(device, lambda batch=batch: _epoch(row, training, batch)))
+    return shares
+
+
+def _reset_peak(device: torch.device) -> int:
+    """Forget a GPU's peak; return the bytes that are allocated now."""
+    if device.type != "cuda":
+        return 0
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device)
+
+
+def _seconds(device: torch.device, work: Callable[[], object]) -> float:
+    """Return how long some work takes, to its end on the device."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda _: None
+    wait(device)
+    began = time.perf_counter()
+    work()
+    wait(device)
+    return time.perf_counter() - began
+
+
+def _summaries(row: Row, samples: _Samples) -> dict:
+    count = len(row.data.folds["train"])
+    nothing = {"median": 0.0, "iqr": [0.0, 0.0], "n": 0}
+    return {
+        "seconds per epoch": summary(samples.epochs),
+        "training utterances per second": summary([count / each for each in samples.epochs]),
+        "inference utterances per second": summary([count / each for each in samples.inferences]),
+        "peak device memory bytes": max(samples.peaks, default=None),
+        "contrastive share of training step": summary(samples.shares)
+        if samples.shares
+        else nothing,
+        "contrastive share of inference": 0.0,
+    }
