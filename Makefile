@@ -33,7 +33,8 @@ reproduce: setup
 test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q
 
-# what is claimed about speed, into benchmarks/results: 10 minutes, 2 GB of disk
+# what is claimed about speed, into benchmarks/results: 3 minutes, 2 GB of disk; with all of
+# CMU-MOSEI (python -m benchmarks.align --whole) 10 minutes and 12 GB
 bench: setup
 	@$(BIN)/python -m benchmarks.align
 

@@ -1,10 +1,7 @@
 """Which video belongs to which fold."""
 
-import contextlib
-import importlib
-import io
+import importlib.util
 import json
-import warnings
 from pathlib import Path
 
 from hycon.corpus.utterances import FOLDS
@@ -13,11 +10,13 @@ from hycon.errors import HyConError
 
 def standard_folds(dataset: str) -> dict[str, list[str]]:
     """Return the folds that mmsdk publishes for `cmu_mosi` or `cmu_mosei`, by fold name."""
-    upper = dataset.upper()
-    module = f"mmsdk.mmdatasdk.dataset.standard_datasets.{upper}.{dataset}_std_folds"
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore", SyntaxWarning)  # of mmsdk's own source
-        published = importlib.import_module(module)
+    # the one file with the lists: importing it as a part of mmsdk brings torch with it
+    package = importlib.util.find_spec("mmsdk")
+    root = Path(next(iter(package.submodule_search_locations)))
+    folder = root / "mmdatasdk" / "dataset" / "standard_datasets" / dataset.upper()
+    spec = importlib.util.spec_from_file_location(dataset, folder / f"{dataset}_std_folds.py")
+    published = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(published)
     return {fold: list(getattr(published, f"standard_{fold}_fold")) for fold in FOLDS}
 
 

@@ -115,11 +115,11 @@ def _align(
     report.boundaries(spans, limits)
     said = frames_within(spans, limits, settings.epsilon)
     # a segment without words has one row, of the frames of the segment itself
-    references = np.concatenate([spans, limits])
-    rows = [
-        chosen if len(chosen) else np.array([len(spans) + number])
-        for number, chosen in enumerate(said)
-    ]
+    silent = [number for number, chosen in enumerate(said) if not len(chosen)]
+    references = np.concatenate([spans, limits[silent]])
+    rows = list(said)
+    for place, number in enumerate(silent, start=len(spans)):
+        rows[number] = np.array([place])
     found = {}
     for name, width in widths.items():
         intervals, frames = _frames(opened[name], video, width, report.counts[name])

@@ -14,6 +14,8 @@ import numpy as np
 
 from hycon.errors import HyConError
 
+METADATA = 2**20  # bytes
+
 
 class Sequence:
     """An open computational sequence: a mapping from video to (intervals, features)."""
@@ -78,6 +80,7 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
             f"{path}: not a readable HDF5 file (empty, truncated or something else); delete it and "
             "fetch it again"
         ) from None
+    _limit_metadata(file)
     with file:
         roots = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
         data = file.get(f"{roots[0]}/data") if len(roots) == 1 else None
@@ -87,6 +90,15 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
                 "`data`; this is not a computational sequence"
             )
         yield Sequence(path, data)
+
+
+def _limit_metadata(file: h5py.File) -> None:
+    """Bound what HDF5 keeps of videos that were read: it would grow with their number."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.max_size = METADATA
+    config.min_size = METADATA // 4
+    file.id.set_mdc_config(config)
 
 
 def words_of(features: np.ndarray) -> np.ndarray:

@@ -101,9 +101,8 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
     for corpus in ("mosi", "mosei"):
         tables = {path.stem for path in (results / corpus / "tables").glob("*.md")}
         experiments = {"main", "ablation", "fusion", "alpha", "losses"}
-        assert tables == experiments | {f"{name}-differences" for name in experiments} | {
-            "published"
-        }
+        differences = {f"{name}-differences" for name in experiments}
+        assert tables == experiments | differences | {"published", "complexity"}
         published = (results / corpus / "tables/published.md").read_text()
         assert "(n = 1)" in published
         assert "MMSA, result-stat.md" in published
@@ -115,7 +114,7 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
         alpha = (results / corpus / "tables/alpha.md").read_text()
         assert alpha.index("alpha 0.7") < alpha.index("HyCon-v2") < alpha.index("alpha 0.9")
     tables = {path.stem for path in (results / "iemocap/tables").glob("*.md")}
-    assert tables == {"main", "main-differences"}
+    assert tables == {"main", "main-differences", "complexity"}
     emotions = (results / "iemocap/tables/main.md").read_text()
     assert "Left out: bert needs words, and iemocap has vectors only; xlnet needs" in emotions
     assert "Acc sad" in emotions
