@@ -22,15 +22,21 @@ CACHED = "Text states are cached: no figure counts the text encoder."
 FINETUNED = "Rows whose text encoder is fine-tuned count it; the others' text states are cached."
 
 
-def read_costs(path: Path) -> dict[str, Any]:
-    """Read what the stage `complexity` measured.
+def read_costs(path: Path, labels: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """Read what the stage `complexity` measured, its rows under the names that a reader knows.
+
+    Args:
+        path: the file.
+        labels: model and text encoder by row.
 
     Raises:
-        HyConError: it cannot be read.
+        HyConError: it cannot be read, or holds other rows.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         record["rows"][0]["seconds per epoch"], record["machine"], record["repeats"]
+        for row in record["rows"]:
+            row["label"], row["encoder"] = labels[row["label"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and measure again") from None
     return record

@@ -1,5 +1,7 @@
 """The table of costs: what was measured, on which machine, and what it does not count."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -69,4 +71,13 @@ def test_a_broken_measurement_is_refused(tmp_path, content):
     path = tmp_path / "complexity.json"
     path.write_text(content)
     with pytest.raises(HyConError, match=r"complexity\.json: cannot be read"):
-        read_costs(path)
+        read_costs(path, {})
+
+
+def test_rows_get_the_names_that_a_reader_knows_and_others_are_refused(tmp_path):
+    path = tmp_path / "complexity.json"
+    path.write_text(json.dumps(record(row("hycon-bert", figure(0.1)))))
+    (found,) = read_costs(path, {"hycon-bert": ["HyCon", "BERT"]})["rows"]
+    assert (found["label"], found["encoder"]) == ("HyCon", "BERT")
+    with pytest.raises(HyConError, match=r"complexity\.json: cannot be read"):
+        read_costs(path, {"hycon-v2-bert": ["HyCon-v2", "BERT"]})

@@ -20,6 +20,7 @@ seeds: [1, 2]
 device: cpu
 experiments:
   main: {encoders: [glove, bert], variants: [hycon-v2]}
+complexity: {repeats: 1}
 train: {epochs: 2}
 per_corpus: {sample: {train: {epochs: 2}}, sample-emotion: {train: {epochs: 2}}}
 catalogue:
@@ -133,15 +134,17 @@ def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(proje
         (("seeds: [1, 2]", "seeds: [1, 2, 3]"),
          {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2}),
         (("train: {epochs: 2}", "train: {epochs: 2, lambdas: {intra: 0.2}}"),
-         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2}),
+         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2, "complexity": 2, "costs": 2}),
         (("main: {", "main: {title: Another, "), {"tables": 2}),
         (("variants: [hycon-v2]", "variants: [hycon-v2, hycon]"),
-         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2}),
+         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2, "complexity": 2, "costs": 2}),
         # a reference among its variants makes an experiment compare them
         (("variants: [hycon-v2]", "reference: hycon-v2, variants: [hycon-v2, without-semi]"),
-         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2, "compare": 2}),
-        (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"), {"tables": 2}),
-        (("sample: {generator", "sample: {note: Another, generator"), {"tables": 1}),
+         {"train": 8, "evaluate": 4, "aggregate": 1, "tables": 2, "compare": 2,
+          "complexity": 2, "costs": 2}),
+        (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"),
+         {"tables": 2, "costs": 2}),
+        (("sample: {generator", "sample: {note: Another, generator"), {"tables": 1, "costs": 1}),
         (("device: cpu", "# a comment\ndevice: cpu"), {}),
     ],
 )  # fmt: skip

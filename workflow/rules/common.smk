@@ -298,6 +298,19 @@ def measured_rows(corpus):
     return rows_of(experiments_of(corpus)[0], corpus)
 
 
+def measured_labels(wildcards):
+    """Return what a table calls the rows whose cost is measured, by row: model, text encoder."""
+    return json.dumps(
+        {
+            name: [
+                PARAMS.variants[ROWS[name][0]].label,
+                encoder_label(wildcards.corpus, ROWS[name][1]),
+            ]
+            for name in measured_rows(wildcards.corpus)
+        }
+    )
+
+
 def measured_files(wildcards):
     """Return the files that measuring reads: those that training its rows does."""
     files = {}
@@ -307,15 +320,15 @@ def measured_files(wildcards):
 
 
 def measured_json(wildcards):
-    """Return what the stage `complexity` takes: labels, settings, encoder, states, tiny model."""
+    """Return what the stage `complexity` takes: names, settings, encoder, states, tiny model."""
     rows = []
     for name in measured_rows(wildcards.corpus):
-        row, (variant, encoder) = Row(wildcards.corpus, name), ROWS[name]
+        row, encoder = Row(wildcards.corpus, name), ROWS[name][1]
         tiny = PARAMS.encoders[encoder].tiny
         rows.append(
             [
-                PARAMS.variants[variant].label,
-                encoder_label(wildcards.corpus, encoder),
+                name,
+                encoder,
                 settings_json(row),
                 encoder_json(row),
                 states_folder(row),

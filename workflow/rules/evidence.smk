@@ -153,8 +153,10 @@ rule costs:
     params:
         code=code("costs"),
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
+        labels=measured_labels,
     shell:
         "{PYTHON} -m hycon.stages.costs --key {wildcards.corpus} --corpus {params.corpus:q}"
+        " --labels {params.labels:q}"
         " --measured {input} --output results/{wildcards.corpus}/tables/complexity --log {log}"
 
 
