@@ -58,7 +58,11 @@ def project(server, tmp_path_factory):
         file.pop("sha256", None)
         file.pop("size", None)
     (folder / "corpora.yaml").write_text(yaml.safe_dump(catalogue, sort_keys=False))
-    for name, changed in (("config/paper.yaml", "seeds: [1]"), ("params.yaml", "  epochs: 1")):
+    for name, changed in (
+        ("config/paper.yaml", "seeds: [1]"),
+        ("params.yaml", "  epochs: 1"),
+        ("params.yaml", "  repeats: 1"),
+    ):
         path, key = folder / name, changed.split(":")[0] + ":"
         lines = [
             changed if line.startswith(key) else line for line in path.read_text().splitlines()
