@@ -4,6 +4,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/experiments.smk"
+include: "workflow/rules/shown.smk"
 include: "workflow/rules/evidence.smk"
 
 

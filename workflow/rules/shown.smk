@@ -1,0 +1,206 @@
+# What tables and figures show and read: helpers of evidence.smk.
+
+
+def metrics_plan():
+    return {
+        corpus: {experiment: scores_of(corpus, experiment) for experiment in experiments_of(corpus)}
+        for corpus in PARAMS.corpora
+    }
+
+
+def table_rows(wildcards):
+    """Return an experiment's rows as JSON: model, text encoder, path of the scores."""
+    paths = scores_of(wildcards.corpus, wildcards.experiment)
+    rows = [
+        [PARAMS.variants[variant].label, encoder_label(wildcards.corpus, encoder), path]
+        for (variant, encoder), path in zip(
+            PARAMS.rows(wildcards.experiment, wildcards.corpus), paths.values(), strict=True
+        )
+    ]
+    return json.dumps(rows)
+
+
+def pairs_of(wildcards):
+    """Return the rows that are compared with a reference, and its own, as (row, variant, encoder)."""
+    reference = PARAMS.experiments[wildcards.experiment].reference
+    return [
+        (f"{variant}-{encoder}", f"{reference}-{encoder}", variant, encoder)
+        for variant, encoder in PARAMS.rows(wildcards.experiment, wildcards.corpus)
+        if variant != reference
+    ]
+
+
+def pairs_json(wildcards):
+    """Return what the stage `compare` takes: model, text encoder, both scores."""
+    folder = f"results/runs/{wildcards.corpus}"
+    pairs = [
+        [
+            PARAMS.variants[variant].label,
+            encoder_label(wildcards.corpus, encoder),
+            f"{folder}/{row}/scores.json",
+            f"{folder}/{reference}/scores.json",
+        ]
+        for row, reference, variant, encoder in pairs_of(wildcards)
+    ]
+    return json.dumps(pairs)
+
+
+def compared_of(wildcards):
+    """Return the files that a comparison reads: scores, and every run's predictions."""
+    rows = {row for pair in pairs_of(wildcards) for row in pair[:2]}
+    return [
+        path
+        for row in sorted(rows)
+        for path in [
+            f"results/runs/{wildcards.corpus}/{row}/scores.json",
+            *[
+                f"{run_folder(row, seed, wildcards.corpus)}/representations.safetensors"
+                for seed in PARAMS.seeds
+            ],
+        ]
+    ]
+
+
+def tables_of(corpus):
+    """Return the names of a corpus's tables: experiments, each against its reference, published."""
+    names = []
+    for name in experiments_of(corpus):
+        reference = PARAMS.experiments[name].reference
+        variants = {variant for variant, _ in PARAMS.rows(name, corpus)}
+        compared = reference in variants and len(variants) > 1
+        names += [name, *([f"{name}-differences"] if compared else [])]
+    if any(published.corpus == corpus for published in PUBLISHED):
+        names.append("published")
+    return [*names, *(["complexity"] if PARAMS.complexity else [])]
+
+
+def measured_rows(corpus):
+    """Return the rows whose cost is measured: those of the first experiment."""
+    return rows_of(experiments_of(corpus)[0], corpus)
+
+
+def measured_labels(wildcards):
+    """Return what a table calls the rows whose cost is measured, by row: model, text encoder."""
+    return json.dumps(
+        {
+            name: [
+                PARAMS.variants[ROWS[name][0]].label,
+                encoder_label(wildcards.corpus, ROWS[name][1]),
+            ]
+            for name in measured_rows(wildcards.corpus)
+        }
+    )
+
+
+def measured_files(wildcards):
+    """Return the files that measuring reads: those that training its rows does."""
+    files = {}
+    for row in measured_rows(wildcards.corpus):
+        files |= dict.fromkeys(features_of(Row(wildcards.corpus, row)))
+    return list(files)
+
+
+def measured_json(wildcards):
+    """Return what the stage `complexity` takes: names, settings, encoder, states, tiny model."""
+    rows = []
+    for name in measured_rows(wildcards.corpus):
+        row, encoder = Row(wildcards.corpus, name), ROWS[name][1]
+        tiny = PARAMS.encoders[encoder].tiny
+        rows.append(
+            [
+                name,
+                encoder,
+                settings_json(row),
+                encoder_json(row),
+                states_folder(row),
+                tiny_folder(row) if tiny else None,
+            ]
+        )
+    return json.dumps(rows)
+
+
+def figures_of(corpus):
+    """Return the names of a corpus's figures, EXPERIMENT-curve-ENCODER or EXPERIMENT-tsne-ENCODER."""
+    names = []
+    for name in experiments_of(corpus):
+        experiment, rows = PARAMS.experiments[name], PARAMS.rows(name, corpus)
+        drawn = ["curve"] if experiment.curve else []
+        drawn += ["tsne"] if set(experiment.tsne or ["none"]) <= {row[0] for row in rows} else []
+        encoders = dict.fromkeys(encoder for _, encoder in rows)
+        names += [f"{name}-{kind}-{encoder}" for kind in drawn for encoder in encoders]
+    return names
+
+
+def drawn_rows(wildcards):
+    """Return label and row of what a figure shows: an experiment's variants, or the two of t-SNE."""
+    experiment = PARAMS.experiments[wildcards.experiment]
+    variants = experiment.variants if wildcards.kind == "curve" else experiment.tsne
+    return [(variant, f"{variant}-{wildcards.encoder}") for variant in variants]
+
+
+def drawn_files(wildcards):
+    """Return the files that a figure reads."""
+    folder = f"results/runs/{wildcards.corpus}"
+    if wildcards.kind == "curve":
+        return [f"{folder}/{row}/scores.json" for _, row in drawn_rows(wildcards)]
+    runs = [run_folder(row, PARAMS.seeds[0], wildcards.corpus) for _, row in drawn_rows(wildcards)]
+    names = ("representations.safetensors", "run.json")
+    aligned = f"data/aligned/{wildcards.corpus}/utterances.csv"
+    return [aligned, *[f"{run}/{name}" for run in runs for name in names]]
+
+
+def drawing(wildcards):
+    """Return the options of the stage `figures` for a figure."""
+    experiment, corpus = PARAMS.experiments[wildcards.experiment], wildcards.corpus
+    rows = drawn_rows(wildcards)
+    title = f"{experiment.title}. Text encoder: {encoder_label(corpus, wildcards.encoder)}"
+    if wildcards.kind == "curve":
+        points = [
+            [setting_at(PARAMS.settings(corpus, *ROWS[row]), experiment.curve), path]
+            for (_, row), path in zip(rows, drawn_files(wildcards), strict=True)
+        ]
+        metrics = ["acc", "f1"] if corpus_of(wildcards).emotions else ["mae_all", "acc2_pos"]
+        options = {"rows": json.dumps(sorted(points)), "metrics": json.dumps(metrics)}
+        options["x-label"] = experiment.curve.split(".")[-1]
+    else:
+        runs = [
+            [PARAMS.variants[variant].label, run_folder(row, PARAMS.seeds[0], corpus)]
+            for variant, row in rows
+        ]
+        options = {"runs": json.dumps(runs), "aligned": f"data/aligned/{corpus}", "seed": "0"}
+        title = f"Multimodal representations with and without contrastive learning. {title}"
+    options |= {"title": title, "key": corpus, "corpus": corpus_of(wildcards).as_json()}
+    return " ".join(f"--{key} {shlex.quote(value)}" for key, value in options.items())
+
+
+def published_scores(wildcards):
+    """Return the path of the scores of each row that a published one is held against."""
+    rows = {
+        row for name in experiments_of(wildcards.corpus) for row in rows_of(name, wildcards.corpus)
+    }
+    return {
+        each.row: f"results/runs/{wildcards.corpus}/{each.row}/scores.json"
+        for each in PUBLISHED
+        if each.corpus == wildcards.corpus and each.row in rows
+    }
+
+
+def published_json(wildcards):
+    """Return the published rows of a corpus."""
+    rows = [each for each in PUBLISHED if each.corpus == wildcards.corpus]
+    return json.dumps([each.model_dump() for each in rows])
+
+
+def encoder_label(corpus, encoder):
+    """Return what a table calls a text encoder; vectors are what the corpus has."""
+    chosen = PARAMS.encoders[encoder]
+    return PARAMS.catalogue[corpus].vectors if chosen.kind == "vectors" else chosen.label
+
+
+def left_out(wildcards):
+    """Return why text encoders of an experiment have no rows on this corpus; "" if all have."""
+    reasons = [
+        PARAMS.unusable(wildcards.corpus, encoder)
+        for encoder in PARAMS.experiments[wildcards.experiment].encoders
+    ]
+    return "; ".join(filter(None, reasons))
