@@ -1,6 +1,5 @@
 """Fetching a corpus's files from folders and servers: resumed, checked, remembered, atomic."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ from hycon.corpus.transfer import (
     Refused,
     amount,
     copy,
+    digest_of,
     length,
     local_path,
-    pieces_of,
-    shown,
     writing,
 )
 from hycon.errors import HyConError
@@ -189,10 +187,12 @@ def _verify(path: Path, file: _File, source: str) -> Known:
     """Return what a file is; raise Refused if it is not what it should be."""
     if problem := mistaken(path):
         raise Refused(problem)
-    digest, expected = hashlib.sha256(), file.expected
-    for piece in shown(pieces_of(path), f"sha256 of {file.target.name}", length(path)):
-        digest.update(piece)
-    found = Known(digest.hexdigest(), length(path), source)
+    expected = file.expected
+    try:
+        digest = digest_of(path, file.target.name)
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}") from None
+    found = Known(digest, length(path), source)
     if expected.sha256 not in (None, found.sha256) or expected.size not in (None, found.size):
         raise Differs(
             f"found sha256 {found.sha256} ({found.size} bytes), expected {expected} "

@@ -1,6 +1,7 @@
 """Moving bytes from one place to a file: progress, room, and one-line reasons."""
 
 import functools
+import hashlib
 import re
 import shutil
 import sys
@@ -80,6 +81,24 @@ def shown(pieces: Iterator[bytes], what: str, total: int | None, start: int = 0)
                 said = now
                 line = tqdm.format_meter(done, elapsed=now - began, prefix=what, ncols=100, **form)
                 print(line, file=sys.stderr, flush=True)
+
+
+def digest_of(path: Path, name: str | None = None) -> str:
+    """Return a file's SHA-256, showing rate and time left after two seconds.
+
+    Args:
+        path: the file.
+        name: what it is called meanwhile, if not as it is.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        pieces = iter(functools.partial(file.read, PIECE), b"")
+        for piece in shown(pieces, f"sha256 of {name or path.name}", length(path)):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def local_path(address: str) -> Path:

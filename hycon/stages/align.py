@@ -5,10 +5,10 @@ from pathlib import Path
 
 from hycon.corpus import from_mmsa, from_mult, from_sequences
 from hycon.corpus.build import Report, build
+from hycon.corpus.transfer import digest_of
 from hycon.errors import HyConError
-from hycon.files import atomic_folder, sha256_of
+from hycon.files import atomic_folder
 from hycon.params import Align, Corpus
-from hycon.progress import progress
 from hycon.stages import log, parser, run, start
 
 FORMATS = {
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     start(arguments)
     corpus = arguments.corpus
     files = {name: arguments.raw / file.name for name, file in corpus.files.items()}
-    for path in progress(files.values(), "check", unit="files"):
+    for path in files.values():
         _check(path)
     report = Report()
     found = FORMATS[corpus.format](files, corpus, arguments.settings, report)
@@ -44,7 +44,7 @@ def _check(path: Path) -> None:
     if not (record.is_file() and path.is_file()):
         return
     expected = record.read_text(encoding="utf-8").split()[:1]
-    if [found := sha256_of(path)] != expected:
+    if [found := digest_of(path)] != expected:
         raise HyConError(
             f"{path}: sha256 is {found}, expected {' '.join(expected)} as {record.name} says: it "
             f"changed after it was fetched; put it back, or delete {record} to have it checked anew"

@@ -7,12 +7,10 @@ from typing import NamedTuple
 from tabulate import tabulate
 
 from hycon.corpus.manifest import recorded
-from hycon.corpus.transfer import amount
+from hycon.corpus.transfer import amount, digest_of
 from hycon.errors import HyConError
-from hycon.files import sha256_of
 from hycon.params import Corpus, load
 from hycon.params.catalogue import SourceFile
-from hycon.progress import progress
 from hycon.stages import parser, run, start
 
 RAW = Path("data/raw")
@@ -48,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _list(catalogue: dict[str, Corpus]) -> None:
     rows = []
-    for name, corpus in progress(catalogue.items(), "check", unit="corpora"):
+    for name, corpus in catalogue.items():
         found = look(name, corpus)
         states = [file.state for file in found]
         here = [file for file in found if file.state != "missing"]
@@ -84,7 +82,7 @@ def _look(name: str, corpus: Corpus, part: str, file: SourceFile) -> Found:
     size = path.stat().st_size
     if corpus.generator:
         return Found(part, path, "made up here", size, "")
-    digest = sha256_of(path)
+    digest = digest_of(path)
     expected = file.sha256 or (known and known.sha256)
     if expected is None:
         return Found(part, path, "not checked", size, f"sha256 {digest}; no digest is known")
@@ -106,7 +104,7 @@ def _describe(name: str, corpus: Corpus, mirror: str | None) -> None:
     }
     width = max(len(key) for key in facts)
     print("\n".join(f"{key:<{width}}  {value}" for key, value in facts.items() if value))
-    for found in progress(look(name, corpus), "check", unit="files"):
+    for found in look(name, corpus):
         size = f", {amount(found.size)}" if found.size else ""
         print(f"\n{found.part}: {found.state}{size}\n  {found.path}")
         if found.note:
