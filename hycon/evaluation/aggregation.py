@@ -56,23 +56,22 @@ def over_seeds(path: Path) -> dict[str, dict[str, float | int | None]]:
     return summarise([run["test"] for run in seeds.values()])
 
 
-def read_predictions(folder: Path, utterances: int) -> np.ndarray:
-    """Return a run's predictions (N,) or (N, C) of every utterance of its corpus.
+def read_output(folder: Path, utterances: int, name: str = "prediction") -> np.ndarray:
+    """Return what a run's network says of every utterance of its corpus.
 
     Args:
         folder: of the run.
         utterances: N.
+        name: `prediction`, (N,) or (N, C), or a representation (N, d) such as `fused`.
 
     Raises:
-        HyConError: they cannot be read, or are of another number.
+        HyConError: it cannot be read, or is of another number.
     """
     path = folder / "representations.safetensors"
     try:
-        predictions = load_file(path)["prediction"]
+        output = load_file(path)[name]
     except (OSError, SafetensorError, KeyError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
-    if len(predictions) != utterances:
-        raise HyConError(
-            f"{path}: {len(predictions)} predictions, expected {utterances}; train again"
-        )
-    return predictions
+    if len(output) != utterances:
+        raise HyConError(f"{path}: {len(output)} of {name}, expected {utterances}; train again")
+    return output

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from hycon.corpus.utterances import Utterance
-from hycon.evaluation.aggregation import read_predictions, read_scores
+from hycon.evaluation.aggregation import read_output, read_scores
 from hycon.evaluation.comparison import (
     COVERAGE,
     RESAMPLES,
@@ -72,7 +72,7 @@ def differences(pairs: list[Pair], corpus: Corpus, utterances: list[Utterance]) 
         sides = [
             (
                 [
-                    read_predictions(path.parent / f"seed-{seed}", len(utterances))[test]
+                    read_output(path.parent / f"seed-{seed}", len(utterances))[test]
                     for seed in common
                 ],
                 _metrics(scores, corpus, labels),

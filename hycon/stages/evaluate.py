@@ -8,7 +8,7 @@ import numpy as np
 
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
-from hycon.evaluation.aggregation import read_predictions
+from hycon.evaluation.aggregation import read_output
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
 from hycon.files import write_json
 from hycon.params import Corpus, Settings
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     seeds = {}
     for folder in arguments.runs:
         record = _record(folder / "run.json", expected)
-        predictions = read_predictions(folder, len(utterances))
+        predictions = read_output(folder, len(utterances))
         seeds[str(record["seed"])] = {
             **{key: value for key, value in record.items() if key not in ("seed", *expected)},
             **{

@@ -8,13 +8,11 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from hycon.corpus.labels import sentiment_classes
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
-from hycon.evaluation.aggregation import read_scores
+from hycon.evaluation.aggregation import read_output, read_scores
 from hycon.evidence.figures import (
     NEIGHBOURS,
     Cloud,
@@ -140,7 +138,7 @@ def _tsne(arguments: Namespace) -> None:
     classes = _classes([utterances[row] for row in rows], arguments.corpus)
     clouds, seeds = [], []
     for title, folder in arguments.runs:
-        fused = _fused(Path(folder) / "representations.safetensors", len(utterances))
+        fused = read_output(Path(folder), len(utterances), "fused")
         seeds.append(_seed(Path(folder) / "run.json"))
         clouds.append(Cloud(title, *_embedded(fused[rows], classes, arguments.seed, folder)))
     trained = "; ".join(
@@ -185,16 +183,6 @@ def _classes(utterances: list[Utterance], corpus: Corpus) -> np.ndarray:
     except ValueError as error:
         raise HyConError(f"test fold: a label is no score ({error}); align again") from None
     return POLARITIES[sentiment_classes(scores, "polarity")]
-
-
-def _fused(path: Path, utterances: int) -> np.ndarray:
-    try:
-        fused = load_file(path)["fused"]
-    except (OSError, SafetensorError, KeyError) as error:
-        raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
-    if fused.ndim != 2 or len(fused) != utterances:
-        raise HyConError(f"{path}: found {fused.shape}, expected {utterances} rows; train again")
-    return fused
 
 
 def _seed(path: Path) -> int:

@@ -116,5 +116,5 @@ def test_what_is_written_names_corpus_reference_method_and_n(scored, tmp_path):
 
 def test_predictions_that_do_not_fit_the_corpus_are_refused(scored):
     table, pair = scored
-    with pytest.raises(HyConError, match="120 predictions, expected 119; train again"):
+    with pytest.raises(HyConError, match="120 of prediction, expected 119; train again"):
         differences([pair], SCORED, table[:-1])

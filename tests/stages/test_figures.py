@@ -125,7 +125,7 @@ def test_a_pair_is_of_the_test_fold_with_classes_by_sign(runs, tmp_path, monkeyp
 
 def test_a_run_that_cannot_be_drawn_is_named(runs, tmp_path):
     save_file({"fused": np.ones((3, 5))}, tmp_path / "run-5/representations.safetensors")
-    with pytest.raises(HyConError, match=r"run-5/repr.*found \(3, 5\), expected 30 rows"):
+    with pytest.raises(HyConError, match=r"run-5/repr.*: 3 of fused, expected 30; train again"):
         draw(tmp_path / "p", "tsne", aligned=str(tmp_path), runs=runs, seed=9)
     (tmp_path / "run-4/run.json").unlink()
     with pytest.raises(HyConError, match=r"run-4/run\.json: cannot be read"):
