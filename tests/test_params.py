@@ -19,6 +19,10 @@ def refused(overlay):
     return message
 
 
+# what takes all experiments but `main` away
+OTHERS = dict.fromkeys(("ablation", "fusion", "alpha", "losses"))
+
+
 def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():
     params = load(ROOT)
     assert params.corpora == ["sample", "sample-emotion"]
@@ -81,9 +85,9 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"corpora": ["smaple"]}, "corpora: unknown name 'smaple'; did you mean 'sample'?"),
         ({"corpora": "sample"}, 'corpora: found "sample" (text), expected list'),
         ({"device": "gpu"}, 'device: found "gpu" (text), expected a text of the form'),
-        ({"corpora": ["mosi-utterance"], "experiments": {"main": {"encoders": ["glove"]}}},
+        ({"corpora": ["mosi-utterance"], "experiments": {**OTHERS, "main": {"encoders": ["glove"]}}},
          "no experiment has a text encoder for mosi-utterance (glove needs word vectors"),
-        ({"corpora": ["iemocap"], "experiments": {"main": {"encoders": ["bert"]}}},
+        ({"corpora": ["iemocap"], "experiments": {**OTHERS, "main": {"encoders": ["bert"]}}},
          "bert needs words, and iemocap has vectors only"),
         ({"align": {"mode": "time"}}, "align.mode: found"),
         ({"experiments": {"main": {"reference": "nocontrast"}}}, "main.reference: unknown name"),
@@ -183,8 +187,18 @@ def test_a_corpus_changes_the_settings_before_a_variant_does():
 
 def test_an_overlay_takes_an_experiment_away_with_null():
     more = {"title": "T", "variants": ["hycon"], "encoders": ["bert"]}
-    assert list(load(ROOT, {"experiments": {"main": None, "more": more}}).experiments) == ["more"]
-    assert "experiments: found" in refused({"experiments": {"main": None}})
+    overlay = {"experiments": {**OTHERS, "main": None, "more": more}}
+    assert list(load(ROOT, overlay).experiments) == ["more"]
+    assert "experiments: found" in refused({"experiments": {**OTHERS, "main": None}})
+
+
+def test_an_experiment_of_the_first_encoder_only_takes_the_first_that_the_corpus_has_input_for():
+    params = load(ROOT)
+    assert params.experiments["ablation"].encoders == ["bert", "glove"]
+    assert params.encoders_of("ablation", "mosi") == ["bert"]
+    assert params.encoders_of("ablation", "iemocap") == ["glove"]
+    assert params.encoders_of("main", "mosi") == ["glove", "bert", "xlnet"]
+    assert len(params.rows("ablation", "iemocap")) == 9
 
 
 def test_two_rows_of_one_name_are_refused():

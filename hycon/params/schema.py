@@ -17,7 +17,9 @@ class Experiment(Strict):
 
     The others are compared with the variant `reference`, if it is one of them, each under its own
     text encoder. `curve` is a key of `model` or `train`, over which the metrics are drawn; `tsne`
-    two variants whose representations are, side by side.
+    two variants whose representations are, side by side. With `first_encoder_only` a corpus has
+    rows with the first text encoder only that it has input for. `costs` is whether complexity is
+    measured of its rows.
     """
 
     title: str
@@ -26,6 +28,8 @@ class Experiment(Strict):
     tsne: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
     variants: Annotated[list[Name], Field(min_length=1)]
     encoders: Annotated[list[Name], Field(min_length=1)]
+    first_encoder_only: bool = False
+    costs: bool = True
 
 
 def _switched_on(experiments: Any) -> Any:
@@ -261,10 +265,14 @@ class Params(Strict):
 
         Text encoders that the corpus has no input for are left out (`unusable` says why).
         """
-        chosen = self.experiments[experiment]
         return [
             (variant, encoder)
-            for encoder in chosen.encoders
-            if self.unusable(corpus, encoder) is None
-            for variant in chosen.variants
+            for encoder in self.encoders_of(experiment, corpus)
+            for variant in self.experiments[experiment].variants
         ]
+
+    def encoders_of(self, experiment: str, corpus: str) -> list[str]:
+        """Return the text encoders that an experiment has rows with on a corpus."""
+        chosen = self.experiments[experiment]
+        usable = [name for name in chosen.encoders if self.unusable(corpus, name) is None]
+        return usable[:1] if chosen.first_encoder_only else usable

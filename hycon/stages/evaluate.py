@@ -24,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = options.parse_args(argv)
     start(arguments)
     expected = {
-        "settings": arguments.settings.model_dump(),
-        "encoder": arguments.encoder.model_dump(),
+        "corpus": arguments.corpus.model_dump(mode="json"),
+        "encoder": arguments.encoder.model_dump(mode="json"),
+        "settings": arguments.settings.model_dump(mode="json"),
     }
     utterances = read_table(arguments.aligned / "utterances.csv")
     seeds = {}
@@ -33,7 +34,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         record = _record(folder / "run.json", expected)
         predictions = read_output(folder, len(utterances))
         seeds[str(record["seed"])] = {
-            **{key: value for key, value in record.items() if key not in ("seed", *expected)},
+            **{
+                key: value
+                for key, value in record.items()
+                if key not in ("seed", "files", *expected)
+            },
             **{
                 fold: score(utterances, predictions, fold, arguments.corpus, arguments.settings)
                 for fold in FOLDS

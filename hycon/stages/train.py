@@ -1,19 +1,22 @@
-"""Train one seed of one variant (rule `train`)."""
+"""Train the seeds of one row that are not trained yet (rule `train`)."""
 
 import csv
+import json
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 
 from hycon.errors import HyConError
-from hycon.files import atomic_folder, write_json
+from hycon.files import atomic_folder, sha256_of, write_json
 from hycon.model import parameter_counts
 from hycon.params import Corpus
-from hycon.provenance import commit, environment
+from hycon.provenance import code_digest, commit, environment
 from hycon.stages import log, run, start, training_parser
 from hycon.training.batches import Data, load_data
 from hycon.training.device import make_deterministic, pick_device, set_threads
@@ -21,15 +24,53 @@ from hycon.training.loop import Trained, infer, train
 from hycon.training.text import read_text
 
 SECONDS_BETWEEN_LINES = 10.0
+WRITTEN = ("history.csv", "model.safetensors", "representations.safetensors")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = training_parser(__doc__)
-    options.add_argument("--seed", type=int, required=True)
+    options.add_argument("--seeds", type=int, nargs="+", required=True)
+    options.add_argument(
+        "--inputs", type=Path, nargs="+", required=True, help="the files that are read"
+    )
     options.add_argument("--output", type=Path, required=True, help="folder")
     arguments = options.parse_args(argv)
     start(arguments)
-    started = datetime.now(UTC)
+    origin = {
+        "corpus": arguments.corpus.model_dump(mode="json"),
+        "encoder": arguments.encoder.model_dump(mode="json"),
+        "settings": arguments.settings.model_dump(mode="json"),
+        "code": code_digest("hycon.stages.train"),
+        "inputs": {str(path): sha256_of(path) for path in arguments.inputs},
+    }
+    folders = {seed: arguments.output / f"seed-{seed}" for seed in arguments.seeds}
+    missing = [seed for seed, folder in folders.items() if not is_run_of(folder, seed, origin)]
+    if kept := len(folders) - len(missing):
+        log.info("%s: %d of %d seeds stand already", arguments.name, kept, len(folders))
+    if missing:
+        _train(arguments, origin, {seed: folders[seed] for seed in missing})
+    # the digest of each seed's record, which has those of its files
+    records = {str(seed): sha256_of(folder / "run.json") for seed, folder in folders.items()}
+    write_json(arguments.output / "runs.json", {"name": arguments.name, "seeds": records})
+
+
+def is_run_of(folder: Path, seed: int, origin: dict[str, Any]) -> bool:
+    """Return whether a folder holds a whole run of a seed that came of the same things.
+
+    Then training again would give the same bytes: so a row that was broken off goes on with the
+    seeds that it lacks, and a seed more trains that seed.
+    """
+    try:
+        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        found = {key: record[key] for key in ("seed", *origin)}
+        written = {name: sha256_of(folder / name) for name in WRITTEN}
+        return found == {"seed": seed, **origin} and record["files"] == written
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _train(arguments: Namespace, origin: dict[str, Any], folders: dict[int, Path]) -> None:
+    """Train the seeds one after the other; each leaves its folder as soon as it is trained."""
     set_threads(arguments.threads)
     make_deterministic()
     device = pick_device(arguments.device)
@@ -41,41 +82,35 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.settings.train.classes,
         device,
     )
-    name = f"{arguments.name} seed {arguments.seed}"
-    try:
-        trained = train(
-            data, arguments.settings, arguments.seed, _Teller(name), text.language_model
-        )
-    except FloatingPointError as error:
-        raise HyConError(f"{name}: {error}; lower train.learning_rate") from None
-    record = {
-        "seed": arguments.seed,
-        "settings": arguments.settings.model_dump(),
-        "encoder": arguments.encoder.model_dump(),
-        "selection": {
-            "criterion": "lowest validation " + _criterion(arguments.corpus),
-            "epoch": trained.epoch,
-            "epochs": len(trained.history),
-            "value": trained.score,
-        },
-        "parameters": parameter_counts(trained.model),
-        "device": device,
-        "threads": arguments.threads,
-        **commit(),
-        "versions": environment(),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
-    }
-    with atomic_folder(arguments.output) as folder:
-        _write(folder, trained, data, record)
-    log.info(
-        "%s: epoch %d of %d, validation %s %.3f",
-        name,
-        trained.epoch,
-        len(trained.history),
-        _criterion(arguments.corpus),
-        trained.score,
-    )
+    for seed, folder in folders.items():
+        started = datetime.now(UTC)
+        name = f"{arguments.name} seed {seed}"
+        try:
+            trained = train(data, arguments.settings, seed, _Teller(name), text.language_model)
+        except FloatingPointError as error:
+            raise HyConError(f"{name}: {error}; lower train.learning_rate") from None
+        criterion = _criterion(arguments.corpus)
+        record = {
+            "seed": seed,
+            **origin,
+            "selection": {
+                "criterion": f"lowest validation {criterion}",
+                "epoch": trained.epoch,
+                "epochs": len(trained.history),
+                "value": trained.score,
+            },
+            "parameters": parameter_counts(trained.model),
+            "device": device,
+            "threads": arguments.threads,
+            **commit(),
+            "versions": environment(),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+        }
+        with atomic_folder(folder) as temporary:
+            _write(temporary, trained, data, record)
+        epochs = f"epoch {trained.epoch} of {len(trained.history)}"
+        log.info("%s: %s, validation %s %.3f", name, epochs, criterion, trained.score)
 
 
 def _criterion(corpus: Corpus) -> str:
@@ -94,7 +129,8 @@ def _write(folder: Path, trained: Trained, data: Data, record: dict) -> None:
         writer = csv.DictWriter(file, trained.history[0])
         writer.writeheader()
         writer.writerows(trained.history)
-    write_json(folder / "run.json", record)
+    digests = {name: sha256_of(folder / name) for name in WRITTEN}
+    write_json(folder / "run.json", {**record, "files": digests})
 
 
 class _Teller:

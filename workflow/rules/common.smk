@@ -49,6 +49,11 @@ PYTHON = shlex.quote(sys.executable)
 for record in Path("data/raw").glob("*/*.sha256"):
     if not record.with_suffix("").exists():
         record.unlink()
+# and so with a row's runs
+for record in Path("results/runs").glob("*/*/runs.json"):
+    seeds = json.loads(record.read_text(encoding="utf-8"))["seeds"]
+    if not all((record.parent / f"seed-{seed}/run.json").exists() for seed in seeds):
+        record.unlink()
 
 # a variant's runs are named VARIANT-ENCODER
 ROWS = {
@@ -63,7 +68,6 @@ wildcard_constraints:
     encoder="|".join(PARAMS.encoders),
     row="|".join(ROWS),
     experiment="|".join(PARAMS.experiments),
-    seed=r"\d+",
     kind="curve|tsne",
     tiny="bert|xlnet",
     file=r"[^/]+(?<!\.sha256)",

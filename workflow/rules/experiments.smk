@@ -1,16 +1,16 @@
-# One run per corpus, row (variant and text encoder) and seed; then its scores.
+# The runs of a row (a variant with a text encoder) on a corpus, one a seed; then their scores.
 
 
+# One job for all seeds of a row: starting Python and torch takes as long as a small run. The runs
+# themselves, seed-N beside the output, are undeclared: Snakemake would delete them before the job,
+# which keeps those that came of the same parameters, inputs and code.
 rule train:
     input:
         features_of,
     output:
-        record="results/runs/{corpus}/{row}/seed-{seed}/run.json",
-        weights="results/runs/{corpus}/{row}/seed-{seed}/model.safetensors",
-        history="results/runs/{corpus}/{row}/seed-{seed}/history.csv",
-        representations="results/runs/{corpus}/{row}/seed-{seed}/representations.safetensors",
+        "results/runs/{corpus}/{row}/runs.json",
     log:
-        "logs/train/{corpus}/{row}/seed-{seed}.log",
+        "logs/train/{corpus}/{row}.log",
     threads: 1
     resources:
         mem_mb=memory,
@@ -19,24 +19,21 @@ rule train:
         corpus=corpus_json,
         encoder=encoder_json,
         settings=settings_json,
+        seeds=PARAMS.seeds,
         states=states_folder,
         tiny=tiny_folder,
     shell:
         "{PYTHON} -m hycon.stages.train --name {wildcards.corpus}/{wildcards.row}"
         " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
-        " --seed {wildcards.seed} --aligned data/aligned/{wildcards.corpus}"
+        " --seeds {params.seeds} --inputs {input:q} --aligned data/aligned/{wildcards.corpus}"
         " --states {params.states} --tiny {params.tiny} --device {DEVICE} --threads {threads}"
-        " --output results/runs/{wildcards.corpus}/{wildcards.row}/seed-{wildcards.seed}"
-        " --log {log}"
+        " --output results/runs/{wildcards.corpus}/{wildcards.row} --log {log}"
 
 
 rule evaluate:
     input:
         utterances="data/aligned/{corpus}/utterances.csv",
-        records=expand(rules.train.output.record, seed=PARAMS.seeds, allow_missing=True),
-        representations=expand(
-            rules.train.output.representations, seed=PARAMS.seeds, allow_missing=True
-        ),
+        runs=rules.train.output,
     output:
         "results/runs/{corpus}/{row}/scores.json",
     log:
@@ -68,7 +65,7 @@ rule runs:
             for row in rows_of(experiment, corpus)
             for path in [
                 f"results/runs/{corpus}/{row}/scores.json",
-                *[f"{run_folder(row, seed, corpus)}/run.json" for seed in PARAMS.seeds],
+                f"results/runs/{corpus}/{row}/runs.json",
             ]
         ],
 

@@ -46,17 +46,14 @@ def pairs_json(wildcards):
 
 
 def compared_of(wildcards):
-    """Return the files that a comparison reads: scores, and every run's predictions."""
+    """Return what a comparison reads: scores, and the record of runs, for their predictions."""
     rows = {row for pair in pairs_of(wildcards) for row in pair[:2]}
     return [
         path
         for row in sorted(rows)
         for path in [
             f"results/runs/{wildcards.corpus}/{row}/scores.json",
-            *[
-                f"{run_folder(row, seed, wildcards.corpus)}/representations.safetensors"
-                for seed in PARAMS.seeds
-            ],
+            f"results/runs/{wildcards.corpus}/{row}/runs.json",
         ]
     ]
 
@@ -71,12 +68,13 @@ def tables_of(corpus):
         names += [name, *([f"{name}-differences"] if compared else [])]
     if any(published.corpus == corpus for published in PUBLISHED):
         names.append("published")
-    return [*names, *(["complexity"] if PARAMS.complexity else [])]
+    return [*names, *(["complexity"] if PARAMS.complexity and measured_rows(corpus) else [])]
 
 
 def measured_rows(corpus):
-    """Return the rows whose cost is measured: those of the first experiment."""
-    return rows_of(experiments_of(corpus)[0], corpus)
+    """Return the rows whose cost is measured, each once."""
+    measured = [name for name in experiments_of(corpus) if PARAMS.experiments[name].costs]
+    return list(dict.fromkeys(row for name in measured for row in rows_of(name, corpus)))
 
 
 def measured_labels(wildcards):
@@ -143,10 +141,8 @@ def drawn_files(wildcards):
     folder = f"results/runs/{wildcards.corpus}"
     if wildcards.kind == "curve":
         return [f"{folder}/{row}/scores.json" for _, row in drawn_rows(wildcards)]
-    runs = [run_folder(row, PARAMS.seeds[0], wildcards.corpus) for _, row in drawn_rows(wildcards)]
-    names = ("representations.safetensors", "run.json")
     aligned = f"data/aligned/{wildcards.corpus}/utterances.csv"
-    return [aligned, *[f"{run}/{name}" for run in runs for name in names]]
+    return [aligned, *[f"{folder}/{row}/runs.json" for _, row in drawn_rows(wildcards)]]
 
 
 def drawing(wildcards):
@@ -199,8 +195,9 @@ def encoder_label(corpus, encoder):
 
 def left_out(wildcards):
     """Return why text encoders of an experiment have no rows on this corpus; "" if all have."""
-    reasons = [
-        PARAMS.unusable(wildcards.corpus, encoder)
-        for encoder in PARAMS.experiments[wildcards.experiment].encoders
-    ]
+    experiment = PARAMS.experiments[wildcards.experiment]
+    tried = experiment.encoders
+    if experiment.first_encoder_only:
+        tried = tried[: tried.index(PARAMS.encoders_of(wildcards.experiment, wildcards.corpus)[0])]
+    reasons = [PARAMS.unusable(wildcards.corpus, encoder) for encoder in tried]
     return "; ".join(filter(None, reasons))
