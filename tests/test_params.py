@@ -291,10 +291,12 @@ def test_what_is_tuned_goes_where_it_is_set_last():
     }
     overlay["tuning"]["space"] = {"train.clip_norm": [None, 1.0]}
     _, places = load(ROOT, overlay).tuning_of("mosi")
-    assert places["train.learning_rate"] == ["per_corpus", "mosi"]
-    assert places["train.batch_size"] == ["per_encoder", "bert"]
-    assert places["train.selection.beta"] == ["variants", "hycon-v2"]
-    assert places["train.alpha"] == places["train.clip_norm"] == ["variants", "graph"]
+    found = {key: ".".join(path) for key, path in places.items()}
+    assert found["train.learning_rate"] == "per_corpus.mosi.train.learning_rate"
+    assert found["train.batch_size"] == "per_encoder.bert.train.batch_size"
+    assert found["train.selection.beta"] == "variants.hycon-v2.train.selection.beta"
+    assert found["train.alpha"] == "variants.graph.train.alpha"
+    assert found["train.clip_norm"] == "variants.graph.train.clip_norm"
 
 
 def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():
@@ -303,7 +305,7 @@ def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():
     values = {"train.learning_rate": 0.00123, "train.selection.beta": 0.2, "model.dimension": 25}
     overlay = {}
     for key, value in values.items():
-        for part in reversed([*places[key], *key.split(".")]):
+        for part in reversed(places[key]):
             value = {part: value}
         overlay = merge(overlay, value)
     found = load(ROOT, overlay).settings("mosi", "hycon-v2", "bert")
