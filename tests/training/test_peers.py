@@ -283,6 +283,33 @@ def test_a_peer_is_trained_by_the_common_loop_and_the_same_seed_gives_the_same_b
     copy.deepcopy(first.model)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_forward_pass_leaves_nothing_on_the_network(name):
+    network = peer(name).train()
+    before = set(vars(network.network))
+    network(batch())
+    assert not [key for key, value in vars(network.network).items() if torch.is_tensor(value)]
+    assert set(vars(network.network)) - before <= {"lengths", "domain_label_t", "domain_label_a",
+                                                   "domain_label_v"}  # fmt: skip
+    assert (network.auxiliary_loss() is not None) == (name == "misa")
+    network.eval()(batch())
+    assert network.auxiliary_loss() is None
+
+
+@pytest.mark.parametrize("name", ["mfn", "misa"])
+def test_representations_bear_the_modalitys_name(name, monkeypatch):
+    monkeypatch.setattr(peers, "_forget", lambda network: None)
+    network = peer(name).eval()
+    output, own = network(batch()), network.network
+    found = [own.h_l, own.h_a, own.h_v] if name == "mfn" else [
+        own.private_t(own.utt_t_orig) + own.shared(own.utt_t_orig),
+        own.private_a(own.utt_a_orig) + own.shared(own.utt_a_orig),
+        own.private_v(own.utt_v_orig) + own.shared(own.utt_v_orig),
+    ]  # fmt: skip
+    for expected, given in zip(found, output[:3], strict=True):
+        torch.testing.assert_close(given, expected)
+
+
 @pytest.mark.parametrize("name", ["tfn", "graph-mfn", "misa"])
 def test_averaged_weights_of_a_peer_come_with_its_statistics(name):
     trained = loop.train(corpus(), of_peer(name, averaging=0.5), 1, quiet)
@@ -316,11 +343,11 @@ def test_misas_own_losses_are_those_of_mmsas_trainer(monkeypatch):
         + 0.3 * trainer.get_cmd_loss()
         + 0.7 * trainer.get_recon_loss()
     )
-    assert float(network.auxiliary_loss()) == pytest.approx(float(expected), rel=1e-6)
-    assert float(expected) > 0
+    assert network.auxiliary_loss().item() == pytest.approx(expected.item(), rel=1e-6)
+    assert expected.item() > 0
     none = peer("misa", diff_weight=0.0, sim_weight=0.0, recon_weight=0.0).train()
     none(steps)
-    assert float(none.auxiliary_loss()) == 0
+    assert none.auxiliary_loss().item() == 0
 
 
 def test_misas_own_losses_are_added_to_the_tasks_and_take_no_part_in_validation():
