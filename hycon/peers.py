@@ -34,7 +34,8 @@ ADAPTED = {
     "lmf": "audio and vision are means over the steps, as MMSA has it; its fusion's weights and "
     "bias are trained, which MMSA's optimiser leaves out",
     "lf-dnn": "audio and vision are means over the steps, as MMSA has it",
-    "ef-lstm": "audio and vision are brought to the text's steps",
+    "ef-lstm": "audio and vision are brought to the text's steps, whose number, by which it "
+    "normalises, is that of the corpus's longest utterance",
     "mfn": "audio and vision are brought to the text's steps; MMSA's settings average them first",
     "graph-mfn": "audio and vision are brought to the text's steps; the networks of the fusion "
     "graph are trained, which MMSA does not register",
