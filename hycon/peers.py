@@ -116,9 +116,6 @@ class Peer(nn.Module):
         return {"network": self.network}
 
 
-# --- what the classes read -----------------------------------------------------------------------
-
-
 def in_front(steps: Steps, time: int) -> Tensor:
     """Return the valid steps at the end of `time` steps (K, time, D), behind zeros."""
     values, lengths = steps
@@ -176,9 +173,6 @@ def _call_apart(network: nn.Module, batch: dict[str, Steps], longest: dict[str, 
 def _call_misa(network: nn.Module, batch: dict[str, Steps], longest: dict[str, int]) -> dict:
     """Call with padding behind, and the numbers of valid steps."""
     return network.of(batch)
-
-
-# --- what they give ------------------------------------------------------------------------------
 
 
 def _features(network: nn.Module, result: dict, batch: dict[str, Steps]) -> list[Tensor]:
@@ -249,9 +243,6 @@ def _forget(network: nn.Module) -> None:
     """Take off a network what its forward pass has left on it, with all that it holds."""
     for name in [name for name, value in vars(network).items() if isinstance(value, Tensor)]:
         delattr(network, name)
-
-
-# --- how they are built --------------------------------------------------------------------------
 
 
 def _build(
