@@ -216,9 +216,7 @@ class HyCon(nn.Module):
 
     def forward(self, batch: dict[str, Steps]) -> Output:
         """Return representations and prediction of a padded batch, by modality."""
-        if self.language_model is not None:
-            tokens, lengths = batch["text"]
-            batch = {**batch, "text": Steps(self.language_model(tokens, lengths), lengths)}
+        batch = read_tokens(batch, self.language_model)
         unimodal = {name: self.encoders[name](batch[name]) for name in MODALITIES}
         fused = self.fusion(**unimodal)
         prediction = self.head(fused)
@@ -226,13 +224,26 @@ class HyCon(nn.Module):
             prediction = prediction.squeeze(1)
         return Output(**unimodal, fused=fused, prediction=prediction)
 
+    def auxiliary_loss(self) -> None:
+        """Return None: what is added to the task's loss is `hycon.losses`', of representations."""
 
-def parameter_counts(model: HyCon) -> dict[str, int]:
+    def parts(self) -> dict[str, nn.Module]:
+        """Return the parts whose parameters are counted apart, besides a language model."""
+        return {**self.encoders, "fusion": self.fusion, "head": self.head}
+
+
+def read_tokens(batch: dict[str, Steps], language_model: nn.Module | None) -> dict[str, Steps]:
+    """Return a batch with its text as states, if there is a language model to read its tokens."""
+    if language_model is None:
+        return batch
+    tokens, lengths = batch["text"]
+    return {**batch, "text": Steps(language_model(tokens, lengths), lengths)}
+
+
+def parameter_counts(model: nn.Module) -> dict[str, int]:
     """Return how many trained parameters each part of the network has, and all of them."""
     parts = {
-        **model.encoders,
-        "fusion": model.fusion,
-        "head": model.head,
+        **model.parts(),
         **({"language model": model.language_model} if model.language_model is not None else {}),
     }
     counts = {

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent
 # parameters reach a stage as values that Snakemake compares by themselves: how they are read and
 # checked changes no number
 APART = "hycon.params"
-PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "snakemake")
+PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "snakemake", "MMSA")
 
 
 def environment() -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hycon.errors import HyConError
-from hycon.params import load, merge, read_texts, read_yaml, with_values
+from hycon.params import Settings, load, merge, read_texts, read_yaml, with_values
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,7 +85,8 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"corpora": ["smaple"]}, "corpora: unknown name 'smaple'; did you mean 'sample'?"),
         ({"corpora": "sample"}, 'corpora: found "sample" (text), expected list'),
         ({"device": "gpu"}, 'device: found "gpu" (text), expected a text of the form'),
-        ({"corpora": ["mosi-utterance"], "experiments": {**OTHERS, "main": {"encoders": ["glove"]}}},
+        ({"corpora": ["mosi-utterance"],
+          "experiments": {**OTHERS, "main": {"encoders": ["glove"]}}},
          "no experiment has a text encoder for mosi-utterance (glove needs word vectors"),
         ({"corpora": ["iemocap"], "experiments": {**OTHERS, "main": {"encoders": ["bert"]}}},
          "bert needs words, and iemocap has vectors only"),
@@ -114,6 +115,27 @@ def test_every_shipped_overlay_is_valid(overlay):
         ),
         ({"per_corpus": {"mosy": {}}}, "per_corpus: unknown name 'mosy'; did you mean 'mosi'?"),
         ({"per_corpus": {"mosi": {"model": {"heads": 7}}}}, "per_corpus.mosi.model: dimension 50"),
+        ({"variants": {"tfn": {"peer": {"network": "tnf"}}}},
+         "variants.tfn.peer.network: unknown network 'tnf'; did you mean 'tfn'? (allowed: tfn, "),
+        ({"variants": {"new": {"label": "N", "peer": {"rank": 3}}}}, "new.peer.network: missing"),
+        ({"variants": {"new": {"label": "N", "peer": {"network": "misa", "hidden_size": 8}}}},
+         "variants.new.peer.dropout: missing; it has no default"),
+        ({"variants": {"lmf": {"peer": {"rnk": 3}}}}, "lmf.peer.rnk: unknown key; did you mean 'r"),
+        ({"variants": {"lmf": {"peer": {"rank": "x"}}}}, 'lmf.peer.rank: found "x" (text), exp'),
+        ({"variants": {"lmf": {"peer": {"hidden_dims": [1, 2, 3, 4]}}}}, "expected at most 3"),
+        ({"variants": {"lmf": {"peer": 3}}}, "lmf.peer: found 3, expected keys and values"),
+        ({"variants": {"mult": {"peer": {"nheads": 3}}}}, "mult.peer: dst_feature_dim 50 is not a"),
+        ({"variants": {"tfn": {"model": {"layers": 1}}}}, "variants.tfn: model belongs to our own"),
+        ({"variants": {"tfn": {"of": "hycon"}}}, "variants.tfn: of belongs to our own network"),
+        ({"variants": {"graph": {"of": "tfn"}}}, "variants.graph.of: tfn is a peer; name another"),
+        ({"variants": {"tfn": {"train": {"lambdas": {"semi": 0.1}}}}},
+         "variants.tfn.train: a peer has no contrastive part; drop lambdas, selection"),
+        ({"variants": {"tfn": {"train": {"lr": 1}}}}, "variants.tfn.train.lr: unknown key"),
+        ({"variants": {"hycon": {"model": {"network": "tfn"}}}}, "expected 'transformer' or"),
+        ({"tuning": {"variant": "lmf", "space": {"model.rank": [3, "x"]}}},
+         'tuning.space: model.rank: found "x" (text), expected integer'),
+        ({"tuning": {"variant": "lmf", "space": {"model.memsize": [3]}}},
+         "tuning.space: model.memsize: unknown key"),
         ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model belongs to kind: tran"),
         (
             {"catalogue": {"sample": {"files": {"words": {"path": "../words.csd"}}}}},
@@ -305,10 +327,12 @@ def test_what_is_tuned_goes_where_it_is_set_last():
     }
     overlay["tuning"]["space"] = {"train.clip_norm": [None, 1.0]}
     _, places = load(ROOT, overlay).tuning_of("mosi")
-    assert places["train.learning_rate"] == ["per_corpus", "mosi"]
-    assert places["train.batch_size"] == ["per_encoder", "bert"]
-    assert places["train.selection.beta"] == ["variants", "hycon-v2"]
-    assert places["train.alpha"] == places["train.clip_norm"] == ["variants", "graph"]
+    found = {key: ".".join(path) for key, path in places.items()}
+    assert found["train.learning_rate"] == "per_corpus.mosi.train.learning_rate"
+    assert found["train.batch_size"] == "per_encoder.bert.train.batch_size"
+    assert found["train.selection.beta"] == "variants.hycon-v2.train.selection.beta"
+    assert found["train.alpha"] == "variants.graph.train.alpha"
+    assert found["train.clip_norm"] == "variants.graph.train.clip_norm"
 
 
 def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():
@@ -317,8 +341,33 @@ def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():
     values = {"train.learning_rate": 0.00123, "train.selection.beta": 0.2, "model.dimension": 25}
     overlay = {}
     for key, value in values.items():
-        for part in reversed([*places[key], *key.split(".")]):
+        for part in reversed(places[key]):
             value = {part: value}
         overlay = merge(overlay, value)
     found = load(ROOT, overlay).settings("mosi", "hycon-v2", "bert")
     assert found == with_values(params.settings("mosi", "hycon-v2", "bert"), values)
+
+
+def test_a_peer_takes_the_place_of_the_network_in_the_same_training():
+    overlay = {"per_corpus": {"mosi": {"model": {"layers": 1}, "train": {"epochs": 7}}}}
+    params = load(ROOT, overlay)
+    found = params.settings("mosi", "misa", "bert")
+    assert found.model == params.variants["misa"].peer
+    assert not any(found.train.lambdas.model_dump().values())
+    assert found.train.selection is None
+    assert (found.train.epochs, found.train.batch_size) == (7, 16)
+    assert found.train.clip_norm == params.settings("mosi", "hycon", "bert").train.clip_norm
+    assert Settings.model_validate_json(found.as_json()) == found
+
+
+def test_a_peers_sizes_are_tuned_and_those_of_our_own_network_left_out():
+    space = {"model.rank": [2, 4], "train.learning_rate": [1e-3]}
+    params = load(ROOT, {"tuning": {"variant": "lmf", "space": space}})
+    tuning, places = params.tuning_of("mosi")
+    assert set(tuning.space) == {"train.learning_rate", "train.batch_size", "model.rank"}
+    overlay = 4
+    for part in reversed(places["model.rank"]):
+        overlay = {part: overlay}
+    tried = with_values(params.settings("mosi", "lmf", "bert"), {"model.rank": 4})
+    assert tried.model.rank == 4
+    assert load(ROOT, overlay).settings("mosi", "lmf", "bert") == tried

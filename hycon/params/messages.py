@@ -6,13 +6,20 @@ from typing import Any
 
 from pydantic import BaseModel
 
+TAG = "network"  # says which of several models it is
+
 
 def explain(kind: type[BaseModel], problem: dict[str, Any]) -> str:
     """Put pydantic's first complaint into one line for a person."""
-    place = [part for part in problem["loc"] if part != "[key]"]
+    place, within = _follow(kind, [part for part in problem["loc"] if part != "[key]"])
     key = ".".join(str(part) for part in place)
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key{hint(str(place[-1]), _fields_at(kind, place[:-1]))}"
+        return f"{key}: unknown key{hint(str(place[-1]), within.model_fields)}"
+    if problem["type"] == "union_tag_invalid":
+        found, tags = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "")
+        return f"{key}.{TAG}: unknown {TAG} '{found}'{hint(found, tags.split(', '))}"
+    if problem["type"] == "union_tag_not_found":
+        return f"{key}.{TAG}: missing; it has no default"
     if problem["type"] == "missing":
         return f"{key}: missing; it has no default"
     if problem["type"] == "value_error":
@@ -20,19 +27,37 @@ def explain(kind: type[BaseModel], problem: dict[str, Any]) -> str:
     expected = {
         "string_pattern_mismatch": f"a text of the form {problem.get('ctx', {}).get('pattern')}",
         "too_short": f"at least {problem.get('ctx', {}).get('min_length')}",
+        "too_long": f"at most {problem.get('ctx', {}).get('max_length')}",
         "model_type": "keys and values",
         "dict_type": "keys and values",
+        "model_attributes_type": "keys and values",
     }.get(problem["type"], problem["msg"].removeprefix("Input should be ").removeprefix("a valid "))
     return f"{key}: found {shown(problem['input'])}, expected {expected}"
 
 
-def _fields_at(kind: type[BaseModel], place: list[Any]) -> list[str]:
-    """Return the keys allowed at a place, following nested models and mappings of models."""
-    for part in place:
+def _follow(kind: type[BaseModel], loc: list[Any]) -> tuple[list[Any], type[BaseModel]]:
+    """Return a place as a person writes it, and the model whose keys stand there.
+
+    Nested models and mappings of models are followed. Where a place may hold one of several models,
+    pydantic puts into it which of them it took.
+    """
+    place: list[Any] = []
+    tagged: dict[str, type[BaseModel]] = {}
+    for part in loc:
+        if part in tagged:
+            kind, tagged = tagged[part], {}
+            continue
+        place.append(part)
         field = kind.model_fields.get(str(part))
         models = _models_in(field.annotation if field else None)
+        if len(models) > 1:
+            tagged = {tag: model for model in models for tag in _tags(model)}
         kind = models[0] if models else kind
-    return list(kind.model_fields)
+    return place, kind
+
+
+def _tags(model: type[BaseModel]) -> tuple[str, ...]:
+    return getattr(model.model_fields[TAG].annotation, "__args__", ())
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -8,8 +8,11 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationError,
 from hycon.params.base import Count, Name, Positive, Strict, check_distinct, check_known, merge
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
+from hycon.params.peers import AnyPeer, PeerSettings
 from hycon.params.settings import Model, Settings, Train, setting_at, with_values
 from hycon.params.tuning import Tuning
+
+NO_LAMBDAS = {"intra": 0.0, "inter": 0.0, "semi": 0.0}
 
 
 class Experiment(Strict):
@@ -47,10 +50,28 @@ class Changes(Strict):
 
 
 class Variant(Changes):
-    """A named change of `model` and `train`, or of another variant."""
+    """A named change of `model` and `train`, or of another variant; or a peer in place of `model`.
+
+    Of a peer, `train` is what changes of the common optimisation.
+    """
 
     label: str
     of: Name | None = None
+    peer: PeerSettings | None = None
+
+    @model_validator(mode="after")
+    def _peer_stands_alone(self) -> Self:
+        for key in ("model", "of"):
+            if self.peer and getattr(self, key):
+                raise ValueError(f"{key} belongs to our own network, and this is a peer: drop it")
+        return self
+
+
+class _Own(Strict):
+    """Settings of a row of our own network."""
+
+    model: Model
+    train: Train
 
 
 class Complexity(Strict):
@@ -125,6 +146,8 @@ class Params(Strict):
                         f"variants.{name}.of: {variant.of} is itself of another; name a variant "
                         "that stands by itself"
                     )
+                if self.variants[variant.of].peer:
+                    raise ValueError(f"variants.{name}.of: {variant.of} is a peer; name another")
         check_known("per_corpus", list(self.per_corpus), self.catalogue)
         check_known("per_encoder", list(self.per_encoder), self.encoders)
         rows = {}
@@ -145,8 +168,10 @@ class Params(Strict):
 
     def _check_space(self) -> None:
         """Refuse keys and values that fit no network; what fits not this one is for `tuning_of`."""
-        base = Settings(model=self.model, train=self.train)
+        peer = self.variants[self.tuning.variant].peer
         for key, choice in self.tuning.space.items():
+            model = peer if key in _sizes(peer) else self.model
+            base = Settings(model=model, train=self.train)
             for value in choice if isinstance(choice, list) else [choice.low, choice.high]:
                 try:
                     with_values(base, {key: value})
@@ -177,17 +202,24 @@ class Params(Strict):
 
         A corpus's changes come first, then a text encoder's, then a variant's. What takes no part
         is None: the rank of another fusion, decisions on emotions where there are none, and what
-        belongs to fine-tuning for a cached encoder.
+        belongs to fine-tuning for a cached encoder. A peer has no contrastive part.
         """
+        peer = self.variants[variant].peer
         values = {"model": self.model.model_dump(), "train": self.train.model_dump()}
-        settings = Settings.model_validate(values)
+        settings = _Own.model_validate(values)
         for place, changes in self._changes(corpus, variant, encoder):
+            if peer and place[0] == "variants":
+                values["train"].update(lambdas=NO_LAMBDAS, selection=None)
             values = merge(values, changes)
             try:
-                settings = Settings.model_validate(values)
+                settings = _Own.model_validate(values)
             except ValidationError as error:
-                problem = explain(Settings, error.errors()[0])
+                problem = explain(_Own, error.errors()[0])
                 raise ValueError(f"{'.'.join(place)}.{problem}") from None
+        if peer and (settings.train.selection or any(settings.train.lambdas.model_dump().values())):
+            raise ValueError(
+                f"variants.{variant}.train: a peer has no contrastive part; drop lambdas, selection"
+            )
         train: dict[str, Any] = {}
         if not self.encoders[encoder].finetune:
             train["finetuning"] = None
@@ -198,11 +230,8 @@ class Params(Strict):
         elif settings.train.emotion_decision is None:
             raise ValueError(f"train.emotion_decision: null, but corpus {corpus} has emotions")
         low_rank = settings.model.fusion == "low-rank"
-        model = {} if low_rank else {"rank": None}
-        return Settings(
-            model=settings.model.model_copy(update=model),
-            train=settings.train.model_copy(update=train),
-        )
+        own = settings.model.model_copy(update={} if low_rank else {"rank": None})
+        return Settings(model=peer or own, train=settings.train.model_copy(update=train))
 
     def _changes(
         self, corpus: str, variant: str, encoder: str
@@ -225,7 +254,8 @@ class Params(Strict):
         """Return the search for a corpus, and where an overlay puts each of its keys.
 
         What the row has switched off is not searched over: a lambda of 0, alpha where all are 0, or
-        the selection where it is null. A key's place is where it is set last, or `per_corpus`.
+        the selection where it is null; nor are keys of our own network in the row of a peer. A key
+        is put where it is set last, or in `per_corpus`.
 
         Raises:
             ValueError: the row cannot be tuned so, in one line.
@@ -234,6 +264,7 @@ class Params(Strict):
         if reason := self.unusable(corpus, tuning.encoder):
             raise ValueError(f"tuning.encoder: {reason}; name another")
         base = self.settings(corpus, tuning.variant, tuning.encoder)
+        peer = self.variants[tuning.variant].peer
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
         if len(off) == 3:
             off |= {"alpha", "refinement", "similarity", "classes", "pair_loss", "selection"}
@@ -243,6 +274,7 @@ class Params(Strict):
             key: choice
             for key, choice in tuning.space.items()
             if not any(f"{key}.".startswith(f"train.{name}.") for name in off)
+            and (not peer or key.startswith("train.") or key in _sizes(peer))
         }
         if not space:
             raise ValueError("tuning.space: all of it is switched off in this variant; add keys")
@@ -250,15 +282,17 @@ class Params(Strict):
         return tuning.model_copy(update={"space": space}), places
 
     def _place(self, key: str, corpus: str) -> list[str]:
+        path = key.split(".")
+        if key in _sizes(self.variants[self.tuning.variant].peer):
+            return ["variants", self.tuning.variant, "peer", *path[1:]]
         row = self._changes(corpus, self.tuning.variant, self.tuning.encoder)
         for place, changes in reversed(row):
             value: Any = changes
-            *path, last = key.split(".")
-            for part in path:
+            for part in path[:-1]:
                 value = value.get(part) if isinstance(value, dict) else None
-            if isinstance(value, dict) and last in value:
-                return place
-        return ["per_corpus", corpus]
+            if isinstance(value, dict) and path[-1] in value:
+                return [*place, *path]
+        return ["per_corpus", corpus, *path]
 
     def rows(self, experiment: str, corpus: str) -> list[tuple[str, str]]:
         """Return an experiment's (variant, encoder) pairs in the order of its table.
@@ -276,3 +310,9 @@ class Params(Strict):
         chosen = self.experiments[experiment]
         usable = [name for name in chosen.encoders if self.unusable(corpus, name) is None]
         return usable[:1] if chosen.first_encoder_only else usable
+
+
+def _sizes(peer: AnyPeer | None) -> set[str]:
+    """Return the keys of a peer's sizes, as a tuning space names them."""
+    fields = type(peer).model_fields if peer else {}
+    return {f"model.{name}" for name in fields if name != "network"}

@@ -14,6 +14,7 @@ from hycon.params.base import (
     Strict,
     merge,
 )
+from hycon.params.peers import AnyPeer
 
 
 class Model(Strict):
@@ -99,7 +100,7 @@ class Train(Strict):
 class Settings(Strict):
     """All that one run's numbers depend on, besides its corpus, features and seed."""
 
-    model: Model
+    model: Annotated[Model | AnyPeer, Field(discriminator="network")]
     train: Train
 
 

@@ -112,7 +112,7 @@ def _write(arguments, study: optuna.Study) -> None:
     overlay: dict[str, Any] = {}
     for key, value in study.best_trial.user_attrs["values"].items():
         nested: Any = value
-        for part in reversed([*arguments.places[key], *key.split(".")]):
+        for part in reversed(arguments.places[key]):
             nested = {part: nested}
         overlay = merge(overlay, nested)
     comments = "".join(f"# {line}\n" for line in _header(arguments, study))

@@ -75,6 +75,11 @@ class Data:
     def widths(self) -> dict[str, int]:
         return {name: self.features[name].values.shape[1] for name in MODALITIES}
 
+    @property
+    def longest(self) -> dict[str, int]:
+        """The steps of the longest utterance of all folds, by modality."""
+        return {name: int(self.features[name].lengths.max()) for name in MODALITIES}
+
 
 def load_data(
     aligned: Path,

@@ -18,6 +18,7 @@ from hycon.encoders.language_model import LanguageModel
 from hycon.losses import HybridContrastiveLoss, SubstituteLoss
 from hycon.model import HyCon, parameter_counts
 from hycon.params import Settings
+from hycon.peers import Peer
 from hycon.training import loop
 from hycon.training.batches import Data
 
@@ -57,8 +58,8 @@ class Row(NamedTuple):
 class _Training(NamedTuple):
     """A network at the start of its training, as `hycon.training.loop.train` makes it."""
 
-    model: HyCon
-    kept: HyCon  # the network itself, or what follows it as a moving average
+    model: HyCon | Peer
+    kept: HyCon | Peer  # the network itself, or what follows it as a moving average
     step: Callable[[Tensor], None]
     contrastive: HybridContrastiveLoss | SubstituteLoss | None
 

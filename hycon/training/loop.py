@@ -13,9 +13,11 @@ from torch.optim import swa_utils
 from hycon.encoders.language_model import LanguageModel
 from hycon.losses import HybridContrastiveLoss, PairSelection, SubstituteLoss
 from hycon.model import HyCon, Output
-from hycon.params import Settings, Train
+from hycon.params import Model, Settings, Train
+from hycon.peers import Peer
 from hycon.training.batches import Data
 
+TERMS = ("task", "intra", "inter", "semi")
 INFERENCE_BATCH = 64  # of tensor fusion, half a megabyte an utterance at d = 50, 4 at d = 100
 
 
@@ -23,7 +25,7 @@ INFERENCE_BATCH = 64  # of tensor fusion, half a megabyte an utterance at d = 50
 class Trained:
     """A trained network (with the best epoch's weights) and how it came about."""
 
-    model: HyCon
+    model: HyCon | Peer
     epoch: int  # the selected one, from 1
     score: float  # its validation MAE, or cross-entropy
     history: list[dict[str, float]]  # one row an epoch
@@ -74,20 +76,25 @@ def train(
     return Trained(model.eval(), best_epoch, best_score, history)
 
 
-def make_network(data: Data, settings: Settings, language_model: LanguageModel | None) -> HyCon:
+def make_network(
+    data: Data, settings: Settings, language_model: LanguageModel | None
+) -> HyCon | Peer:
     """Return a new network, with a copy of the language model if there is one."""
     widths = data.widths
     if language_model is not None:
         language_model = copy.deepcopy(language_model)
         language_model.requires_grad_(settings.train.finetuning.learning_rate > 0)
         widths["text"] = language_model.width
-    model = HyCon(widths, data.outputs, settings.model, language_model)
+    if isinstance(settings.model, Model):
+        model = HyCon(widths, data.outputs, settings.model, language_model)
+    else:
+        model = Peer(widths, data.outputs, settings.model, data.longest, language_model)
     return model.to(data.labels.device)
 
 
 def make_stepper(
-    model: HyCon, options: Train, steps: int
-) -> tuple[Callable[[Tensor], None], HyCon]:
+    model: HyCon | Peer, options: Train, steps: int
+) -> tuple[Callable[[Tensor], None], HyCon | Peer]:
     """Return a function that takes one step down a loss, and the network whose weights are kept.
 
     That is the network itself or, with `averaging`, one that follows it as a moving average.
@@ -117,7 +124,7 @@ def make_stepper(
     return step, averaged.module if averaged is not None else model
 
 
-def _parameter_groups(model: HyCon, options: Train) -> tuple[list[dict], list[float]]:
+def _parameter_groups(model: nn.Module, options: Train) -> tuple[list[dict], list[float]]:
     """Return the optimiser's groups of parameters, and the warm-up of each.
 
     A language model has its own learning rate, warm-up and weight decay; its biases and norms are
@@ -184,10 +191,13 @@ def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tens
 
 
 def run_epoch(model, data, options, order, contrastive, step) -> dict[str, float]:
-    """Train for one epoch; return the mean of each term over the utterances."""
+    """Train for one epoch; return the mean of each term over the utterances.
+
+    A peer with losses of its own has one term more, their weighted sum.
+    """
     model.train()
     rows = data.folds["train"]
-    sums = torch.zeros(4, device=rows.device)
+    names, sums = TERMS, torch.zeros(5, device=rows.device)
     for batch in data.shuffled(rows, options.batch_size, order):
         output = model(data.batch(batch))
         task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
@@ -196,14 +206,16 @@ def run_epoch(model, data, options, order, contrastive, step) -> dict[str, float
             terms = contrastive(output.representations, data.classes[batch])
             loss = task + terms.total
             parts = [task, terms.intra, terms.inter, terms.semi]
+        if (auxiliary := model.auxiliary_loss()) is not None:
+            loss = loss + auxiliary
+            names, parts = (*TERMS, "auxiliary"), [*parts, auxiliary]
         step(loss)
-        sums += torch.stack([part.detach() for part in parts]) * len(batch)
-    means = (sums / len(rows)).tolist()
-    return dict(zip(("task", "intra", "inter", "semi"), means, strict=True))
+        sums[: len(parts)] += torch.stack([part.detach() for part in parts]) * len(batch)
+    return dict(zip(names, (sums / len(rows)).tolist(), strict=False))
 
 
 @torch.no_grad()
-def validation_score(model: HyCon, data: Data, options: Train) -> float:
+def validation_score(model: nn.Module, data: Data, options: Train) -> float:
     """Return the task's loss over the validation fold: MAE, or cross-entropy."""
     rows = data.folds["valid"]
     prediction = infer(model, data, rows).prediction
@@ -211,7 +223,7 @@ def validation_score(model: HyCon, data: Data, options: Train) -> float:
 
 
 @torch.inference_mode()
-def infer(model: HyCon, data: Data, rows: Tensor) -> Output:
+def infer(model: nn.Module, data: Data, rows: Tensor) -> Output:
     """Return the network's output for the chosen utterances (K,), in their order."""
     model.eval()
     batches = list(data.by_length(rows).split(INFERENCE_BATCH))

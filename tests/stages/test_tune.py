@@ -30,7 +30,7 @@ def arguments(tmp_path):
         encoder=PARAMS.encoders["bert"],
         settings=PARAMS.settings("sample", "hycon", "bert"),
         tuning=Tuning.model_validate({**tuning, "space": SPACE}),
-        places={"train.learning_rate": ["per_corpus", "sample"]},
+        places={"train.learning_rate": ["per_corpus", "sample", "train", "learning_rate"]},
         aligned=tmp_path,
         states=tmp_path,
         tiny=None,

@@ -13,7 +13,7 @@ from snakemake.utils import min_version
 sys.path.insert(0, str(workflow.basedir))
 
 from hycon.errors import HyConError
-from hycon.params import load, load_published, merge, read_texts, setting_at
+from hycon.params import Model, load, load_published, merge, read_texts, setting_at
 from hycon.provenance import code_digest
 
 min_version("9.10")
@@ -217,8 +217,9 @@ def tuning_of(wildcards):
 def memory(wildcards):
     """Return what training a row needs in MB: with a model of its own, or a tensor of weights."""
     settings = PARAMS.settings(wildcards.corpus, *ROWS[wildcards.row])
-    tensor = settings.model.fusion == "tensor"
-    weights = settings.model.dimension * (settings.model.dimension + 1) ** 3 * tensor
+    weights = 0
+    if isinstance(settings.model, Model) and settings.model.fusion == "tensor":
+        weights = settings.model.dimension * (settings.model.dimension + 1) ** 3
     own = 3000 if settings.train.finetuning else 0
     # weights, gradient, two moments, the best and the averaged ones, 4 bytes each
     return 2000 + own + 24 * weights // 1_000_000

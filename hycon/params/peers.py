@@ -1,0 +1,137 @@
+"""Sizes of the peers: published networks of the package MMSA, trained by this project's loop.
+
+The names are those of MMSA's configuration, flat: its NN1Config: {shapes, drop} is nn1_shapes and
+nn1_drop. Lists go text, audio, vision; `dropouts` audio, vision, text, after the fusion.
+"""
+
+import importlib.util
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hycon.params.base import Count, NonNegative, Probability, Strict
+
+Three = Annotated[list[Count], Field(min_length=3, max_length=3)]
+Four = Annotated[list[Probability], Field(min_length=4, max_length=4)]
+
+
+class Tfn(Strict):
+    """Tensor Fusion Network."""
+
+    network: Literal["tfn"]
+    hidden_dims: Three
+    text_out: Count
+    post_fusion_dim: Count
+    dropouts: Four
+
+
+class Lmf(Strict):
+    """Low-rank Multimodal Fusion."""
+
+    network: Literal["lmf"]
+    hidden_dims: Three
+    rank: Annotated[int, Field(ge=2)]
+    dropouts: Four
+
+
+class Mfn(Strict):
+    """Memory Fusion Network."""
+
+    network: Literal["mfn"]
+    hidden_dims: Three
+    memsize: Count
+    nn1_shapes: Count
+    nn1_drop: Probability
+    nn2_shapes: Count
+    nn2_drop: Probability
+    gamma1_shapes: Count
+    gamma1_drop: Probability
+    gamma2_shapes: Count
+    gamma2_drop: Probability
+    out_shapes: Count
+    out_drop: Probability
+
+
+class GraphMfn(Strict):
+    """Graph Memory Fusion Network."""
+
+    network: Literal["graph-mfn"]
+    hidden_dims: Three
+    memsize: Count
+    inner_node_dim: Count
+    nn_shapes: Count
+    nn_drop: Probability
+    gamma1_shapes: Count
+    gamma1_drop: Probability
+    gamma2_shapes: Count
+    gamma2_drop: Probability
+    out_shapes: Count
+    out_drop: Probability
+
+
+class Mult(Strict):
+    """Multimodal Transformer."""
+
+    network: Literal["mult"]
+    dst_feature_dim: Count
+    nheads: Count
+    nlevels: Count
+    conv1d_kernel_size_l: Count
+    conv1d_kernel_size_a: Count
+    conv1d_kernel_size_v: Count
+    text_dropout: Probability
+    attn_dropout: Probability
+    attn_dropout_a: Probability
+    attn_dropout_v: Probability
+    relu_dropout: Probability
+    embed_dropout: Probability
+    res_dropout: Probability
+    output_dropout: Probability
+    attn_mask: bool
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.dst_feature_dim % self.nheads:
+            raise ValueError(
+                f"dst_feature_dim {self.dst_feature_dim} is not a multiple of nheads {self.nheads}"
+            )
+        return self
+
+
+class EfLstm(Strict):
+    """Early fusion by an LSTM."""
+
+    network: Literal["ef-lstm"]
+    hidden_dims: Count
+    num_layers: Count
+    dropout: Probability
+
+
+class LfDnn(Strict):
+    """Late fusion by a deep network."""
+
+    network: Literal["lf-dnn"]
+    hidden_dims: Three
+    text_out: Count
+    post_fusion_dim: Count
+    dropouts: Four
+
+
+class Misa(Strict):
+    """Modality-invariant and -specific representations, with the weights of its own losses."""
+
+    network: Literal["misa"]
+    hidden_size: Annotated[int, Field(ge=2, multiple_of=2)]  # its fusion has two heads
+    dropout: Probability
+    diff_weight: NonNegative
+    sim_weight: NonNegative
+    recon_weight: NonNegative
+
+
+AnyPeer = Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa
+PeerSettings = Annotated[AnyPeer, Field(discriminator="network")]
+
+
+def installed() -> bool:
+    """Return whether the package is there that the peers' networks come from."""
+    return importlib.util.find_spec("MMSA") is not None
