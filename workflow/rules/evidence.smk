@@ -29,6 +29,7 @@ rule tables:
         csv="results/{corpus}/tables/{experiment}.csv",
         markdown="results/{corpus}/tables/{experiment}.md",
         latex="results/{corpus}/tables/{experiment}.tex",
+        html="results/{corpus}/tables/{experiment}.html",
     log:
         "logs/tables/{corpus}/{experiment}.log",
     resources:
@@ -55,6 +56,7 @@ rule compare:
         csv="results/{corpus}/tables/{experiment}-differences.csv",
         markdown="results/{corpus}/tables/{experiment}-differences.md",
         latex="results/{corpus}/tables/{experiment}-differences.tex",
+        html="results/{corpus}/tables/{experiment}-differences.html",
     log:
         "logs/compare/{corpus}/{experiment}.log",
     resources:
@@ -82,6 +84,7 @@ rule published:
         csv="results/{corpus}/tables/published.csv",
         markdown="results/{corpus}/tables/published.md",
         latex="results/{corpus}/tables/published.tex",
+        html="results/{corpus}/tables/published.html",
     log:
         "logs/published/{corpus}.log",
     resources:
@@ -102,6 +105,7 @@ rule figures:
         drawn_files,
     output:
         svg="results/{corpus}/figures/{experiment}-{kind}-{encoder}.svg",
+        pdf="results/{corpus}/figures/{experiment}-{kind}-{encoder}.pdf",
         png="results/{corpus}/figures/{experiment}-{kind}-{encoder}.png",
         caption="results/{corpus}/figures/{experiment}-{kind}-{encoder}.txt",
     log:
@@ -146,6 +150,7 @@ rule costs:
         csv="results/{corpus}/tables/complexity.csv",
         markdown="results/{corpus}/tables/complexity.md",
         latex="results/{corpus}/tables/complexity.tex",
+        html="results/{corpus}/tables/complexity.html",
     log:
         "logs/costs/{corpus}.log",
     resources:
@@ -169,7 +174,7 @@ rule evidence:
             for corpus in PARAMS.corpora
             for table in tables_of(corpus)
             for path in expand(
-                f"results/{corpus}/tables/{table}.{{form}}", form=("csv", "md", "tex")
+                f"results/{corpus}/tables/{table}.{{form}}", form=("csv", "md", "tex", "html")
             )
         ],
         [
@@ -177,6 +182,6 @@ rule evidence:
             for corpus in PARAMS.corpora
             for figure in figures_of(corpus)
             for path in expand(
-                f"results/{corpus}/figures/{figure}.{{form}}", form=("svg", "png", "txt")
+                f"results/{corpus}/figures/{figure}.{{form}}", form=("svg", "pdf", "png", "txt")
             )
         ],
