@@ -29,7 +29,13 @@ rule tables:
         csv="results/{corpus}/tables/{experiment}.csv",
         markdown="results/{corpus}/tables/{experiment}.md",
         latex="results/{corpus}/tables/{experiment}.tex",
-        html="results/{corpus}/tables/{experiment}.html",
+        html=report(
+            "results/{corpus}/tables/{experiment}.html",
+            caption="../report/table.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "{experiment}", "shows": "scores"},
+        ),
     log:
         "logs/tables/{corpus}/{experiment}.log",
     resources:
@@ -56,7 +62,13 @@ rule compare:
         csv="results/{corpus}/tables/{experiment}-differences.csv",
         markdown="results/{corpus}/tables/{experiment}-differences.md",
         latex="results/{corpus}/tables/{experiment}-differences.tex",
-        html="results/{corpus}/tables/{experiment}-differences.html",
+        html=report(
+            "results/{corpus}/tables/{experiment}-differences.html",
+            caption="../report/differences.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "{experiment}", "shows": "differences"},
+        ),
     log:
         "logs/compare/{corpus}/{experiment}.log",
     resources:
@@ -84,7 +96,13 @@ rule published:
         csv="results/{corpus}/tables/published.csv",
         markdown="results/{corpus}/tables/published.md",
         latex="results/{corpus}/tables/published.tex",
-        html="results/{corpus}/tables/published.html",
+        html=report(
+            "results/{corpus}/tables/published.html",
+            caption="../report/published.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "all", "shows": "published"},
+        ),
     log:
         "logs/published/{corpus}.log",
     resources:
@@ -104,7 +122,13 @@ rule figures:
     input:
         drawn_files,
     output:
-        svg="results/{corpus}/figures/{experiment}-{kind}-{encoder}.svg",
+        svg=report(
+            "results/{corpus}/figures/{experiment}-{kind}-{encoder}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{corpus}",
+            labels={"experiment": "{experiment}", "shows": "{kind}", "encoder": "{encoder}"},
+        ),
         pdf="results/{corpus}/figures/{experiment}-{kind}-{encoder}.pdf",
         png="results/{corpus}/figures/{experiment}-{kind}-{encoder}.png",
         caption="results/{corpus}/figures/{experiment}-{kind}-{encoder}.txt",
@@ -150,7 +174,13 @@ rule costs:
         csv="results/{corpus}/tables/complexity.csv",
         markdown="results/{corpus}/tables/complexity.md",
         latex="results/{corpus}/tables/complexity.tex",
-        html="results/{corpus}/tables/complexity.html",
+        html=report(
+            "results/{corpus}/tables/complexity.html",
+            caption="../report/complexity.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "first", "shows": "complexity"},
+        ),
     log:
         "logs/costs/{corpus}.log",
     resources:
@@ -165,10 +195,11 @@ rule costs:
         " --measured {input} --output results/{wildcards.corpus}/tables/complexity --log {log}"
 
 
-# metrics.json, every table and every figure
+# metrics.json, every table and every figure, and the page of them
 rule evidence:
     input:
         "results/metrics.json",
+        "results/report.html",
         [
             path
             for corpus in PARAMS.corpora
