@@ -176,7 +176,7 @@ def environments(rows: list[Row]) -> Sheet:
     caption = (
         "Versions, device and commit of the runs, one column for those that have all in common."
     )
-    return Sheet(["", *headings], "l" * (1 + len(columns)), cells, caption, "environment", 1)
+    return Sheet(["What", *headings], "l" * (1 + len(columns)), cells, caption, "environment", 1)
 
 
 def commit(record: dict[str, Any]) -> str:
