@@ -147,8 +147,8 @@ def _overview(plan: Plan, rows: dict[str, list[runs.Row]]) -> Sheet:
             ]
         )
     headings = ["Corpus", "Data", "Rows", "Seeds", "Runs", "Training time"]
-    seeds = ", ".join(map(str, plan.seeds))
-    caption = f"A row is a variant with a text encoder; each is run with seeds {seeds}."
+    seeds, s = ", ".join(map(str, plan.seeds)), "" if len(plan.seeds) == 1 else "s"
+    caption = f"A row is a variant with a text encoder; each is run with seed{s} {seeds}."
     return Sheet(headings, "llrrrr", cells, caption, "overview", 1)
 
 

@@ -24,6 +24,7 @@ VERDICTS = ("agrees", "better", "worse", "")
 class Comparison:
     """A reference row, and which rows can be told from it, in words."""
 
+    title: str
     reference: str
     words: str
     apart: list[str]
@@ -51,26 +52,25 @@ def comparison(frame: pd.DataFrame, title: str, corpus: Corpus) -> Comparison:
         corpus: its entry in the catalogue.
     """
     columns, apart, alike = columns_of(corpus), [], []
-    for (encoder, model), row in frame.groupby(["text_encoder", "model"], sort=False):
-        found = [
-            _phrase(each, *columns[each.metric]) for each in row[row.p_t_test < LEVEL].itertuples()
-        ]
-        (apart if found else alike).append(
-            f"{model}, {encoder}" + ": " * bool(found) + "; ".join(found)
-        )
-    tested = int(frame.p_t_test.notna().sum())
-    low = int((frame.p_t_test < LEVEL).sum())
-    seeds = ", ".join(map(str, sorted(set(frame.n))))
-    reference = frame.reference[0]
-    rows = len(apart) + len(alike)
+    reference, tested = frame.reference[0], frame[frame.p_t_test.notna()]
+    untested = len(frame) - len(tested)
+    if tested.empty:
+        words = f"Nothing could be tested against “{reference}”: it takes two seeds or more."
+        return Comparison(title, reference, words, [], [])
+    for (encoder, model), row in tested.groupby(["text_encoder", "model"], sort=False):
+        low = row[row.p_t_test < LEVEL]
+        found = "; ".join(_phrase(each, *columns[each.metric]) for each in low.itertuples())
+        (apart if found else alike).append(f"{model}, {encoder}{': ' if found else ''}{found}")
+    seeds = ", ".join(map(str, sorted(set(tested.n))))
     words = (
-        f"{title}: {len(apart)} of {rows} rows can be told from “{reference}” on some metric. "
-        f"{low} of {tested} tests (n = {seeds} seeds) have p < {LEVEL}; if no row differed, about "
-        f"{tested * LEVEL:.0f} would have it by chance."
+        f"{len(apart)} of {len(apart) + len(alike)} rows can be told from “{reference}” on some "
+        f"metric. {int((tested.p_t_test < LEVEL).sum())} of {len(tested)} tests (n = {seeds} seeds) "
+        f"have p < {LEVEL}; if no row differed, about {len(tested) * LEVEL:.0f} would have it by "
+        "chance."
     )
-    if untested := len(frame) - tested:
+    if untested:
         words += f" {untested} could not be tested (one seed, or the same numbers)."
-    return Comparison(reference, words, apart, alike)
+    return Comparison(title, reference, words, apart, alike)
 
 
 def _phrase(each: tuple, heading: str, factor: int) -> str:
