@@ -62,11 +62,11 @@ def comparison(frame: pd.DataFrame, title: str, corpus: Corpus) -> Comparison:
         found = "; ".join(_phrase(each, *columns[each.metric]) for each in low.itertuples())
         (apart if found else alike).append(f"{model}, {encoder}{': ' if found else ''}{found}")
     seeds = ", ".join(map(str, sorted(set(tested.n))))
+    low = int((tested.p_t_test < LEVEL).sum())
     words = (
         f"{len(apart)} of {len(apart) + len(alike)} rows can be told from “{reference}” on some "
-        f"metric. {int((tested.p_t_test < LEVEL).sum())} of {len(tested)} tests (n = {seeds} seeds) "
-        f"have p < {LEVEL}; if no row differed, about {len(tested) * LEVEL:.0f} would have it by "
-        "chance."
+        f"metric. {low} of {len(tested)} tests (n = {seeds} seeds) have p < {LEVEL}; if no row "
+        f"differed, about {len(tested) * LEVEL:.0f} would have it by chance."
     )
     if untested:
         words += f" {untested} could not be tested (one seed, or the same numbers)."

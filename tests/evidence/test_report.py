@@ -267,11 +267,12 @@ def test_differences_are_said_with_what_chance_alone_would_give():
     frame["p_t_test"] = pd.to_numeric(frame.p_t_test)
     found = verdicts.comparison(frame, "Title", SCORED)
     assert found.apart == ["m0, e: MAE all +0.100 (worse, p .010)"]
-    assert found.alike == ["m1, e", "m2, e"]
-    assert found.words.startswith(
-        "Title: 1 of 3 rows can be told from “None” on some metric. 1 of 2"
-    )
+    assert found.alike == ["m1, e"]
+    assert found.words.startswith("1 of 2 rows can be told from “None” on some metric. 1 of 2")
     assert "1 could not be tested" in found.words
+    none = verdicts.comparison(frame[2:].reset_index(), "Title", SCORED)
+    assert (none.apart, none.alike) == ([], [])
+    assert none.words.startswith("Nothing could be tested against “None”")
 
 
 def test_verdicts_are_counted_by_published_model(read):
