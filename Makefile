@@ -51,8 +51,8 @@ format: setup
 
 # the picture in README.md; needs graphviz
 rulegraph: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake evidence --rulegraph 2>/dev/null | \
-	  sed 's/graph\[/graph[rankdir=LR, ranksep=0.35, /' | dot -Tsvg > docs/rulegraph.svg
+	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake evidence --cores 1 --rulegraph 2>/dev/null | \
+	  tred | dot -Grankdir=LR -Granksep=0.35 -Tsvg > docs/rulegraph.svg
 
 # what was made from data; fetched files stay
 clean:

@@ -5,7 +5,12 @@ include: "workflow/rules/corpora.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/experiments.smk"
 include: "workflow/rules/shown.smk"
+include: "workflow/rules/planned.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/evidence.smk"
+
+
+report: "workflow/report/workflow.rst"
 
 
 # the evidence, and the runs and features that it stands on

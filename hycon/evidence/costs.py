@@ -1,4 +1,4 @@
-"""What each row costs, as a table: CSV, Markdown, LaTeX."""
+"""What each row costs, as a table."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from hycon.errors import HyConError
-from hycon.evidence.tables import latex_table, latex_text, opening
-from hycon.files import atomic_file
+from hycon.evidence import forms
+from hycon.evidence.forms import Cell, Sheet
+from hycon.evidence.tables import opening
 from hycon.params import Corpus
 
 NOTE = (
@@ -43,7 +44,7 @@ def read_costs(path: Path, labels: dict[str, tuple[str, str]]) -> dict[str, Any]
 
 
 def write(record: dict[str, Any], key: str, corpus: Corpus, path: Path) -> None:
-    """Write PATH.csv (every figure), PATH.md and PATH.tex.
+    """Write what each row costs in every form; the CSV has every figure.
 
     Args:
         record: of `read_costs`.
@@ -51,28 +52,18 @@ def write(record: dict[str, Any], key: str, corpus: Corpus, path: Path) -> None:
         corpus: its entry in the catalogue.
         path: without its ending.
     """
-    caption = _caption(record, corpus)
-    flat = pd.json_normalize(record["rows"], sep=" ").drop(
-        columns=[name for name in _flat_names(record) if name.startswith("settings")]
+    flat = pd.json_normalize(record["rows"], sep=" ")
+    flat = flat.drop(columns=[name for name in flat if name.startswith("settings")])
+    rows = [_row(row) for row in record["rows"]]
+    headings = list(rows[0])
+    sheet = Sheet(
+        headings=headings,
+        sides="ll" + "r" * (len(headings) - 2),
+        rows=[list(row.values()) for row in rows],
+        caption=_caption(record, corpus),
+        label=f"{key}-{path.stem}",
     )
-    flat = flat.assign(corpus=key, caption=caption)
-    with atomic_file(path.with_suffix(".csv")) as temporary:
-        flat.to_csv(temporary, index=False, lineterminator="\n")
-    frame = pd.DataFrame(_shown(row) for row in record["rows"])
-    right = frame.shape[1] - 2
-    text = frame.to_markdown(
-        index=False, colalign=["left", "left", *["right"] * right], disable_numparse=True
-    )
-    with atomic_file(path.with_suffix(".md")) as temporary:
-        temporary.write_text(f"{text}\n\n{caption}\n", encoding="utf-8")
-    escaped = frame.map(latex_text).rename(columns=latex_text)
-    latex = latex_table(escaped, "ll" + "r" * right, caption, f"{key}-{path.stem}")
-    with atomic_file(path.with_suffix(".tex")) as temporary:
-        temporary.write_text(latex, encoding="utf-8")
-
-
-def _flat_names(record: dict[str, Any]) -> list[str]:
-    return list(pd.json_normalize(record["rows"], sep=" ").columns)
+    forms.write(sheet, flat.assign(corpus=key), path)
 
 
 def _caption(record: dict[str, Any], corpus: Corpus) -> str:
@@ -89,22 +80,27 @@ def _caption(record: dict[str, Any], corpus: Corpus) -> str:
     return f"Complexity. {opening(corpus)} {count} training utterances. {note}"
 
 
-def _shown(row: dict[str, Any]) -> dict[str, str]:
+def _row(row: dict[str, Any]) -> dict[str, Cell]:
     share = row["contrastive share of training step"]
     memory = row["peak device memory bytes"] or row["training memory bytes"]
+    train, infer = (row[f"{kind} utterances per second"] for kind in ("training", "inference"))
+    parameters, operations = row["trainable parameters"], row["multiply-adds per utterance"]
     return {
-        "Text encoder": row["encoder"],
-        "Model": row["label"],
-        "Parameters": f"{row['trainable parameters']:,}",
-        "Multiply-adds": f"{row['multiply-adds per utterance'] / 1e6:.2f} M",
+        "Text encoder": Cell(row["encoder"]),
+        "Model": Cell(row["label"]),
+        "Parameters": Cell(f"{parameters:,}", value=parameters),
+        "Multiply-adds": Cell(f"{operations / 1e6:.2f} M", value=operations),
         "s / epoch": _spread(row["seconds per epoch"], ".3g"),
-        "train / s": f"{row['training utterances per second']['median']:,.0f}",
-        "infer / s": f"{row['inference utterances per second']['median']:,.0f}",
-        "Memory": f"{memory / 1e6:,.0f} MB",
-        "Contrastive share": f"{100 * share['median']:.1f}%" if share["n"] else "0",
+        "train / s": Cell(f"{train['median']:,.0f}", value=train["median"]),
+        "infer / s": Cell(f"{infer['median']:,.0f}", value=infer["median"]),
+        "Memory": Cell(f"{memory / 1e6:,.0f} MB", value=memory),
+        "Contrastive share": Cell(
+            f"{100 * share['median']:.1f}%" if share["n"] else "0",
+            value=share["median"] if share["n"] else 0,
+        ),
     }
 
 
-def _spread(figure: dict[str, Any], form: str) -> str:
-    low, high = figure["iqr"]
-    return f"{figure['median']:{form}} [{low:{form}}, {high:{form}}]"
+def _spread(figure: dict[str, Any], form: str) -> Cell:
+    median, (low, high) = figure["median"], figure["iqr"]
+    return Cell(f"{median:{form}} [{low:{form}}, {high:{form}}]", value=median)

@@ -1,4 +1,4 @@
-"""How rows of a table differ from its reference row: CSV, Markdown, LaTeX."""
+"""How rows of a table differ from its reference row."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ from hycon.evaluation.comparison import (
     resampled_emotions,
     resampled_sentiment,
 )
-from hycon.evidence.tables import columns_of, latex_table, latex_text, opening
-from hycon.files import atomic_file
+from hycon.evidence import forms
+from hycon.evidence.forms import Cell, Sheet
+from hycon.evidence.tables import columns_of, opening
 from hycon.params import Corpus
 from hycon.progress import progress
 
@@ -102,7 +103,7 @@ def _metrics(scores: dict[str, Any], corpus: Corpus, labels: list[str]) -> Resam
 def write(
     found: list[Difference], title: str, reference: str, key: str, corpus: Corpus, path: Path
 ) -> None:
-    """Write the differences to PATH.csv (all metrics), PATH.md and PATH.tex.
+    """Write the differences in every form; the CSV has all metrics.
 
     Args:
         found: of `differences`.
@@ -117,46 +118,38 @@ def write(
         f"{title}: differences. {opening(corpus)} Reference: {reference}. "
         f"n = {', '.join(map(str, counts))} seeds. {NOTE}"
     )
-    _write_csv(found, reference, key, caption, path.with_suffix(".csv"))
-    frame = _frame(found, corpus)
-    text = frame.to_markdown(
-        index=False, colalign=["left", "left", *["right"] * (frame.shape[1] - 2)],
-        disable_numparse=True,
-    )  # fmt: skip
-    with atomic_file(path.with_suffix(".md")) as temporary:
-        temporary.write_text(f"{text}\n\n{caption}\n", encoding="utf-8")
-    escaped = frame.map(latex_text).rename(columns=latex_text)
-    latex = latex_table(escaped, "ll" + "r" * (frame.shape[1] - 2), caption, f"{key}-{path.stem}")
-    with atomic_file(path.with_suffix(".tex")) as temporary:
-        temporary.write_text(latex, encoding="utf-8")
-
-
-def _frame(found: list[Difference], corpus: Corpus) -> pd.DataFrame:
-    """Return a row a pair and a column a metric, as it is read."""
-    columns = columns_of(corpus)
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    columns = {
+        metric: column
+        for metric, column in columns_of(corpus).items()
+        if corpus.emotions is not None or metric in SHOWN
+    }
+    rows: dict[tuple[str, str], list[Cell]] = {}
     for each in found:
-        row = rows.setdefault((each.encoder, each.model), {})
-        if corpus.emotions is not None or each.metric in SHOWN:
-            heading, factor = columns[each.metric]
-            row[heading] = _cell(each, factor)
-    return pd.DataFrame(
-        {"Text encoder": encoder, "Model": model, **row} for (encoder, model), row in rows.items()
+        if each.metric in columns:
+            row = rows.setdefault((each.encoder, each.model), [])
+            row.append(_cell(each, columns[each.metric][1]))
+    sheet = Sheet(
+        headings=["Text encoder", "Model", *(heading for heading, _ in columns.values())],
+        sides="ll" + "r" * len(columns),
+        rows=[[Cell(encoder), Cell(model), *row] for (encoder, model), row in rows.items()],
+        caption=caption,
+        label=f"{key}-{path.stem}",
     )
+    forms.write(sheet, _numbers(found, reference, key), path)
 
 
-def _cell(each: Difference, factor: int) -> str:
+def _cell(each: Difference, factor: int) -> Cell:
     places = 1 if factor == 100 else 3
     mean, low, high = (
         f"{value * factor:+z.{places}f}" for value in (each.tested.difference, *each.interval)
     )
     p = each.tested.t_test
     tested = "" if p is None else " p < .001" if p < 0.001 else f" p {p:.3f}".replace("0.", ".")
-    return f"{mean} [{low}, {high}]{tested}"
+    return Cell(f"{mean} [{low}, {high}]{tested}", value=each.tested.difference)
 
 
-def _write_csv(found: list[Difference], reference: str, key: str, caption: str, path: Path) -> None:
-    frame = pd.DataFrame(
+def _numbers(found: list[Difference], reference: str, key: str) -> pd.DataFrame:
+    return pd.DataFrame(
         {
             "corpus": key,
             "text_encoder": each.encoder,
@@ -169,9 +162,6 @@ def _write_csv(found: list[Difference], reference: str, key: str, caption: str, 
             "n": each.tested.n,
             "p_t_test": each.tested.t_test,
             "p_wilcoxon": each.tested.wilcoxon,
-            "caption": caption,
         }
         for each in found
     )
-    with atomic_file(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Figures: a score against a parameter, and two representations side by side; SVG, PNG, caption."""
+"""Figures: a score against a parameter, and two representations side by side."""
 
 import textwrap
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from hycon.files import atomic_file
 
 NEIGHBOURS = 10
 FEWEST = NEIGHBOURS + 2  # utterances of which each has ten neighbours, and one that is none
-COLUMN, PAGE = 3.4, 7.0  # inches: a paper's column, and both of them
+COLUMN, PAGE = 3.5, 7.16  # inches: a column of an IEEE journal, and both of them
 # as many points as an SVG draws one by one; more are drawn as one picture in it
 SINGLE_POINTS = 2000
-# Okabe and Ito's colours, which the colour-blind tell apart; 7 colours and 8 markers do not share
-# a factor, so that no two of 56 classes look the same
-COLOURS = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
-LINE, REFERENCE = COLOURS[2], COLOURS[0]
+# Okabe and Ito's colours, which the colour-blind tell apart, neighbours of unlike grey; 7 colours
+# and 8 markers do not share a factor, so that no two of 56 classes look the same
+COLOURS = ("#D55E00", "#56B4E9", "#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7")
+MARKERS = ("o", "^", "X", "s", "v", "P", "D", "<")
+LINE, REFERENCE = "#0072B2", "#D55E00"
 STYLE = {
     "axes.linewidth": 0.6,
     "axes.titlesize": 8,
@@ -36,7 +36,8 @@ STYLE = {
     "font.size": 8,
     "legend.fontsize": 8,
     "legend.frameon": False,
-    "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # letters stay letters: whole TrueType, which journals ask for
+    "svg.fonttype": "path",  # letters are drawn, so that a reader's fonts change nothing
     "svg.hashsalt": "hycon",
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
@@ -102,7 +103,7 @@ def write_curve(panels: Sequence[Panel], x_label: str, caption: str, path: Path)
         panels: from left to right.
         x_label: the parameter's name.
         caption: goes to PATH.txt.
-        path: without its ending; PATH.svg, PATH.png and PATH.txt are written.
+        path: without its ending; PATH.svg, .pdf, .png and .txt are written.
 
     Raises:
         HyConError: no panel, or a panel without a point.
@@ -140,7 +141,7 @@ def _draw_curve(axes: Axes, panel: Panel) -> None:
         label, height = panel.reference
         dashed = {"color": REFERENCE, "linestyle": "--", "linewidth": 1, "zorder": 1.5}
         axes.axhline(height * panel.factor, label=label, **dashed)
-    axes.set_ylabel(panel.label + (" (%)" if panel.factor == 100 else ""))
+    axes.set_ylabel(panel.label + _unit(panel))
     axes.margins(x=0.08, y=0.12)
     axes.grid(axis="y", color="0.9", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -150,6 +151,12 @@ def _draw_curve(axes: Axes, panel: Panel) -> None:
     axes.set_xticks(x, minor=True)  # a small tick at every point that was tried
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
+
+
+def _unit(panel: Panel) -> str:
+    if panel.factor == 100:
+        return " (%)"
+    return " (score units)" if panel.label.startswith("MAE") else ""  # a correlation has none
 
 
 def perplexity(utterances: int) -> float:
@@ -206,7 +213,7 @@ def write_pair(left: Cloud, right: Cloud, caption: str, path: Path) -> None:
     Args:
         left, right: clouds; a class looks the same in both.
         caption: goes to PATH.txt.
-        path: without its ending; PATH.svg, PATH.png and PATH.txt are written.
+        path: without its ending; PATH.svg, .pdf, .png and .txt are written.
     """
     names = sorted({*left.classes.tolist(), *right.classes.tolist()})
     with matplotlib.style.context(["default", STYLE]):
@@ -248,12 +255,15 @@ def _draw_cloud(axes: Axes, cloud: Cloud, names: Sequence[str]) -> None:
 
 
 def _save(figure: Figure, caption: str, path: Path) -> None:
-    """Write PATH.svg, of the same bytes from run to run, PATH.png and PATH.txt."""
+    """Write PATH.svg, PATH.pdf and PATH.png, of the same bytes from run to run, and PATH.txt."""
     # a name may hold a point, as in `alpha-0.8`, so with_suffix will not do
-    svg, png, text = (path.with_name(path.name + ending) for ending in (".svg", ".png", ".txt"))
-    with atomic_file(svg) as temporary:
-        figure.savefig(temporary, format="svg", dpi=300, metadata={"Date": None})
-    with atomic_file(png) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
-    with atomic_file(text) as temporary:
+    forms = {
+        "svg": {"dpi": 300, "metadata": {"Date": None}},
+        "pdf": {"dpi": 300, "metadata": {"CreationDate": None}},
+        "png": {"dpi": 150},
+    }
+    for form, options in forms.items():
+        with atomic_file(path.with_name(f"{path.name}.{form}")) as temporary:
+            figure.savefig(temporary, format=form, **options)
+    with atomic_file(path.with_name(f"{path.name}.txt")) as temporary:
         temporary.write_text(f"{caption}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Published numbers beside ours, with a verdict by a stated rule: CSV, Markdown, LaTeX."""
+"""Published numbers beside ours, with a verdict by a stated rule."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from hycon.evaluation.aggregation import over_seeds
-from hycon.evidence.tables import SENTIMENT, cell, latex_table, latex_text, opening
-from hycon.files import atomic_file
+from hycon.evidence import forms
+from hycon.evidence.forms import Cell, Sheet
+from hycon.evidence.tables import SENTIMENT, cell, opening
 from hycon.params import Corpus, Published
 
 # how far apart two numbers may be and still agree, beside one standard deviation
@@ -67,7 +68,7 @@ def lines(published: list[Published], scores: dict[str, Path]) -> list[Line]:
 
 
 def write(found: list[Line], key: str, corpus: Corpus, path: Path) -> None:
-    """Write PATH.csv (full precision), PATH.md and PATH.tex.
+    """Write the published numbers beside ours in every form.
 
     Args:
         found: of `lines`.
@@ -78,7 +79,7 @@ def write(found: list[Line], key: str, corpus: Corpus, path: Path) -> None:
     sources = list(dict.fromkeys(line.published.source for line in found))
     listed = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, start=1))
     caption = f"Published numbers beside ours. {opening(corpus)} {NOTE} Sources: {listed}."
-    frame = pd.DataFrame(
+    numbers = pd.DataFrame(
         {
             "corpus": key,
             "model": line.published.model,
@@ -92,32 +93,35 @@ def write(found: list[Line], key: str, corpus: Corpus, path: Path) -> None:
             "difference": line.difference,
             "verdict": line.verdict,
             "source": line.published.source,
-            "caption": caption,
         }
         for line in found
     )  # fmt: skip
-    with atomic_file(path.with_suffix(".csv")) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
-    shown = pd.DataFrame(_shown(line, sources) for line in found)
-    alignment = ["left", "left", "left", "right", "right", "right", "left", "left"]
-    text = shown.to_markdown(index=False, colalign=alignment, disable_numparse=True)
-    with atomic_file(path.with_suffix(".md")) as temporary:
-        temporary.write_text(f"{text}\n\n{caption}\n", encoding="utf-8")
-    latex = latex_table(shown.map(latex_text), "lllrrrll", caption, f"{key}-{path.stem}")
-    with atomic_file(path.with_suffix(".tex")) as temporary:
-        temporary.write_text(latex, encoding="utf-8")
+    headings = ("Model", "Text encoder", "Metric", "Published", "Ours", "Difference", "Verdict")
+    sheet = Sheet(
+        headings=[*headings, "Source"],
+        sides="lllrrrll",
+        rows=[_row(line, sources) for line in found],
+        caption=caption,
+        label=f"{key}-{path.stem}",
+        named=3,
+    )
+    forms.write(sheet, numbers, path)
 
 
-def _shown(line: Line, sources: list[str]) -> dict[str, str]:
+def _row(line: Line, sources: list[str]) -> list[Cell]:
     places = 1 if line.factor == 100 else 3
-    ours = line.ours and f"{cell(line.ours, line.factor)} (n = {line.ours['n']})"
-    return {
-        "Model": line.published.model,
-        "Text encoder": line.published.encoder,
-        "Metric": SENTIMENT[line.metric][0],
-        "Published": f"{line.value:.{places}f}",
-        "Ours": ours or "",
-        "Difference": "" if line.difference is None else f"{line.difference:+.{places}f}",
-        "Verdict": line.verdict,
-        "Source": f"[{sources.index(line.published.source) + 1}]",
-    }
+    ours, difference = Cell(""), Cell("")
+    if line.ours:
+        mean = line.ours["mean"] * line.factor
+        ours = Cell(f"{cell(line.ours, line.factor)} (n = {line.ours['n']})", value=mean)
+        difference = Cell(f"{line.difference:+.{places}f}", value=line.difference)
+    return [
+        Cell(line.published.model),
+        Cell(line.published.encoder),
+        Cell(SENTIMENT[line.metric][0]),
+        Cell(f"{line.value:.{places}f}", value=line.value),
+        ours,
+        difference,
+        Cell(line.verdict),
+        Cell(f"[{sources.index(line.published.source) + 1}]"),
+    ]

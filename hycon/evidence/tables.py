@@ -1,7 +1,6 @@
-"""Tables of means and standard deviations over seeds: CSV, Markdown, LaTeX."""
+"""Tables of means and standard deviations over seeds."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import pandas as pd
 
 from hycon.evaluation.aggregation import read_scores, summarise
 from hycon.evaluation.comparison import distinguishable
-from hycon.files import atomic_file
+from hycon.evidence import forms
+from hycon.evidence.forms import Cell, Sheet
 from hycon.params import Corpus
 
 # how each metric of a score is called, and by what it is multiplied
@@ -167,9 +167,19 @@ def cell(
     return spread.format(mean=mean, std=f"{summary['std'] * factor:.{places}f}")
 
 
-def write_csv(table: Table, path: Path) -> None:
-    """Write every number at full precision: fractions, and MAE in units of the score."""
-    frame = pd.DataFrame(
+def write(table: Table, path: Path) -> None:
+    """Write a table in every form (see `hycon.evidence.forms`).
+
+    Args:
+        table: of `make_table`.
+        path: without its ending.
+    """
+    forms.write(_sheet(table), _numbers(table), path)
+
+
+def _numbers(table: Table) -> pd.DataFrame:
+    """Return every number at full precision: fractions, and MAE in units of the score."""
+    return pd.DataFrame(
         {
             "corpus": table.corpus,
             "experiment": table.name,
@@ -183,89 +193,36 @@ def write_csv(table: Table, path: Path) -> None:
                 for metric in table.columns
                 for part in ("mean", "std")
             },
-            "caption": table.caption,
         }
         for (row, summary, seeds), parameters in zip(table.rows, table.parameters, strict=True)
     )
-    with atomic_file(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def _frame(
-    table: Table,
-    spread: str = "{mean} ± {std}",
-    bold: str = "**{}**",
-    escape: Callable[[str], str] = str,
-) -> pd.DataFrame:
-    """Return the table as it is read, its texts escaped."""
-    return pd.DataFrame(
-        {
-            "Text encoder": escape(row.encoder),
-            "Model": escape(row.model),
-            "Parameters": f"{parameters:,}",
-            **{
-                escape(heading): (bold if (number, metric) in table.best else "{}").format(
-                    cell(summary[metric], factor, spread)
-                )
-                for metric, (heading, factor) in table.columns.items()
-            },
-        }
+def _sheet(table: Table) -> Sheet:
+    rows = [
+        [
+            Cell(row.encoder),
+            Cell(row.model),
+            Cell(f"{parameters:,}", value=parameters),
+            *(
+                _cell(summary[metric], factor, (number, metric) in table.best)
+                for metric, (_, factor) in table.columns.items()
+            ),
+        ]
         for number, ((row, summary, _), parameters) in enumerate(
             zip(table.rows, table.parameters, strict=True)
         )
+    ]
+    headings = [heading for heading, _ in table.columns.values()]
+    return Sheet(
+        headings=["Text encoder", "Model", "Parameters", *headings],
+        sides="llr" + "r" * len(headings),
+        rows=rows,
+        caption=table.caption,
+        label=f"{table.corpus}-{table.name}",
     )
 
 
-def write_markdown(table: Table, path: Path) -> None:
-    """Write the table for reading, its caption below."""
-    frame = _frame(table)
-    alignment = ["left", "left", "right", *["right"] * len(table.columns)]
-    text = frame.to_markdown(index=False, colalign=alignment, disable_numparse=True)
-    with atomic_file(path) as temporary:
-        temporary.write_text(f"{text}\n\n{table.caption}\n", encoding="utf-8")
-
-
-def write_latex(table: Table, path: Path) -> None:
-    """Write the table for a paper: needs the packages booktabs and graphicx."""
-    frame = _frame(table, r"${mean}_{{\pm {std}}}$", r"\textbf{{\boldmath {}}}", latex_text)
-    columns = "llr" + "r" * len(table.columns)
-    text = latex_table(frame, columns, table.caption, f"{table.corpus}-{table.name}")
-    with atomic_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def latex_table(frame: pd.DataFrame, columns: str, caption: str, label: str) -> str:
-    """Return a table for a paper; its cells and headings are LaTeX already.
-
-    Args:
-        frame: what it shows.
-        columns: their alignment, such as llr.
-        caption: a text.
-        label: without `tab:`.
-    """
-    body = frame.to_latex(index=False, escape=False, column_format=columns)
-    lines = [
-        r"% needs \usepackage{booktabs,graphicx}",
-        r"\begin{table*}",
-        r"\centering",
-        rf"\caption{{{latex_text(caption)}}}",
-        rf"\label{{tab:{label}}}",
-        r"\resizebox{\textwidth}{!}{%",
-        body.rstrip() + "%",
-        r"}",
-        r"\end{table*}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
-    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", "<": r"$<$", ">": r"$>$",
-}  # fmt: skip
-
-
-def latex_text(text: str) -> str:
-    """Return a text as LaTeX."""
-    text = "".join(LATEX.get(character, character) for character in text)
-    return text.replace("$>$=", r"$\geq$").replace("$<$=", r"$\leq$")
+def _cell(summary: dict[str, float | int | None], factor: int, bold: bool) -> Cell:
+    latex = cell(summary, factor, r"${mean}_{{\pm {std}}}$")
+    return Cell(cell(summary, factor), bold, summary["mean"], latex)

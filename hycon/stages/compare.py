@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.corpus,
         arguments.output,
     )
-    log.info("%s.csv, .md, .tex: written", arguments.output)
+    log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     start(arguments)
     record = read_costs(arguments.measured, arguments.labels)
     write(record, arguments.key, arguments.corpus, arguments.output)
-    log.info("%s.csv, .md, .tex: written", arguments.output)
+    log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw one figure as SVG and PNG, with its caption beside it (rule `figures`)."""
+"""Draw one figure as SVG, PDF and PNG, with its caption beside it (rule `figures`)."""
 
 import json
 from argparse import Namespace
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.error(f"--runs: found {len(arguments.runs)} runs, expected two")
     start(arguments)
     (_curve if arguments.kind == "curve" else _tsne)(arguments)
-    log.info("%s.svg, .png, .txt: written", arguments.output)
+    log.info("%s.svg, .pdf, .png, .txt: written", arguments.output)
 
 
 def _curve(arguments: Namespace) -> None:

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     scores = {row: Path(path) for row, path in arguments.scores.items()}
     found = lines(published, scores)
     write(found, arguments.key, arguments.corpus, arguments.output)
-    log.info("%s.csv, .md, .tex: written", arguments.output)
+    log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from hycon.errors import HyConError
 from hycon.stages import parser, run, start
 
 PLACES = {
+    "results/report.html": "everything on one page: open it in a browser",
     "results/metrics.json": "means and spreads of every metric, for dvc metrics diff",
-    "results/CORPUS/tables/": "each table as Markdown, CSV (full precision) and LaTeX",
-    "results/CORPUS/figures/": "each figure as SVG and PNG, with its caption",
+    "results/CORPUS/tables/": "each table as Markdown, CSV (full precision), LaTeX and HTML",
+    "results/CORPUS/figures/": "each figure as SVG, PDF and PNG, with its caption",
     "results/runs/CORPUS/ROW/scores.json": "every metric of every seed, with its parameters",
     "results/runs/CORPUS/ROW/seed-N/": "weights, training curve, representations of one run",
     "data/": "files as fetched, aligned utterances, cached text states",

@@ -1,10 +1,10 @@
-"""Write one experiment's table as CSV, Markdown and LaTeX (rule `tables`)."""
+"""Write one experiment's table in every form (rule `tables`)."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hycon.evidence.tables import Row, make_table, write_csv, write_latex, write_markdown
+from hycon.evidence.tables import Row, make_table, write
 from hycon.params import Corpus
 from hycon.stages import log, parser, run, start
 
@@ -34,10 +34,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows,
         arguments.left_out,
     )
-    write_csv(table, arguments.output.with_suffix(".csv"))
-    write_markdown(table, arguments.output.with_suffix(".md"))
-    write_latex(table, arguments.output.with_suffix(".tex"))
-    log.info("%s.csv, .md, .tex: written", arguments.output)
+    write(table, arguments.output)
+    log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 
 
 if __name__ == "__main__":

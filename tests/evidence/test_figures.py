@@ -152,23 +152,45 @@ def clouds(blobs, embedded):
     return one, Cloud("Without", 3 * points + 5, np.array(["neutral"] * 24), -0.126, 0.5)
 
 
-def test_two_runs_write_the_same_bytes_with_text_as_text(blobs, embedded, tmp_path):
+def test_two_runs_write_the_same_bytes_with_letters_that_need_no_font(blobs, embedded, tmp_path):
     for run in "ab":
         write_curve([MAE, ACC], "alpha", "A caption.", tmp_path / run / "alpha-0.8")
         write_pair(*clouds(blobs, embedded), "Another.", tmp_path / run / "pair")
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == [
-        f"{name}.{end}" for name in ("alpha-0.8", "pair") for end in ("png", "svg", "txt")
+        f"{name}.{end}" for name in ("alpha-0.8", "pair") for end in ("pdf", "png", "svg", "txt")
     ]
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     curve = (tmp_path / "a/alpha-0.8.svg").read_text()
-    assert all(f">{text}<" in curve for text in ("MAE all", "alpha", "without", "best mean"))
+    # what is drawn, matplotlib leaves in a comment
+    drawn = ("MAE all (score units)", "Acc2 pos (%)", "alpha", "without", "best mean")
+    assert all(f"<!-- {text} -->" in curve for text in drawn)
     pair = (tmp_path / "a/pair.svg").read_text()
-    assert all(f">{text}<" in pair for text in ("10-NN agreement 71%", "silhouette -0.13,"))
+    assert all(f"<!-- {text} -->" in pair for text in ("10-NN agreement 71%", "silhouette -0.13,"))
+    assert not [each for each in (curve, pair) if "<text" in each or "font-family" in each]
     assert (tmp_path / "a/alpha-0.8.txt").read_text() == "A caption.\n"
     assert "A caption" not in curve
     assert "<dc:date>" not in curve + pair
+    for name in ("alpha-0.8", "pair"):
+        pdf = (tmp_path / "a" / f"{name}.pdf").read_bytes()
+        assert b"/FontFile2" in pdf  # TrueType, embedded; Type 3 has none
+        assert b"/Type3" not in pdf
+        assert b"CreationDate" not in pdf
+    # 3.5 inches: a column
+    assert b"/MediaBox [ 0 0 252 " in (tmp_path / "a/pair.pdf").read_bytes()
+
+
+def test_classes_next_to_each_other_differ_in_shape_and_in_grey():
+    def grey(number):
+        colour = figures._look(number)["color"]
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [(part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4)
+                  for part in parts]  # fmt: skip
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    assert min(abs(grey(n) - grey(n + 1)) for n in range(4)) > 0.15
+    assert len({figures._look(number)["marker"] for number in range(8)}) == 8
 
 
 def test_both_panels_are_squares_about_their_points_with_a_look_for_each_class(blobs, embedded):

@@ -1,4 +1,4 @@
-"""Tables say whose numbers they are, with which seeds and convention, in three forms."""
+"""Tables say whose numbers they are, with which seeds and convention."""
 
 import json
 
@@ -6,15 +6,7 @@ import pandas as pd
 import pytest
 
 from hycon.errors import HyConError
-from hycon.evidence.tables import (
-    SENTIMENT,
-    Row,
-    cell,
-    make_table,
-    write_csv,
-    write_latex,
-    write_markdown,
-)
+from hycon.evidence.tables import SENTIMENT, Row, cell, make_table, write
 from hycon.params import load
 from hycon.stages import evaluate
 from tests.test_params import ROOT
@@ -63,7 +55,7 @@ def test_a_real_corpus_is_not_called_a_sample_but_its_note_is_there(tmp_path):
 
 
 def test_csv_has_full_precision_and_its_caption(table, tmp_path):
-    write_csv(table, tmp_path / "t.csv")
+    write(table, tmp_path / "t")
     frame = pd.read_csv(tmp_path / "t.csv")
     assert frame["acc7_mean"].tolist() == [0.625, (0.25 + 1 / 3) / 2]
     assert frame["acc7_std"].tolist() == pytest.approx([0.1767766953, 0.0589255651])
@@ -74,7 +66,7 @@ def test_csv_has_full_precision_and_its_caption(table, tmp_path):
 
 
 def test_markdown_rounds_only_what_is_shown(table, tmp_path):
-    write_markdown(table, tmp_path / "t.md")
+    write(table, tmp_path / "t")
     lines = (tmp_path / "t.md").read_text().splitlines()
     cells = [part.strip() for part in lines[2].strip("|").split("|")]
     assert cells[:4] == ["BERT", "HyCon", "12,345", "62.5 ± 17.7"]
@@ -83,7 +75,7 @@ def test_markdown_rounds_only_what_is_shown(table, tmp_path):
 
 
 def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
-    write_latex(table, tmp_path / "t.tex")
+    write(table, tmp_path / "t")
     text = (tmp_path / "t.tex").read_text()
     assert r"100\% \& more\_" in text
     assert r"$62.5_{\pm 17.7}$" in text
@@ -148,9 +140,8 @@ def test_the_best_is_bold_only_where_it_differs_from_every_other_row(tmp_path):
         "mae_nonzero",
     }
     assert {metric for row, metric in table.best if row == 1} == {"mae_all", "mae_nonzero"}
-    write_markdown(table, tmp_path / "t.md")
+    write(table, tmp_path / "t")
     assert "**81.0 ± 1.0**" in (tmp_path / "t.md").read_text()
-    write_latex(table, tmp_path / "t.tex")
     assert r"\textbf{\boldmath $81.0_{\pm 1.0}$}" in (tmp_path / "t.tex").read_text()
     assert "Bold: the best of its column" in table.caption
     unclear = make_table("main", "T", "sample", corpus, [clear, worse, near])

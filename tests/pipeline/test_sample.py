@@ -1,12 +1,15 @@
 """The whole road, run by Snakemake itself on a miniature of the sample corpora."""
 
 import csv
+import html
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -35,9 +38,14 @@ catalogue:
 
 def snakemake(folder, *arguments):
     """Run Snakemake in a folder; return (exit code, what it printed)."""
+    return run(folder, ["snakemake", *arguments, "--cores", "1", "--configfile", "mini.yaml"])
+
+
+def run(folder, command):
+    """Run a command in a folder; return (exit code, what it printed)."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["snakemake", *arguments, "--cores", "1", "--configfile", "mini.yaml"],
+        command,
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -117,6 +125,40 @@ def test_representations_of_every_utterance_are_left_for_figures(project):
     }
 
 
+def test_the_page_has_every_table_and_a_command_that_makes_it_again_and_nothing_else(project):
+    page = (project / "results/report.html").read_text()
+    commands = [html.unescape(each) for each in re.findall(r"(snakemake --cores 1 [^\n<]+)", page)]
+    tables = list(project.glob("results/*/tables/*.csv"))
+    assert len(tables) == 4
+    # the tables', and two that make all and the page
+    assert len(commands) == len(tables) + 2
+    for command in commands:
+        name, *options, target = shlex.split(command)
+        code, printed = run(project, [name, "--dry-run", *options, target])
+        assert code == 0, printed
+        if target == "all":
+            assert "Nothing to be done" in printed
+            continue
+        assert (project / target).is_file()
+        assert jobs(printed) == {options[options.index("--forcerun") + 1]: 1}
+
+
+def test_snakemake_s_own_report_has_tables_and_page_with_captions(project):
+    code, printed = snakemake(project, "--report", "report.zip")
+    if code != 0 and re.search(r"download|urlopen|Name or service|resolution", printed):
+        pytest.skip("this Snakemake fetches what its report is made of, and there is no network")
+    assert code == 0, printed
+    with zipfile.ZipFile(project / "report.zip") as archive:
+        names = archive.namelist()
+        text = "".join(
+            archive.read(name).decode() for name in names if name.endswith("report.html")
+        )
+    (project / "report.zip").unlink()
+    assert len([name for name in names if name.endswith("/main.html")]) == 2
+    assert "how the rows" not in text  # no reference, no differences
+    assert "mean and standard deviation over seeds of every row" in text
+
+
 def test_the_readme_s_way_to_read_an_aligned_corpus_works(project):
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     (example,) = (text for text in examples if "read_split" in text)
@@ -136,19 +178,22 @@ def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(proje
     ("change", "expected"),
     [
         (("seeds: [1, 2]", "seeds: [1, 2, 3]"),
-         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2}),
+         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "report": 1}),
         (("train: {epochs: 2}", "train: {epochs: 2, lambdas: {intra: 0.2}}"),
-         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "complexity": 2, "costs": 2}),
-        (("main: {", "main: {title: Another, "), {"tables": 2}),
+         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "report": 1,
+          "complexity": 2, "costs": 2}),
+        (("main: {", "main: {title: Another, "), {"tables": 2, "report": 1}),
         (("variants: [hycon-v2]", "variants: [hycon-v2, hycon]"),
-         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "complexity": 2, "costs": 2}),
+         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "report": 1,
+          "complexity": 2, "costs": 2}),
         # a reference among its variants makes an experiment compare them
         (("variants: [hycon-v2]", "reference: hycon-v2, variants: [hycon-v2, without-semi]"),
-         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "compare": 2,
+         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "report": 1, "compare": 2,
           "complexity": 2, "costs": 2}),
         (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"),
-         {"tables": 2, "costs": 2}),
-        (("sample: {generator", "sample: {note: Another, generator"), {"tables": 1, "costs": 1}),
+         {"tables": 2, "report": 1, "costs": 2}),
+        (("sample: {generator", "sample: {note: Another, generator"),
+         {"tables": 1, "report": 1, "costs": 1}),
         (("device: cpu", "# a comment\ndevice: cpu"), {}),
     ],
 )  # fmt: skip
@@ -218,7 +263,7 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     assert figures == {
         f"main-tsne-{encoder}.{form}"
         for encoder in ("xlnet", "bert-tuned")
-        for form in ("svg", "png", "txt")
+        for form in ("svg", "pdf", "png", "txt")
     }
     assert "SAMPLE NUMBERS" in (folder / "results/sample/figures/main-tsne-xlnet.txt").read_text()
     # what tuning found is an overlay that a run accepts

@@ -139,4 +139,4 @@ def test_emotions_have_their_own_metrics_and_their_own_note(tmp_path):
     options = {"rows": [[1, str(path)]], "metrics": ["f1_sad"], "x_label": "x"}
     caption = draw(tmp_path / "c", "curve", "sample-emotion", **options)
     assert "Each emotion: a yes or no for it, trained against the rest" in caption
-    assert ">F1 sad (%)<" in (tmp_path / "c.svg").read_text()
+    assert "<!-- F1 sad (%) -->" in (tmp_path / "c.svg").read_text()

@@ -29,6 +29,13 @@ rule tables:
         csv="results/{corpus}/tables/{experiment}.csv",
         markdown="results/{corpus}/tables/{experiment}.md",
         latex="results/{corpus}/tables/{experiment}.tex",
+        html=report(
+            "results/{corpus}/tables/{experiment}.html",
+            caption="../report/table.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "{experiment}", "shows": "scores"},
+        ),
     log:
         "logs/tables/{corpus}/{experiment}.log",
     resources:
@@ -55,6 +62,13 @@ rule compare:
         csv="results/{corpus}/tables/{experiment}-differences.csv",
         markdown="results/{corpus}/tables/{experiment}-differences.md",
         latex="results/{corpus}/tables/{experiment}-differences.tex",
+        html=report(
+            "results/{corpus}/tables/{experiment}-differences.html",
+            caption="../report/differences.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "{experiment}", "shows": "differences"},
+        ),
     log:
         "logs/compare/{corpus}/{experiment}.log",
     resources:
@@ -82,6 +96,13 @@ rule published:
         csv="results/{corpus}/tables/published.csv",
         markdown="results/{corpus}/tables/published.md",
         latex="results/{corpus}/tables/published.tex",
+        html=report(
+            "results/{corpus}/tables/published.html",
+            caption="../report/published.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "all", "shows": "published"},
+        ),
     log:
         "logs/published/{corpus}.log",
     resources:
@@ -101,7 +122,14 @@ rule figures:
     input:
         drawn_files,
     output:
-        svg="results/{corpus}/figures/{experiment}-{kind}-{encoder}.svg",
+        svg=report(
+            "results/{corpus}/figures/{experiment}-{kind}-{encoder}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{corpus}",
+            labels={"experiment": "{experiment}", "shows": "{kind}", "encoder": "{encoder}"},
+        ),
+        pdf="results/{corpus}/figures/{experiment}-{kind}-{encoder}.pdf",
         png="results/{corpus}/figures/{experiment}-{kind}-{encoder}.png",
         caption="results/{corpus}/figures/{experiment}-{kind}-{encoder}.txt",
     log:
@@ -146,6 +174,13 @@ rule costs:
         csv="results/{corpus}/tables/complexity.csv",
         markdown="results/{corpus}/tables/complexity.md",
         latex="results/{corpus}/tables/complexity.tex",
+        html=report(
+            "results/{corpus}/tables/complexity.html",
+            caption="../report/complexity.rst",
+            category="Tables",
+            subcategory="{corpus}",
+            labels={"experiment": "first", "shows": "complexity"},
+        ),
     log:
         "logs/costs/{corpus}.log",
     resources:
@@ -160,16 +195,17 @@ rule costs:
         " --measured {input} --output results/{wildcards.corpus}/tables/complexity --log {log}"
 
 
-# metrics.json, every table and every figure
+# metrics.json, every table and every figure, and the page of them
 rule evidence:
     input:
         "results/metrics.json",
+        "results/report.html",
         [
             path
             for corpus in PARAMS.corpora
             for table in tables_of(corpus)
             for path in expand(
-                f"results/{corpus}/tables/{table}.{{form}}", form=("csv", "md", "tex")
+                f"results/{corpus}/tables/{table}.{{form}}", form=("csv", "md", "tex", "html")
             )
         ],
         [
@@ -177,6 +213,6 @@ rule evidence:
             for corpus in PARAMS.corpora
             for figure in figures_of(corpus)
             for path in expand(
-                f"results/{corpus}/figures/{figure}.{{form}}", form=("svg", "png", "txt")
+                f"results/{corpus}/figures/{figure}.{{form}}", form=("svg", "pdf", "png", "txt")
             )
         ],
