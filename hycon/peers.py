@@ -1,7 +1,7 @@
 """Peers: networks of the package MMSA, as published there, in the place of HyCon.
 
 The classes are MMSA's own, and so are MISA's auxiliary losses. What stands between them and a batch
-of this project is `ADAPTED`, and for all of them:
+of this project is `hycon.params.peers.ADAPTED`, and for all of them:
 
 - They read a fixed number of steps with zeros about the valid ones. Padding goes in front, up to
   the longest utterance of the corpus: most read the last step, and in a batch that is padded to its
@@ -27,23 +27,7 @@ from torch import Tensor, nn
 
 from hycon.errors import HyConError
 from hycon.model import MODALITIES, Output, Steps, pooled, read_tokens
-from hycon.params.peers import AnyPeer, Mult, installed
-
-ADAPTED = {
-    "tfn": "audio and vision are means over the steps, as MMSA has it",
-    "lmf": "audio and vision are means over the steps, as MMSA has it; its fusion's weights and "
-    "bias are trained, which MMSA's optimiser leaves out",
-    "lf-dnn": "audio and vision are means over the steps, as MMSA has it",
-    "ef-lstm": "audio and vision are brought to the text's steps, whose number, by which it "
-    "normalises, is that of the corpus's longest utterance",
-    "mfn": "audio and vision are brought to the text's steps; MMSA's settings average them first",
-    "graph-mfn": "audio and vision are brought to the text's steps; the networks of the fusion "
-    "graph are trained, which MMSA does not register",
-    "mult": "text states are given, not BERT's; each modality at its own steps",
-    "misa": "text states are given, not BERT's; each modality has its own number of steps, where "
-    "MMSA takes the text's for all; auxiliary losses as in MMSA, of the class CMD no more moments "
-    "than a batch has utterances",
-}
+from hycon.params.peers import MISSING, AnyPeer, Mult, installed
 
 ALIAS = "_hycon_mmsa"
 
@@ -359,10 +343,7 @@ def _mmsa(module: str) -> ModuleType:
     empty, under another name than MMSA's, so that `import MMSA` still means the real one.
     """
     if not installed():
-        raise HyConError(
-            "the peers' networks come from the package MMSA, which is not installed: "
-            "pip install -c constraints.txt -e '.[peers]'"
-        )
+        raise HyConError(f"peers: {MISSING}")
     _empty_packages()
     return importlib.import_module(f"{ALIAS}.{module}")
 

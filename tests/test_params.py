@@ -20,7 +20,7 @@ def refused(overlay):
 
 
 # what takes all experiments but `main` away
-OTHERS = dict.fromkeys(("ablation", "fusion", "alpha", "losses"))
+OTHERS = dict.fromkeys(("peers", "ablation", "fusion", "alpha", "losses"))
 
 
 def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():

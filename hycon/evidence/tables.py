@@ -68,7 +68,13 @@ class Table:
 
 
 def make_table(
-    name: str, title: str, key: str, corpus: Corpus, rows: list[Row], left_out: str = ""
+    name: str,
+    title: str,
+    key: str,
+    corpus: Corpus,
+    rows: list[Row],
+    left_out: str = "",
+    note: str = "",
 ) -> Table:
     """Read the scores of a table's rows.
 
@@ -78,7 +84,8 @@ def make_table(
         key: the corpus's name.
         corpus: its entry in the catalogue.
         rows: in order.
-        left_out: why text encoders have no row on this corpus.
+        left_out: which rows are not there, and why.
+        note: what else the caption says of the rows.
     """
     read, parameters, decisions, by_seed = [], [], [], []
     for row in rows:
@@ -104,6 +111,7 @@ def make_table(
         [
             f"{title}. {opening(corpus)}",
             *([f"Left out: {left_out}."] if left_out else []),
+            *([note] if note else []),
             f"Test fold, {_seeds(read)}; epoch selected on validation only.",
             PARAMETERS_NOTE,
             SENTIMENT_NOTE if corpus.emotions is None else _emotion_note(decisions),

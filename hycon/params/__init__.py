@@ -8,13 +8,15 @@ door receives these values; nothing else reads a configuration file.
 from hycon.params.base import merge
 from hycon.params.catalogue import Corpus, Encoder, Generator
 from hycon.params.loading import load, read_texts, read_yaml
-from hycon.params.peers import AnyPeer, installed
+from hycon.params.peers import ADAPTED, MISSING, AnyPeer, installed
 from hycon.params.published import Published, load_published
 from hycon.params.schema import Align, Params
 from hycon.params.settings import Model, Settings, Train, setting_at, with_values
 from hycon.params.tuning import Tuning
 
 __all__ = [
+    "ADAPTED",
+    "MISSING",
     "Align",
     "AnyPeer",
     "Corpus",

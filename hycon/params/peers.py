@@ -11,6 +11,23 @@ from pydantic import Field, model_validator
 
 from hycon.params.base import Count, NonNegative, Probability, Strict
 
+ADAPTED = {
+    "tfn": "audio and vision are means over the steps, as MMSA has it",
+    "lmf": "audio and vision are means over the steps, as MMSA has it; its fusion's weights and "
+    "bias are trained, which MMSA's optimiser leaves out",
+    "lf-dnn": "audio and vision are means over the steps, as MMSA has it",
+    "ef-lstm": "audio and vision are brought to the text's steps, whose number, by which it "
+    "normalises, is that of the corpus's longest utterance",
+    "mfn": "audio and vision are brought to the text's steps; MMSA's settings average them first",
+    "graph-mfn": "audio and vision are brought to the text's steps; the networks of the fusion "
+    "graph are trained, which MMSA does not register",
+    "mult": "text states are given, not BERT's; each modality at its own steps",
+    "misa": "text states are given, not BERT's; each modality has its own number of steps, where "
+    "MMSA takes the text's for all; auxiliary losses as in MMSA, of the class CMD no more moments "
+    "than a batch has utterances",
+}
+MISSING = "the package MMSA is not installed: pip install -c constraints.txt -e '.[peers]'"
+
 Three = Annotated[list[Count], Field(min_length=3, max_length=3)]
 Four = Annotated[list[Probability], Field(min_length=4, max_length=4)]
 

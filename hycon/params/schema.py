@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, ValidationError,
 from hycon.params.base import Count, Name, Positive, Strict, check_distinct, check_known, merge
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
-from hycon.params.peers import AnyPeer, PeerSettings
+from hycon.params.peers import AnyPeer, PeerSettings, installed
 from hycon.params.settings import Model, Settings, Train, setting_at, with_values
 from hycon.params.tuning import Tuning
 
@@ -302,7 +302,15 @@ class Params(Strict):
         return [
             (variant, encoder)
             for encoder in self.encoders_of(experiment, corpus)
-            for variant in self.experiments[experiment].variants
+            for variant in self.variants_of(experiment)
+        ]
+
+    def variants_of(self, experiment: str) -> list[str]:
+        """Return the variants of an experiment that can be trained here: peers need a package."""
+        return [
+            name
+            for name in self.experiments[experiment].variants
+            if self.variants[name].peer is None or installed()
         ]
 
     def encoders_of(self, experiment: str, corpus: str) -> list[str]:

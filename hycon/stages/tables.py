@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         required=True,
         help="JSON: a list of [model, text encoder, path of the scores]",
     )
-    options.add_argument("--left-out", default="", help="why text encoders have no row here")
+    options.add_argument("--left-out", default="", help="which rows are not here, and why")
+    options.add_argument("--note", default="", help="what else the caption says of the rows")
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
     start(arguments)
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.corpus,
         rows,
         arguments.left_out,
+        arguments.note,
     )
     write(table, arguments.output)
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)

@@ -23,6 +23,7 @@ seeds: [1, 2]
 device: cpu
 experiments:
   main: {encoders: [glove, bert], variants: [hycon-v2]}
+  peers: null
   ablation: null
   fusion: null
   alpha: null

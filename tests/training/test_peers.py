@@ -17,7 +17,7 @@ from hycon.encoders.text import tokenise
 from hycon.encoders.tiny import build_bert
 from hycon.errors import HyConError
 from hycon.model import MODALITIES, Steps, parameter_counts, pooled
-from hycon.params import Settings, installed, load
+from hycon.params import ADAPTED, Settings, installed, load
 from hycon.training import loop
 from hycon.training.batches import Data
 from hycon.training.complexity import Row, measure, multiply_adds
@@ -105,7 +105,7 @@ def of_peer(name, outputs=1, epochs=2, **changes):
 
 
 def test_the_peers_of_the_shipped_parameters_are_all_that_there_are():
-    assert set(ALL) == set(peers.KINDS) == set(peers.ADAPTED)
+    assert set(ALL) == set(peers.KINDS) == set(ADAPTED)
 
 
 @pytest.mark.parametrize("outputs", [1, 4])

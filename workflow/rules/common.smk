@@ -13,7 +13,16 @@ from snakemake.utils import min_version
 sys.path.insert(0, str(workflow.basedir))
 
 from hycon.errors import HyConError
-from hycon.params import Model, load, load_published, merge, read_texts, setting_at
+from hycon.params import (
+    ADAPTED,
+    MISSING,
+    Model,
+    load,
+    load_published,
+    merge,
+    read_texts,
+    setting_at,
+)
 from hycon.provenance import code_digest
 
 min_version("9.10")

@@ -46,10 +46,11 @@ rule tables:
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
         rows=table_rows,
         left_out=left_out,
+        note=adaptations,
     shell:
         "{PYTHON} -m hycon.stages.tables --experiment {wildcards.experiment}"
         " --title {params.title:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
-        " --rows {params.rows:q} --left-out={params.left_out:q}"
+        " --rows {params.rows:q} --left-out={params.left_out:q} --note={params.note:q}"
         " --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
         " --log {log}"
 

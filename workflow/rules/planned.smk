@@ -82,7 +82,5 @@ def report_files(corpus):
         f"results/{corpus}/figures/{{name}}.{{form}}", name=figures_of(corpus), form=["svg", "txt"]
     )
     scores = [f"results/runs/{corpus}/{row}/scores.json" for row in rows]
-    histories = [
-        f"{run_folder(row, seed, corpus)}/history.csv" for row in rows for seed in PARAMS.seeds
-    ]
-    return [*tables, *figures, *scores, *histories]
+    runs = [f"results/runs/{corpus}/{row}/runs.json" for row in rows]
+    return [*tables, *figures, *scores, *runs]

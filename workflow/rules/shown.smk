@@ -132,7 +132,8 @@ def figures_of(corpus):
 def drawn_rows(wildcards):
     """Return label and row of what a figure shows: an experiment's variants, or the two of t-SNE."""
     experiment = PARAMS.experiments[wildcards.experiment]
-    variants = experiment.variants if wildcards.kind == "curve" else experiment.tsne
+    curve = wildcards.kind == "curve"
+    variants = PARAMS.variants_of(wildcards.experiment) if curve else experiment.tsne
     return [(variant, f"{variant}-{wildcards.encoder}") for variant in variants]
 
 
@@ -200,4 +201,21 @@ def left_out(wildcards):
     if experiment.first_encoder_only:
         tried = tried[: tried.index(PARAMS.encoders_of(wildcards.experiment, wildcards.corpus)[0])]
     reasons = [PARAMS.unusable(wildcards.corpus, encoder) for encoder in tried]
+    there = PARAMS.variants_of(wildcards.experiment)
+    gone = [PARAMS.variants[name].label for name in experiment.variants if name not in there]
+    if gone:
+        reasons.append(f"{', '.join(gone)} ({MISSING})")
     return "; ".join(filter(None, reasons))
+
+
+def adaptations(wildcards):
+    """Return what was adapted of an experiment's peers; "" if it has none."""
+    changed = {}
+    for name in PARAMS.variants_of(wildcards.experiment):
+        variant = PARAMS.variants[name]
+        if variant.peer:
+            changed.setdefault(ADAPTED[variant.peer.network], []).append(variant.label)
+    if not changed:
+        return ""
+    each = "; ".join(f"{', '.join(labels)}: {what}" for what, labels in changed.items())
+    return f"Peers are networks of the package MMSA in this training. Adapted: {each}."
