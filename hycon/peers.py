@@ -3,9 +3,9 @@
 The classes are MMSA's own, and so are MISA's auxiliary losses. What stands between them and a batch
 of this project is `hycon.params.peers.ADAPTED`, and for all of them:
 
-- They read a fixed number of steps with zeros about the valid ones. Padding goes in front, up to
-  the longest utterance of the corpus: most read the last step, and in a batch that is padded to its
-  own longest a prediction would depend on the batch.
+- They read a fixed number of steps, `longest` or those of the corpus's longest utterance; longer
+  ones are cut, shorter ones have zeros in front: most peers read the last step, and in a batch that
+  is padded to its own longest a prediction would depend on the batch.
 - A batch of one utterance, such as the last of an epoch, has no statistics of its own: batch norms
   take their running ones for it.
 - What a forward pass leaves on a network (states of MFN, codes of MISA) is taken off again.
@@ -57,10 +57,10 @@ class Peer(nn.Module):
         super().__init__()
         self.settings = settings
         self.outputs = outputs
-        self.longest = longest
+        self.longest = {name: min(steps, settings.longest) for name, steps in longest.items()}
         if isinstance(settings, Mult):
             self.longest = {
-                name: max(longest[name], getattr(settings, f"conv1d_kernel_size_{letter}"))
+                name: max(self.longest[name], getattr(settings, f"conv1d_kernel_size_{letter}"))
                 for name, letter in zip(MODALITIES, "lav", strict=True)
             }
         self.network = _build(widths, outputs, settings, self.longest)
@@ -75,6 +75,7 @@ class Peer(nn.Module):
         EF-LSTM, which has none, the mean of what it reads.
         """
         batch = read_tokens(batch, self.language_model)
+        batch = {name: _cut(steps, self.longest[name]) for name, steps in batch.items()}
         kind = KINDS[self.settings.network]
         alone = self.training and len(batch["text"].lengths) == 1
         with _reading(self.network, kind.last) as read, _running_statistics(self.network, alone):
@@ -98,6 +99,10 @@ class Peer(nn.Module):
     def parts(self) -> dict[str, nn.Module]:
         """Return the parts whose parameters are counted apart, besides a language model."""
         return {"network": self.network}
+
+
+def _cut(steps: Steps, longest: int) -> Steps:
+    return Steps(steps.values[:, :longest], steps.lengths.clamp(max=longest))
 
 
 def in_front(steps: Steps, time: int) -> Tensor:

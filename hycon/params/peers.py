@@ -32,7 +32,13 @@ Three = Annotated[list[Count], Field(min_length=3, max_length=3)]
 Four = Annotated[list[Probability], Field(min_length=4, max_length=4)]
 
 
-class Tfn(Strict):
+class _Peer(Strict):
+    """What all have: how many steps of an utterance are read, from its start."""
+
+    longest: Count = 50  # as MMSA cuts its aligned features
+
+
+class Tfn(_Peer):
     """Tensor Fusion Network."""
 
     network: Literal["tfn"]
@@ -42,7 +48,7 @@ class Tfn(Strict):
     dropouts: Four
 
 
-class Lmf(Strict):
+class Lmf(_Peer):
     """Low-rank Multimodal Fusion."""
 
     network: Literal["lmf"]
@@ -51,7 +57,7 @@ class Lmf(Strict):
     dropouts: Four
 
 
-class Mfn(Strict):
+class Mfn(_Peer):
     """Memory Fusion Network."""
 
     network: Literal["mfn"]
@@ -69,7 +75,7 @@ class Mfn(Strict):
     out_drop: Probability
 
 
-class GraphMfn(Strict):
+class GraphMfn(_Peer):
     """Graph Memory Fusion Network."""
 
     network: Literal["graph-mfn"]
@@ -86,7 +92,7 @@ class GraphMfn(Strict):
     out_drop: Probability
 
 
-class Mult(Strict):
+class Mult(_Peer):
     """Multimodal Transformer."""
 
     network: Literal["mult"]
@@ -115,7 +121,7 @@ class Mult(Strict):
         return self
 
 
-class EfLstm(Strict):
+class EfLstm(_Peer):
     """Early fusion by an LSTM."""
 
     network: Literal["ef-lstm"]
@@ -124,7 +130,7 @@ class EfLstm(Strict):
     dropout: Probability
 
 
-class LfDnn(Strict):
+class LfDnn(_Peer):
     """Late fusion by a deep network."""
 
     network: Literal["lf-dnn"]
@@ -134,7 +140,7 @@ class LfDnn(Strict):
     dropouts: Four
 
 
-class Misa(Strict):
+class Misa(_Peer):
     """Modality-invariant and -specific representations, with the weights of its own losses."""
 
     network: Literal["misa"]

@@ -479,3 +479,17 @@ def test_without_mmsa_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(peers, "installed", lambda: False)
     with pytest.raises(HyConError, match=r"pip install -c constraints\.txt -e '\.\[peers\]'"):
         peer("tfn")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_steps_beyond_the_longest_that_is_read_take_no_part(name):
+    network = peer(name, longest=5).eval()
+    whole = batch()
+    cut = {
+        modality: Steps(values[:, :5], lengths.clamp(max=5))
+        for modality, (values, lengths) in whole.items()
+    }
+    with torch.no_grad():
+        found = network(whole).prediction
+        assert torch.equal(found, network(cut).prediction)
+        assert not torch.equal(found, peer(name).eval()(whole).prediction)
