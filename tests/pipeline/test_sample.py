@@ -37,14 +37,16 @@ catalogue:
 """
 
 
-def snakemake(folder, *arguments):
+def snakemake(folder, *arguments, **variables):
     """Run Snakemake in a folder; return (exit code, what it printed)."""
-    return run(folder, ["snakemake", *arguments, "--cores", "1", "--configfile", "mini.yaml"])
+    command = ["snakemake", *arguments, "--cores", "1", "--configfile", "mini.yaml"]
+    return run(folder, command, **variables)
 
 
-def run(folder, command):
+def run(folder, command, **variables):
     """Run a command in a folder; return (exit code, what it printed)."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, **variables}
     done = subprocess.run(
         command,
         cwd=folder,
@@ -233,9 +235,22 @@ corpora: [sample]
 seeds: [1]
 encoders: {bert-tuned: {label: Tuned, kind: transformer, model: tiny:bert, finetune: true}}
 per_encoder: {bert-tuned: {model: {text_layers: 0, text_pooling: first, network: lstm}}}
-experiments: {main: {encoders: [xlnet, bert-tuned], variants: [graph, supcon], reference: supcon,
-                      tsne: [graph, supcon]}}
+experiments:
+  main: {encoders: [xlnet, bert-tuned], variants: [graph, supcon], reference: supcon,
+         tsne: [graph, supcon]}
+  peers: {encoders: [xlnet], variants: [lf-dnn, supcon], reference: supcon}
+  ablation: null
+  fusion: null
+  alpha: null
+  losses: null
 tuning: {variant: graph, encoder: bert-tuned, trials: 2, folds: 2}
+"""
+
+
+WITHOUT_MMSA = """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "MMSA" else find(name, *rest)
 """
 
 
@@ -267,6 +282,19 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
         for form in ("svg", "pdf", "png", "txt")
     }
     assert "SAMPLE NUMBERS" in (folder / "results/sample/figures/main-tsne-xlnet.txt").read_text()
+    peers = (folder / "results/sample/tables/peers.md").read_text()
+    assert "| LF-DNN " in peers
+    assert "Adapted: LF-DNN: audio and vision are means over the steps" in peers
+    assert "LF-DNN" in (folder / "results/sample/tables/complexity.md").read_text()
+    # without the package the row is left out, and the table says how to get it
+    hidden = folder / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(WITHOUT_MMSA)
+    code, printed = snakemake(folder, "results/sample/tables/peers.md", PYTHONPATH=str(hidden))
+    assert code == 0, printed
+    peers = (folder / "results/sample/tables/peers.md").read_text()
+    assert "| LF-DNN " not in peers
+    assert "LF-DNN (the package MMSA is not installed: pip install" in peers
     # what tuning found is an overlay that a run accepts
     found = (folder / "results/sample/tuning/graph-bert-tuned.yaml").read_text()
     assert "# Budget: 2 trials" in found
