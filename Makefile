@@ -6,7 +6,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-CORES ?= 1
+CORES ?= all
 # one environment for all rules; these three change where a step runs and not what comes of it
 LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVICE|PLACES) from
 OPTIONS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(MIRROR),--config mirror=$(MIRROR))

@@ -223,6 +223,18 @@ def test_an_experiment_of_the_first_encoder_only_takes_the_first_that_the_corpus
     assert len(params.rows("ablation", "iemocap")) == 9
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda path: path.stem)
+def test_every_overlay_is_valid_and_says_what_it_reproduces_how_what_it_costs_and_gives(path):
+    overlay = read_yaml(path)
+    assert load(ROOT, overlay).corpora == overlay["corpora"]
+    head = path.read_text().split("\ncorpora:")[0]
+    assert all(line.startswith("#") for line in head.splitlines())
+    assert "snakemake --cores" in head
+    assert f"--configfile config/{path.name}" in head
+    assert "\n# Cost: " in head
+    assert "\n# Expect" in head
+
+
 def test_two_rows_of_one_name_are_refused():
     bert = {"label": "x", "kind": "transformer", "model": "tiny:bert"}
     said = refused({"encoders": {"v2-bert": bert}})

@@ -79,7 +79,7 @@ def _phrase(each: tuple, heading: str, factor: int) -> str:
     p = "< .001" if each.p_t_test < 0.001 else f"{each.p_t_test:.3f}".removeprefix("0")
     return (
         f"{heading} {each.difference * factor:+.{places}f} "
-        f"({'better' if better else 'worse'}, p {p})"
+        f"({'better' if better else 'worse'}, p\u00a0{p})"
     )
 
 
