@@ -266,7 +266,7 @@ def test_differences_are_said_with_what_chance_alone_would_give():
     frame = pd.DataFrame(lines, columns=COMPARED)
     frame["p_t_test"] = pd.to_numeric(frame.p_t_test)
     found = verdicts.comparison(frame, "Title", SCORED)
-    assert found.apart == ["m0, e: MAE all +0.100 (worse, p .010)"]
+    assert found.apart == ["m0, e: MAE all +0.100 (worse, p\u00a0.010)"]
     assert found.alike == ["m1, e"]
     assert found.words.startswith("1 of 2 rows can be told from “None” on some metric. 1 of 2")
     assert "1 could not be tested" in found.words
