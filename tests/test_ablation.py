@@ -1,5 +1,6 @@
 """The shipped variants do what their names say: against the losses written out with loops."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,51 @@ def test_other_losses_take_the_place_of_both_with_the_same_weights(variant):
     found = contrastive_loss(settings(variant).train)
     assert isinstance(found, SubstituteLoss)
     assert (found.name, found.alpha, found.weights) == (variant, 0.6, (0.3, 0.5, 0.7))
-    changed = settings(variant).train.model_copy(update={"pair_loss": "hycon"})
+    # they have no refinement
+    changed = settings(variant).train.model_copy(update={"pair_loss": "hycon", "refinement": True})
     assert changed == settings("hycon").train
+
+
+SWITCHES = [
+    dict(zip(("intra", "inter", "semi"), weights, strict=True), pair_loss=loss, refinement=refined)
+    for weights in itertools.product((0.0, 0.4), repeat=3)
+    for loss, refined in (("hycon", True), ("hycon", False), ("supcon", True))
+]
+OTHER = {
+    "alpha": 0.2,
+    "refinement": None,  # the opposite
+    "similarity": "nonnegative",
+    "classes": "polarity",
+    "pair_loss": "triplet",
+    "selection": {"beta": 0.3, "gamma": 0.2, "weighted": True},
+}
+
+
+@pytest.mark.parametrize("switches", SWITCHES, ids=str)
+@pytest.mark.parametrize("key", OTHER)
+def test_a_key_is_idle_exactly_where_another_value_changes_neither_loss_nor_parameters(
+    switches, key
+):
+    def row(**changes):
+        lambdas = {name: switches[name] for name in ("intra", "inter", "semi")}
+        train = {"lambdas": lambdas, "selection": None, "alpha": 0.6, "similarity": "shifted",
+                 "classes": "sign", "pair_loss": switches["pair_loss"],
+                 "refinement": switches["refinement"]}  # fmt: skip
+        return PARAMS.model_copy(
+            update={"train": type(PARAMS.train).model_validate(
+                PARAMS.train.model_dump() | train | changes)}
+        ).settings("sample", "hycon", "glove").train  # fmt: skip
+
+    x, before = draw(7), row()
+    if key == "selection" and switches["pair_loss"] != "hycon":
+        assert key in before.idle()  # refused beside another loss
+        return
+    after = row(**{key: OTHER[key] if key != "refinement" else not switches["refinement"]})
+    idle = key in row().idle()
+    assert (before == after) == idle
+    if any(before.lambdas.model_dump().values()) and key != "classes":
+        totals = [contrastive_loss(options)(x, CLASSES).total for options in (before, after)]
+        assert torch.equal(*totals) == idle
 
 
 @pytest.mark.parametrize(

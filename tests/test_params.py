@@ -49,7 +49,7 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"train": {"lr": 1}}, "train.lr: unknown key (allowed: epochs, "),
         ({"train": {"alpha": 1.5}}, "train.alpha: found 1.5, expected less than or equal to 1"),
         ({"train": {"alpha": float("nan")}}, "train.alpha: found NaN, expected a finite number"),
-        ({"train": {"alpha": None}}, "train.alpha: found nothing, expected number"),
+        ({"train": {"alpha": None}}, "train: alpha: null, but the lambdas ask for a loss that"),
         ({"train": {"learning_rate": "fast"}}, 'train.learning_rate: found "fast" (text), exp'),
         ({"train": {"batch_size": True}}, "train.batch_size: found true (true/false), exp"),
         ({"train": {"batch_size": 1}}, "train: batch_size 1 leaves no pairs"),

@@ -201,8 +201,9 @@ class Params(Strict):
         """Return `model` and `train` as one row is trained with, validated.
 
         A corpus's changes come first, then a text encoder's, then a variant's. What takes no part
-        is None: the rank of another fusion, decisions on emotions where there are none, and what
-        belongs to fine-tuning for a cached encoder. A peer has no contrastive part.
+        is None, so that a change of it reruns nothing: the rank of another fusion, decisions on
+        emotions where there are none, what belongs to fine-tuning for a cached encoder, and what
+        the weights of the contrastive terms switch off. A peer has no contrastive part.
         """
         peer = self.variants[variant].peer
         values = {"model": self.model.model_dump(), "train": self.train.model_dump()}
@@ -220,7 +221,7 @@ class Params(Strict):
             raise ValueError(
                 f"variants.{variant}.train: a peer has no contrastive part; drop lambdas, selection"
             )
-        train: dict[str, Any] = {}
+        train: dict[str, Any] = dict.fromkeys(settings.train.idle())
         if not self.encoders[encoder].finetune:
             train["finetuning"] = None
         elif settings.train.finetuning is None:

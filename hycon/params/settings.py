@@ -81,20 +81,38 @@ class Train(Strict):
     finetuning: Finetuning | None
     emotion_decision: Literal["one-against-rest", "joint"] | None
     lambdas: Lambdas
-    pair_loss: Literal["hycon", "contrastive", "triplet", "n-pair", "supcon"]
-    alpha: Fraction
-    refinement: bool
-    similarity: Literal["shifted", "nonnegative"]
-    classes: Literal["sign", "polarity", "seven"]
+    pair_loss: Literal["hycon", "contrastive", "triplet", "n-pair", "supcon"] | None
+    alpha: Fraction | None
+    refinement: bool | None
+    similarity: Literal["shifted", "nonnegative"] | None
+    classes: Literal["sign", "polarity", "seven"] | None
     selection: Selection | None
 
     @model_validator(mode="after")
     def _pairs_exist(self) -> Self:
         if self.batch_size == 1 and (self.lambdas.intra or self.lambdas.inter):
             raise ValueError("batch_size 1 leaves no pairs: raise it, or set lambdas to 0")
-        if self.selection and self.pair_loss != "hycon":
+        if self.selection and self.pair_loss not in ("hycon", None):
             raise ValueError(f"selection belongs to pair_loss hycon, not to {self.pair_loss}")
+        for key in ("pair_loss", "alpha", "refinement", "similarity", "classes"):
+            if getattr(self, key) is None and key not in self.idle():
+                raise ValueError(f"{key}: null, but the lambdas ask for a loss that needs it")
         return self
+
+    def idle(self) -> set[str]:
+        """Return the keys of the contrastive part that change nothing under these weights."""
+        pairs = self.lambdas.intra or self.lambdas.inter
+        ours = pairs and self.pair_loss == "hycon"
+        used = {
+            "pair_loss": pairs,
+            "classes": pairs,
+            "selection": ours,
+            "refinement": ours,
+            "similarity": ours or self.lambdas.semi,
+            # the target of IEMCL's refinement, and SCL's
+            "alpha": (ours and self.refinement and self.lambdas.inter) or self.lambdas.semi,
+        }
+        return {key for key, needed in used.items() if not needed}
 
 
 class Settings(Strict):
@@ -102,6 +120,22 @@ class Settings(Strict):
 
     model: Annotated[Model | AnyPeer, Field(discriminator="network")]
     train: Train
+
+    def as_cost(self) -> str:
+        """Return as JSON what a step costs, with values that cost nothing all alike.
+
+        So another weight or learning rate does not ask for measuring again.
+        """
+        train = self.train
+        lambdas = {name: float(value > 0) for name, value in train.lambdas}
+        alike = {
+            "epochs": 1,
+            "patience": 1,
+            "learning_rate": 1e-3,
+            "lambdas": Lambdas(**lambdas),
+            "alpha": None if train.alpha is None else 0.5,
+        }
+        return self.model_copy(update={"train": train.model_copy(update=alike)}).as_json()
 
 
 def with_values(base: Settings, values: dict[str, Any]) -> Settings:

@@ -85,7 +85,7 @@ def load_data(
     aligned: Path,
     text: Text,
     emotions: list[str] | None,
-    scheme: str,
+    scheme: str | None,
     device: str,
     fold: np.ndarray | None = None,
 ) -> Data:
@@ -98,7 +98,7 @@ def load_data(
         aligned: folder of `hycon.corpus.utterances`.
         text: of `read_text`.
         emotions: names of the classes, or None for scores.
-        scheme: classes of scores for pairs (method, section 7).
+        scheme: classes of scores for pairs (method, section 7); None where no loss reads them.
         device: where the tensors go.
         fold: (N,) names of the folds, if not the corpus's own.
 
@@ -122,7 +122,7 @@ def load_data(
 
 
 def _labels(
-    utterances: list[Utterance], emotions: list[str] | None, scheme: str
+    utterances: list[Utterance], emotions: list[str] | None, scheme: str | None
 ) -> tuple[Tensor, Tensor, int]:
     """Return labels (N,), classes for pairs (N,), and the number of outputs."""
     if emotions is None:
@@ -130,7 +130,7 @@ def _labels(
             scores = np.array([float(utterance.label) for utterance in utterances])
         except ValueError as error:
             raise HyConError(f"utterances.csv: {error}; align the corpus again") from None
-        classes = torch.from_numpy(sentiment_classes(scores, scheme))
+        classes = torch.from_numpy(sentiment_classes(scores, scheme or "sign"))
         return torch.from_numpy(scores).float(), classes, 1
     labels = [utterance.label for utterance in utterances]
     if strangers := set(labels) - set(emotions):

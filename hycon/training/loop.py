@@ -164,13 +164,14 @@ def contrastive_loss(options: Train) -> HybridContrastiveLoss | SubstituteLoss |
     weights = (lambdas.intra, lambdas.inter, lambdas.semi)
     if not any(weights):
         return None
-    if options.pair_loss != "hycon":
-        return SubstituteLoss(options.pair_loss, options.alpha, weights, options.similarity)
+    # what is None is read by no term that has a weight: any value does
+    alpha = 1.0 if options.alpha is None else options.alpha
+    similarity = options.similarity or "shifted"
+    if options.pair_loss not in ("hycon", None):
+        return SubstituteLoss(options.pair_loss, alpha, weights, similarity)
     chosen = options.selection
     selection = PairSelection(chosen.beta, chosen.gamma, chosen.weighted) if chosen else None
-    return HybridContrastiveLoss(
-        options.alpha, weights, selection, options.refinement, options.similarity
-    )
+    return HybridContrastiveLoss(alpha, weights, selection, bool(options.refinement), similarity)
 
 
 def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tensor:

@@ -117,9 +117,13 @@ def encoder_json(wildcards):
     return PARAMS.encoders[encoder_of(wildcards)].as_input()
 
 
-def settings_json(wildcards):
+def settings_of(wildcards):
     """Return a row's resolved network and training parameters, and nothing else."""
-    return PARAMS.settings(wildcards.corpus, *ROWS[wildcards.row]).as_json()
+    return PARAMS.settings(wildcards.corpus, *ROWS[wildcards.row])
+
+
+def settings_json(wildcards):
+    return settings_of(wildcards).as_json()
 
 
 def generated(wildcards):
@@ -225,7 +229,7 @@ def tuning_of(wildcards):
 
 def memory(wildcards):
     """Return what training a row needs in MB: with a model of its own, or a tensor of weights."""
-    settings = PARAMS.settings(wildcards.corpus, *ROWS[wildcards.row])
+    settings = settings_of(wildcards)
     weights = 0
     if isinstance(settings.model, Model) and settings.model.fusion == "tensor":
         weights = settings.model.dimension * (settings.model.dimension + 1) ** 3

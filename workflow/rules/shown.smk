@@ -108,7 +108,7 @@ def measured_json(wildcards):
             [
                 name,
                 encoder,
-                settings_json(row),
+                settings_of(row).as_cost(),
                 encoder_json(row),
                 states_folder(row),
                 tiny_folder(row) if tiny else None,
