@@ -5,9 +5,11 @@ include: "workflow/rules/corpora.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/experiments.smk"
 include: "workflow/rules/shown.smk"
+include: "workflow/rules/plotted.smk"
 include: "workflow/rules/planned.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/evidence.smk"
+include: "workflow/rules/checked.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -4,9 +4,11 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import json
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 # parameters reach a stage as values that Snakemake compares by themselves: how they are read and
@@ -41,6 +43,12 @@ def commit() -> dict[str, str | bool | None]:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT.parent), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def digest_of(values: Any) -> str:
+    """Return a digest of parameters, whatever the order of their keys."""
+    text = json.dumps(values, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def code_digest(module: str) -> str:

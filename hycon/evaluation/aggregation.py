@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hycon.errors import HyConError
+from hycon.provenance import digest_of
 
 
 def summarise(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | int | None]]:
@@ -48,6 +49,25 @@ def read_scores(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); evaluate the runs again") from None
     return scores
+
+
+def check_made_of(expected: Mapping[str, str]) -> str:
+    """Return one digest of all the parameters that scores are made of, refusing scores of others.
+
+    Args:
+        expected: the digest of its parameters that each scores.json must have, by path.
+
+    Raises:
+        HyConError: one cannot be read, or is of other parameters.
+    """
+    for path, digest in expected.items():
+        found = read_scores(Path(path)).get("parameters digest")
+        if found != digest:
+            raise HyConError(
+                f"{path}: made of other parameters (digest {found}) than those now set ({digest}); "
+                f"run snakemake --cores 1 --forcerun {path}"
+            )
+    return digest_of(dict(expected))
 
 
 def over_seeds(path: Path) -> dict[str, dict[str, float | int | None]]:

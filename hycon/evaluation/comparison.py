@@ -84,7 +84,7 @@ def bootstrap(
     }
 
 
-def resampled_sentiment(labels: np.ndarray) -> Resampled:
+def resampled_sentiment(labels: np.ndarray, f1: str = "weighted") -> Resampled:
     """Return `hycon.evaluation.metrics.sentiment_metrics` for utterances that count several times.
 
     What it returns takes predictions (N,) and weights (B, N), and gives each metric as (B,).
@@ -98,9 +98,9 @@ def resampled_sentiment(labels: np.ndarray) -> Resampled:
         nonneg, pos = (predictions >= 0, labels >= 0), (predictions > 0, labels > 0)
         return {
             "acc2_nonneg": _mean(nonneg[0] == nonneg[1], weights),
-            "f1_nonneg": _weighted_f1(*nonneg, weights),
+            "f1_nonneg": _f1_score(*nonneg, weights, f1),
             "acc2_pos": _mean(pos[0] == pos[1], some),
-            "f1_pos": _weighted_f1(*pos, some),
+            "f1_pos": _f1_score(*pos, some, f1),
             "acc7": _mean(rounded(predictions, 3) == rounded(labels, 3), weights),
             "acc5": _mean(rounded(predictions, 2) == rounded(labels, 2), weights),
             "mae_all": _mean(error, weights),
@@ -113,7 +113,7 @@ def resampled_sentiment(labels: np.ndarray) -> Resampled:
 
 
 def resampled_emotions(
-    labels: np.ndarray, emotions: Sequence[str], one_against_rest: bool
+    labels: np.ndarray, emotions: Sequence[str], one_against_rest: bool, f1: str = "weighted"
 ) -> Resampled:
     """Return `hycon.evaluation.metrics.emotion_metrics` for utterances that count several times.
 
@@ -121,6 +121,7 @@ def resampled_emotions(
         labels: (N,) class numbers.
         emotions: names of the C classes.
         one_against_rest: how a single emotion is decided.
+        f1: how classes are averaged.
 
     What it returns takes scores (N, C) and weights (B, N), and gives each metric as (B,).
     """
@@ -132,9 +133,9 @@ def resampled_emotions(
         for number, emotion in enumerate(emotions):
             yes = scores[:, number] > 0 if one_against_rest else chosen == number
             found[f"acc_{emotion}"] = _mean(yes == (labels == number), weights)
-            found[f"f1_{emotion}"] = _weighted_f1(yes, labels == number, weights)
+            found[f"f1_{emotion}"] = _f1_score(yes, labels == number, weights, f1)
         found["acc"] = _mean(chosen == labels, weights)
-        found["f1"] = _weighted_f1(chosen, labels, weights)
+        found["f1"] = _f1_score(chosen, labels, weights, f1)
         return found
 
     return metrics
@@ -145,15 +146,20 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return weights @ values.astype(np.float64) / weights.sum(axis=1)
 
 
-def _weighted_f1(predictions: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    total = np.zeros(len(weights))
-    for value in np.unique(labels):
+def _f1_score(
+    predictions: np.ndarray, labels: np.ndarray, weights: np.ndarray, average: str
+) -> np.ndarray:
+    total, all_weights = np.zeros((2, len(weights)))
+    for value in np.union1d(labels, predictions):
         support = weights @ (labels == value).astype(np.float64)
         named = weights @ (predictions == value).astype(np.float64)
         hits = weights @ ((predictions == value) & (labels == value)).astype(np.float64)
-        total += support * 2 * hits / np.maximum(support + named, 1)
+        # of a class that a resample does not have nothing is averaged
+        weight = support if average == "weighted" else (support + named > 0).astype(np.float64)
+        total += weight * 2 * hits / np.maximum(support + named, 1)
+        all_weights += weight
     with np.errstate(invalid="ignore"):
-        return total / weights.sum(axis=1)
+        return total / all_weights
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:

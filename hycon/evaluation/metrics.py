@@ -7,17 +7,20 @@ import numpy as np
 EMOTIONS = ("happy", "sad", "angry", "neutral")
 
 
-def sentiment_metrics(predictions: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def sentiment_metrics(
+    predictions: np.ndarray, labels: np.ndarray, f1: str = "weighted"
+) -> dict[str, float]:
     """Return every metric of sentiment scores, as fractions and in units of the score.
 
     `acc2_nonneg`, `f1_nonneg`: y >= 0 against y < 0, every utterance. `acc2_pos`, `f1_pos`: y > 0
     against y < 0, neutral utterances left out. `acc7`, `acc5`: clipped to [-3, 3] or [-2, 2] and
     rounded half to even. `mae_*`, `corr_*`: over every utterance (`all`) or over the non-neutral
-    ones (`nonzero`). F1 is weighted by class. A correlation with a constant is 0.
+    ones (`nonzero`). A correlation with a constant is 0.
 
     Args:
         predictions: (N,) scores.
         labels: (N,) scores in [-3, 3].
+        f1: how classes are averaged, see `mean_f1`.
 
     Raises:
         ValueError: the shapes differ, there is nothing to compare, or a number is not finite.
@@ -32,9 +35,9 @@ def sentiment_metrics(predictions: np.ndarray, labels: np.ndarray) -> dict[str, 
     pos = predictions[polar] > 0, labels[polar] > 0
     return {
         "acc2_nonneg": _accuracy(*nonneg),
-        "f1_nonneg": weighted_f1(*nonneg),
+        "f1_nonneg": mean_f1(*nonneg, f1),
         "acc2_pos": _accuracy(*pos),
-        "f1_pos": weighted_f1(*pos),
+        "f1_pos": mean_f1(*pos, f1),
         "acc7": _accuracy(rounded(predictions, 3), rounded(labels, 3)),
         "acc5": _accuracy(rounded(predictions, 2), rounded(labels, 2)),
         "mae_all": float(np.abs(predictions - labels).mean()),
@@ -49,8 +52,9 @@ def emotion_metrics(
     labels: np.ndarray,
     emotions: Sequence[str] = EMOTIONS,
     one_against_rest: bool = False,
+    f1: str = "weighted",
 ) -> dict[str, float]:
-    """Return accuracy and weighted F1 of each emotion against the rest, and of all, as fractions.
+    """Return accuracy and F1 of each emotion against the rest, and of all, as fractions.
 
     Args:
         predictions: (N,) class numbers, or (N, C) scores whose largest decides among all.
@@ -58,6 +62,7 @@ def emotion_metrics(
         emotions: names of the C classes, in the order of their numbers.
         one_against_rest: whether the decision for one emotion is that its score is positive, each
             by itself, and not that it is the largest; needs scores.
+        f1: how classes are averaged, see `mean_f1`.
 
     Returns:
         `acc_NAME` and `f1_NAME` by emotion; `acc` and `f1` of the C-class decision.
@@ -89,25 +94,30 @@ def emotion_metrics(
         yes = scores[:, number] > 0 if one_against_rest else predictions == number
         decisions = yes, labels == number
         metrics[f"acc_{emotion}"] = _accuracy(*decisions)
-        metrics[f"f1_{emotion}"] = weighted_f1(*decisions)
+        metrics[f"f1_{emotion}"] = mean_f1(*decisions, f1)
     metrics["acc"] = _accuracy(predictions, labels)
-    metrics["f1"] = weighted_f1(predictions, labels)
+    metrics["f1"] = mean_f1(predictions, labels, f1)
     return metrics
 
 
-def weighted_f1(predictions: np.ndarray, labels: np.ndarray) -> float:
-    """Return the F1 of each class weighted by how many labels it has (scikit-learn's `weighted`).
+def mean_f1(predictions: np.ndarray, labels: np.ndarray, average: str) -> float:
+    """Return the mean F1 of the classes, as scikit-learn averages it.
 
     Args:
         predictions: (N,) decisions.
         labels: (N,) of the same kind.
+        average: `weighted`, each class by how many labels it has; or `macro`, all alike that are
+            among labels or decisions.
     """
-    total = 0.0
-    for value, support in zip(*np.unique(labels, return_counts=True), strict=True):
+    total = weights = 0.0
+    for value in np.union1d(labels, predictions):
+        support = np.count_nonzero(labels == value)
         hits = np.count_nonzero((predictions == value) & (labels == value))
         named = np.count_nonzero(predictions == value)
-        total += support * 2 * hits / (support + named)
-    return float(total / len(labels))
+        weight = support if average == "weighted" else 1
+        total += weight * 2 * hits / (support + named)
+        weights += weight
+    return float(total / weights)
 
 
 def _pair(predictions, labels, dtype) -> tuple[np.ndarray, np.ndarray]:

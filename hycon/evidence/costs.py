@@ -9,7 +9,7 @@ import pandas as pd
 from hycon.errors import HyConError
 from hycon.evidence import forms
 from hycon.evidence.forms import Cell, Sheet
-from hycon.evidence.tables import opening
+from hycon.evidence.tables import made_of_note, opening
 from hycon.params import Corpus
 
 NOTE = (
@@ -35,7 +35,12 @@ def read_costs(path: Path, labels: dict[str, tuple[str, str]]) -> dict[str, Any]
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        record["rows"][0]["seconds per epoch"], record["machine"], record["repeats"]
+        (
+            record["rows"][0]["seconds per epoch"],
+            record["machine"],
+            record["repeats"],
+            record["parameters digest"],
+        )
         for row in record["rows"]:
             row["label"], row["encoder"] = labels[row["label"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
@@ -77,7 +82,8 @@ def _caption(record: dict[str, Any], corpus: Corpus) -> str:
         cached=FINETUNED if inside else CACHED,
     )
     count = record["training utterances"]
-    return f"Complexity. {opening(corpus)} {count} training utterances. {note}"
+    made_of = made_of_note(record["parameters digest"])
+    return f"Complexity. {opening(corpus)} {count} training utterances. {note} {made_of}"
 
 
 def _row(row: dict[str, Any]) -> dict[str, Cell]:

@@ -20,7 +20,7 @@ from hycon.evaluation.comparison import (
 )
 from hycon.evidence import forms
 from hycon.evidence.forms import Cell, Sheet
-from hycon.evidence.tables import columns_of, opening
+from hycon.evidence.tables import columns_of, made_of_note, opening
 from hycon.params import Corpus
 from hycon.progress import progress
 
@@ -93,15 +93,22 @@ def differences(pairs: list[Pair], corpus: Corpus, utterances: list[Utterance]) 
 
 
 def _metrics(scores: dict[str, Any], corpus: Corpus, labels: list[str]) -> Resampled:
+    f1 = scores["metrics"]["f1"]
     if corpus.emotions is None:
-        return resampled_sentiment(np.array([float(label) for label in labels]))
+        return resampled_sentiment(np.array([float(label) for label in labels]), f1)
     numbers = np.array([corpus.emotions.index(label) for label in labels])
     apart = scores["settings"]["train"]["emotion_decision"] == "one-against-rest"
-    return resampled_emotions(numbers, corpus.emotions, apart)
+    return resampled_emotions(numbers, corpus.emotions, apart, f1)
 
 
 def write(
-    found: list[Difference], title: str, reference: str, key: str, corpus: Corpus, path: Path
+    found: list[Difference],
+    title: str,
+    reference: str,
+    key: str,
+    corpus: Corpus,
+    path: Path,
+    made_of: str = "",
 ) -> None:
     """Write the differences in every form; the CSV has all metrics.
 
@@ -112,11 +119,13 @@ def write(
         key: the corpus's name.
         corpus: its entry in the catalogue.
         path: without its ending.
+        made_of: a digest of all the rows' parameters.
     """
     counts = sorted({each.tested.n for each in found})
     caption = (
         f"{title}: differences. {opening(corpus)} Reference: {reference}. "
-        f"n = {', '.join(map(str, counts))} seeds. {NOTE}"
+        f"n = {', '.join(map(str, counts))} seeds. {NOTE} "
+        f"{made_of_note(made_of)}"
     )
     columns = {
         metric: column

@@ -17,17 +17,15 @@ from sklearn.preprocessing import StandardScaler
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import summarise
 from hycon.files import atomic_file
+from hycon.params import Figures
 
 NEIGHBOURS = 10
 FEWEST = NEIGHBOURS + 2  # utterances of which each has ten neighbours, and one that is none
 COLUMN, PAGE = 3.5, 7.16  # inches: a column of an IEEE journal, and both of them
 # as many points as an SVG draws one by one; more are drawn as one picture in it
 SINGLE_POINTS = 2000
-# Okabe and Ito's colours, which the colour-blind tell apart, neighbours of unlike grey; 7 colours
-# and 8 markers do not share a factor, so that no two of 56 classes look the same
-COLOURS = ("#D55E00", "#56B4E9", "#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7")
+# 8 markers and 7 colours do not share a factor, so that no two of 56 classes look the same
 MARKERS = ("o", "^", "X", "s", "v", "P", "D", "<")
-LINE, REFERENCE = "#0072B2", "#D55E00"
 STYLE = {
     "axes.linewidth": 0.6,
     "axes.titlesize": 8,
@@ -93,7 +91,9 @@ def band(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-def write_curve(panels: Sequence[Panel], x_label: str, caption: str, path: Path) -> None:
+def write_curve(
+    panels: Sequence[Panel], x_label: str, caption: str, path: Path, colours: Figures
+) -> None:
     """Write a row of panels: means over seeds, a band of one standard deviation, and each seed.
 
     The best mean has a ring. With one seed there is no band. The x axis is logarithmic where x is
@@ -104,6 +104,7 @@ def write_curve(panels: Sequence[Panel], x_label: str, caption: str, path: Path)
         x_label: the parameter's name.
         caption: goes to PATH.txt.
         path: without its ending; PATH.svg, .pdf, .png and .txt are written.
+        colours: of the curve, and of classes, the first of which is a reference's.
 
     Raises:
         HyConError: no panel, or a panel without a point.
@@ -115,7 +116,7 @@ def write_curve(panels: Sequence[Panel], x_label: str, caption: str, path: Path)
         figure = Figure(figsize=(width, 2.5), layout="constrained")
         rows = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, panel in zip(rows, panels, strict=True):
-            _draw_curve(axes, panel)
+            _draw_curve(axes, panel, colours)
             axes.set_xlabel(x_label)
         entries = {}
         for axes in rows:
@@ -127,19 +128,21 @@ def write_curve(panels: Sequence[Panel], x_label: str, caption: str, path: Path)
         _save(figure, caption, path)
 
 
-def _draw_curve(axes: Axes, panel: Panel) -> None:
+def _draw_curve(axes: Axes, panel: Panel, colours: Figures) -> None:
     x, means, low, high = band(panel)
     best = (np.argmin if panel.lowest_is_best else np.argmax)(means)
-    axes.plot(x, means, "o-", color=LINE, markersize=3.5, linewidth=1.2, label="mean")
+    axes.plot(x, means, "o-", color=colours.line, markersize=3.5, linewidth=1.2, label="mean")
     if not np.isnan(low).all():
-        axes.fill_between(x, low, high, color=LINE, alpha=0.18, linewidth=0, label="± 1 std")
+        band_of = {"color": colours.line, "alpha": 0.18, "linewidth": 0}
+        axes.fill_between(x, low, high, label="± 1 std", **band_of)
         runs = [(at, panel.factor * value) for at, values in panel.points for value in values]
-        axes.plot(*zip(*runs, strict=True), ".", color=LINE, markersize=2, alpha=0.5, label="seed")
+        small = {"color": colours.line, "markersize": 2, "alpha": 0.5}
+        axes.plot(*zip(*runs, strict=True), ".", label="seed", **small)
     ring = {"color": "black", "markersize": 7.5, "fillstyle": "none", "linestyle": "none"}
     axes.plot(x[best], means[best], "o", label="best mean", **ring)
     if panel.reference:
         label, height = panel.reference
-        dashed = {"color": REFERENCE, "linestyle": "--", "linewidth": 1, "zorder": 1.5}
+        dashed = {"color": colours.classes[0], "linestyle": "--", "linewidth": 1, "zorder": 1.5}
         axes.axhline(height * panel.factor, label=label, **dashed)
     axes.set_ylabel(panel.label + _unit(panel))
     axes.margins(x=0.08, y=0.12)
@@ -205,7 +208,7 @@ def embed(
     return points, float(silhouette_score(features, classes)), float(agreement)
 
 
-def write_pair(left: Cloud, right: Cloud, caption: str, path: Path) -> None:
+def write_pair(left: Cloud, right: Cloud, caption: str, path: Path, colours: Figures) -> None:
     """Write two representations side by side, coloured and marked by class.
 
     Each panel is a square about the middle of its points, as wide as their longer extent and 5%.
@@ -214,36 +217,37 @@ def write_pair(left: Cloud, right: Cloud, caption: str, path: Path) -> None:
         left, right: clouds; a class looks the same in both.
         caption: goes to PATH.txt.
         path: without its ending; PATH.svg, .pdf, .png and .txt are written.
+        colours: of classes, in the order of their names.
     """
     names = sorted({*left.classes.tolist(), *right.classes.tolist()})
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(COLUMN, 2.6), layout="constrained")
         for axes, cloud in zip(figure.subplots(1, 2), (left, right), strict=True):
-            _draw_cloud(axes, cloud, names)
+            _draw_cloud(axes, cloud, names, colours)
         # marks without points, so that a class missing on one side is there too, and of one size
         handles = [
-            axes.scatter([], [], s=16, label=name, **_look(number))
+            axes.scatter([], [], s=16, label=name, **_look(number, colours))
             for number, name in enumerate(names)
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=4, handletextpad=0.2)
         _save(figure, caption, path)
 
 
-def _look(number: int) -> dict[str, str | float]:
+def _look(number: int, colours: Figures) -> dict[str, str | float]:
     """Return how the points of a class look."""
     return {
-        "color": COLOURS[number % len(COLOURS)],
+        "color": colours.classes[number % len(colours.classes)],
         "marker": MARKERS[number % len(MARKERS)],
         "linewidths": 0,
     }
 
 
-def _draw_cloud(axes: Axes, cloud: Cloud, names: Sequence[str]) -> None:
+def _draw_cloud(axes: Axes, cloud: Cloud, names: Sequence[str], colours: Figures) -> None:
     size = np.clip(2400 / len(cloud.points), 3, 14)
     for number, name in enumerate(names):
         x, y = cloud.points[cloud.classes == name].T
         many = len(cloud.points) > SINGLE_POINTS
-        axes.scatter(x, y, s=size, alpha=0.75, rasterized=many, **_look(number))
+        axes.scatter(x, y, s=size, alpha=0.75, rasterized=many, **_look(number, colours))
     low, high = cloud.points.min(axis=0), cloud.points.max(axis=0)
     half = 1.05 * (high - low).max() / 2
     middle = (low + high) / 2

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from hycon.evaluation.aggregation import over_seeds
+from hycon.evaluation.aggregation import read_scores, summarise
 from hycon.evidence import forms
 from hycon.evidence.forms import Cell, Sheet
-from hycon.evidence.tables import SENTIMENT, cell, opening
+from hycon.evidence.tables import SENTIMENT, cell, made_of_note, opening
 from hycon.params import Corpus, Published
 
 # how far apart two numbers may be and still agree, beside one standard deviation
@@ -59,7 +59,7 @@ def lines(published: list[Published], scores: dict[str, Path]) -> list[Line]:
     Raises:
         HyConError: scores cannot be read.
     """
-    ours = {each.row: over_seeds(scores[each.row]) for each in published if each.row in scores}
+    ours = {each.row: _ours(scores[each.row]) for each in published if each.row in scores}
     return [
         Line(each, metric, value, ours.get(each.row, {}).get(metric))
         for each in published
@@ -67,7 +67,15 @@ def lines(published: list[Published], scores: dict[str, Path]) -> list[Line]:
     ]
 
 
-def write(found: list[Line], key: str, corpus: Corpus, path: Path) -> None:
+def _ours(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the summary of each of our metrics that has a published one's convention."""
+    scores = read_scores(path)
+    summary = summarise([run["test"] for run in scores["seeds"].values()])
+    weighted = scores["metrics"]["f1"] == "weighted"  # as is every published F1
+    return {name: each for name, each in summary.items() if weighted or name[:3] != "f1_"}
+
+
+def write(found: list[Line], key: str, corpus: Corpus, path: Path, made_of: str = "") -> None:
     """Write the published numbers beside ours in every form.
 
     Args:
@@ -75,10 +83,12 @@ def write(found: list[Line], key: str, corpus: Corpus, path: Path) -> None:
         key: the corpus's name.
         corpus: its entry in the catalogue.
         path: without its ending.
+        made_of: a digest of the parameters of all our rows.
     """
     sources = list(dict.fromkeys(line.published.source for line in found))
     listed = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, start=1))
-    caption = f"Published numbers beside ours. {opening(corpus)} {NOTE} Sources: {listed}."
+    caption = f"Published numbers beside ours. {opening(corpus)} {NOTE} Sources: {listed}. "
+    caption += made_of_note(made_of)
     numbers = pd.DataFrame(
         {
             "corpus": key,

@@ -28,7 +28,7 @@ SENTIMENT = {
 }
 SENTIMENT_NOTE = (
     "nonneg: y >= 0 against y < 0, every utterance; pos: y > 0 against y < 0, neutral ones left "
-    "out; F1 weighted; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and F1 "
+    "out; F1 {f1}; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and F1 "
     "in per cent."
 )
 BOLD_NOTE = (
@@ -37,7 +37,7 @@ BOLD_NOTE = (
 )
 PARAMETERS_NOTE = "Parameters: those that are trained, a fine-tuned text encoder's included."
 EMOTION_NOTE = (
-    "Each emotion: {decision}; all: the one decision among all emotions; F1 weighted; in per cent."
+    "Each emotion: {decision}; all: the one decision among all emotions; F1 {f1}; in per cent."
 )
 DECISIONS = {
     "one-against-rest": "a yes or no for it, trained against the rest",
@@ -75,6 +75,7 @@ def make_table(
     rows: list[Row],
     left_out: str = "",
     note: str = "",
+    made_of: str = "",
 ) -> Table:
     """Read the scores of a table's rows.
 
@@ -86,12 +87,13 @@ def make_table(
         rows: in order.
         left_out: which rows are not there, and why.
         note: what else the caption says of the rows.
+        made_of: a digest of all the rows' parameters.
     """
-    read, parameters, decisions, by_seed = [], [], [], []
+    read, parameters, all_scores, by_seed = [], [], [], []
     for row in rows:
         scores = read_scores(row.scores)
         seeds = scores["seeds"]
-        decisions.append(scores["settings"]["train"]["emotion_decision"])
+        all_scores.append(scores)
         read.append((row, summarise([run["test"] for run in seeds.values()]), list(seeds)))
         parameters.append(next(iter(seeds.values()))["parameters"]["all"])
         by_seed.append({seed: run["test"] for seed, run in seeds.items()})
@@ -114,8 +116,9 @@ def make_table(
             *([note] if note else []),
             f"Test fold, {_seeds(read)}; epoch selected on validation only.",
             PARAMETERS_NOTE,
-            SENTIMENT_NOTE if corpus.emotions is None else _emotion_note(decisions),
+            metrics_note(corpus, all_scores),
             *([BOLD_NOTE] if best else []),
+            made_of_note(made_of),
         ]
     )
     return Table(name, key, caption, columns, read, parameters, best)
@@ -148,12 +151,25 @@ def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
     return {**columns, "acc": ("Acc all", 100), "f1": ("F1 all", 100)}
 
 
-def _emotion_note(decisions: list[str]) -> str:
-    """Return how the rows decide; one by one where they differ."""
+def metrics_note(corpus: Corpus, rows: list[dict[str, Any]]) -> str:
+    """Return the conventions of a corpus's metrics, from the scores of a table's rows.
+
+    How emotions are decided is said row by row where the rows differ.
+    """
+    averages = sorted({scores["metrics"]["f1"] for scores in rows})
+    f1 = " or ".join(averages)
+    if corpus.emotions is None:
+        return SENTIMENT_NOTE.format(f1=f1)
+    decisions = [scores["settings"]["train"]["emotion_decision"] for scores in rows]
     if len(set(decisions)) == 1:
-        return EMOTION_NOTE.format(decision=DECISIONS[decisions[0]])
+        return EMOTION_NOTE.format(decision=DECISIONS[decisions[0]], f1=f1)
     each = "; ".join(f"row {row}, {DECISIONS[name]}" for row, name in enumerate(decisions, 1))
-    return EMOTION_NOTE.format(decision=f"({each})")
+    return EMOTION_NOTE.format(decision=f"({each})", f1=f1)
+
+
+def made_of_note(digest: str) -> str:
+    """Return what a caption says of the parameters that its numbers are made of."""
+    return f"Digest of the parameters: {digest}."
 
 
 def _seeds(rows: list[tuple[Row, dict, list[str]]]) -> str:

@@ -10,7 +10,7 @@ from hycon.params.catalogue import Corpus, Encoder, Generator
 from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, installed
 from hycon.params.published import Published, load_published
-from hycon.params.schema import Align, Params
+from hycon.params.schema import Align, Figures, Metrics, Params
 from hycon.params.settings import Model, Settings, Train, setting_at, with_values
 from hycon.params.tuning import Tuning
 
@@ -21,7 +21,9 @@ __all__ = [
     "AnyPeer",
     "Corpus",
     "Encoder",
+    "Figures",
     "Generator",
+    "Metrics",
     "Model",
     "Params",
     "Published",

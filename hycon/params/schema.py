@@ -87,6 +87,22 @@ class Longest(Strict):
     vision: Count
 
 
+class Metrics(Strict):
+    """How scores are computed where the field has several ways under one name."""
+
+    f1: Literal["weighted", "macro"]
+
+
+Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
+
+
+class Figures(Strict):
+    """How figures look."""
+
+    line: Colour
+    classes: Annotated[list[Colour], Field(min_length=4)]
+
+
 class Align(Strict):
     """How frames reach words and words reach segments."""
 
@@ -109,7 +125,9 @@ class Params(Strict):
     per_corpus: dict[Name, Changes]
     per_encoder: dict[Name, Changes]
     encoders: dict[Name, Encoder]
+    metrics: Metrics
     complexity: Complexity | None
+    figures: Figures
     align: Align
     model: Model
     train: Train

@@ -4,6 +4,7 @@ Each stage is a module with `main(argv)` that is run as `python -m hycon.stages.
 """
 
 import argparse
+import json
 import logging
 import sys
 import traceback
@@ -42,6 +43,18 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--tiny", type=Path, help="folder of the tiny model, if it is one")
     made.add_argument("--device", default="auto")
     made.add_argument("--threads", type=int, default=1)
+    return made
+
+
+def evidence_parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of a stage that shows scores."""
+    made = parser(description)
+    made.add_argument(
+        "--expected",
+        type=json.loads,
+        required=True,
+        help="JSON: {path of scores: digest of the parameters that they must be made of}",
+    )
     return made
 
 

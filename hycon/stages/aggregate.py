@@ -1,25 +1,45 @@
-"""Bring the scores of all variants together in metrics.json (rule `aggregate`)."""
+"""Bring the scores of all rows together: in full, in short, and what they are made of.
+
+Rule `aggregate`.
+"""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hycon.evaluation.aggregation import over_seeds
-from hycon.files import write_json
-from hycon.stages import log, parser, run, start
+from hycon.evaluation.aggregation import check_made_of, over_seeds
+from hycon.evidence.plotted import confusion, curves, training
+from hycon.files import atomic_file, write_json
+from hycon.stages import evidence_parser, log, run, start
+
+PLACES = 4
+PLOTTED = {"curves": curves, "training": training, "confusion": confusion}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
+    options = evidence_parser(__doc__)
     options.add_argument(
         "--plan",
         type=json.loads,
         required=True,
         help="JSON: {corpus: {experiment: {variant: path of its scores}}}",
     )
-    options.add_argument("--output", type=Path, required=True)
+    options.add_argument(
+        "--shown", type=json.loads, required=True, help="JSON: {corpus: metrics of the summary}"
+    )
+    options.add_argument("--output", type=Path, required=True, help="of the whole")
+    options.add_argument("--summary", type=Path, required=True, help="of means of a few metrics")
+    options.add_argument("--parameters", type=Path, required=True, help="of each row's digest")
+    options.add_argument(
+        "--plotted", type=json.loads, required=True, help="JSON: {kind of plot: what it shows}"
+    )
+    options.add_argument("--plots", type=Path, required=True, help="folder of their tables")
     arguments = options.parse_args(argv)
     start(arguments)
+    check_made_of(arguments.expected)
+    for kind, table in PLOTTED.items():
+        with atomic_file(arguments.plots / f"{kind}.csv") as temporary:
+            table(arguments.plotted[kind]).to_csv(temporary, index=False, lineterminator="\n")
     metrics = {
         corpus: {
             experiment: {variant: over_seeds(Path(path)) for variant, path in rows.items()}
@@ -27,8 +47,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         for corpus, experiments in arguments.plan.items()
     }
+    write_json(arguments.parameters, arguments.expected)
+    write_json(arguments.summary, _summary(metrics, arguments.shown))
     write_json(arguments.output, metrics)
     log.info("%s: written", arguments.output)
+
+
+def _summary(metrics: dict, shown: dict[str, list[str]]) -> dict:
+    """Return the means of a few metrics, each row once, for eyes that compare two runs."""
+    return {
+        corpus: {
+            row: {name: round(found[name]["mean"], PLACES) for name in shown[corpus]}
+            for rows in experiments.values()
+            for row, found in rows.items()
+        }
+        for corpus, experiments in metrics.items()
+    }
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hycon.corpus.utterances import read_table
+from hycon.evaluation.aggregation import check_made_of
 from hycon.evidence.differences import Pair, differences, write
 from hycon.params import Corpus
-from hycon.stages import log, parser, run, start
+from hycon.stages import evidence_parser, log, run, start
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
+    options = evidence_parser(__doc__)
     options.add_argument("--title", required=True, help="what the experiment shows")
     options.add_argument("--reference", required=True, help="what the reference row is called")
     options.add_argument("--key", required=True, help="the corpus's name")
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
     start(arguments)
+    made_of = check_made_of(arguments.expected)
     pairs = [
         Pair(model, encoder, Path(scores), Path(reference))
         for model, encoder, scores, reference in arguments.pairs
@@ -39,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.key,
         arguments.corpus,
         arguments.output,
+        made_of,
     )
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 

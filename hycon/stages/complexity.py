@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--device", default="auto")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--repeats", type=int, default=5, help="timed rounds")
+    options.add_argument("--digest", default="", help="of the parameters, to be noted")
     options.add_argument("--output", type=Path, required=True, help="file")
     arguments = options.parse_args(argv)
     start(arguments)
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "machine": machine(device),
         "device": device,
         "repeats": arguments.repeats,
+        "parameters digest": arguments.digest,
         **commit(),
         "versions": environment(),
         "meanings": MEANINGS,

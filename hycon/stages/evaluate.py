@@ -1,6 +1,7 @@
 """Score the runs of one variant, seed by seed (rule `evaluate`)."""
 
 import json
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import read_output
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
-from hycon.files import write_json
-from hycon.params import Corpus, Settings
+from hycon.files import sha256_of, write_json
+from hycon.params import Corpus, Metrics, Settings
+from hycon.provenance import digest_of
 from hycon.stages import log, row_parser, run, start
 
 FOLDS = ("valid", "test")
@@ -19,6 +21,7 @@ FOLDS = ("valid", "test")
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = row_parser(__doc__)
+    options.add_argument("--metrics", type=Metrics.model_validate_json, required=True)
     options.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one a seed")
     options.add_argument("--output", type=Path, required=True)
     arguments = options.parse_args(argv)
@@ -39,16 +42,18 @@ def main(argv: Sequence[str] | None = None) -> None:
                 for key, value in record.items()
                 if key not in ("seed", "files", *expected)
             },
-            **{
-                fold: score(utterances, predictions, fold, arguments.corpus, arguments.settings)
-                for fold in FOLDS
-            },
+            "run": sha256_of(folder / "run.json"),
+            **{fold: score(utterances, predictions, fold, arguments) for fold in FOLDS},
         }
+    metrics = arguments.metrics.model_dump(mode="json")
+    made_of = {**expected, "metrics": metrics, "seeds": sorted(map(int, seeds))}
     content = {
         "name": arguments.name,
         "made up": arguments.corpus.generator is not None,
         "units": "acc*, f1*, corr* as fractions; mae* in units of the score",
         **expected,
+        "metrics": metrics,
+        "parameters digest": digest_of(made_of),
         "seeds": seeds,
     }
     write_json(arguments.output, content)
@@ -56,22 +61,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def score(
-    utterances: list[Utterance],
-    predictions: np.ndarray,
-    fold: str,
-    corpus: Corpus,
-    settings: Settings,
+    utterances: list[Utterance], predictions: np.ndarray, fold: str, arguments: Namespace
 ) -> dict[str, float]:
     """Return every metric of the corpus's task over one fold."""
+    corpus: Corpus = arguments.corpus
+    settings: Settings = arguments.settings
     rows = [row for row, utterance in enumerate(utterances) if utterance.fold == fold]
     labels = [utterances[row].label for row in rows]
     try:
         if corpus.emotions is None:
             scores = np.array([float(label) for label in labels])
-            return sentiment_metrics(predictions[rows], scores)
+            return sentiment_metrics(predictions[rows], scores, arguments.metrics.f1)
         numbers = np.array([corpus.emotions.index(label) for label in labels])
         apart = settings.train.emotion_decision == "one-against-rest"
-        return emotion_metrics(predictions[rows], numbers, corpus.emotions, apart)
+        return emotion_metrics(
+            predictions[rows], numbers, corpus.emotions, apart, arguments.metrics.f1
+        )
     except ValueError as error:
         raise HyConError(f"fold {fold}: cannot be scored: {error}") from None
 

@@ -12,7 +12,7 @@ import numpy as np
 from hycon.corpus.labels import sentiment_classes
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
-from hycon.evaluation.aggregation import read_output, read_scores
+from hycon.evaluation.aggregation import check_made_of, read_output, read_scores
 from hycon.evidence.figures import (
     NEIGHBOURS,
     Cloud,
@@ -22,20 +22,21 @@ from hycon.evidence.figures import (
     write_curve,
     write_pair,
 )
-from hycon.evidence.tables import DECISIONS, EMOTION_NOTE, SENTIMENT_NOTE, columns_of, opening
-from hycon.params import Corpus
-from hycon.stages import log, parser, run, start
+from hycon.evidence.tables import columns_of, made_of_note, metrics_note, opening
+from hycon.params import Corpus, Figures
+from hycon.stages import evidence_parser, log, run, start
 
 POLARITIES = np.array(["negative", "neutral", "positive"])
 NEEDED = {"curve": ("rows", "metrics", "x_label"), "tsne": ("aligned", "runs", "seed")}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
+    options = evidence_parser(__doc__)
     options.add_argument("--kind", choices=tuple(NEEDED), required=True)
     options.add_argument("--title", required=True, help="what the figure shows")
     options.add_argument("--key", required=True, help="the corpus's name")
     options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
+    options.add_argument("--colours", type=Figures.model_validate_json, required=True)
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     curve = options.add_argument_group("curve")
     curve.add_argument("--rows", type=json.loads, help="JSON: a list of [x, path of the scores]")
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.kind == "tsne" and len(arguments.runs) != 2:
         options.error(f"--runs: found {len(arguments.runs)} runs, expected two")
     start(arguments)
+    arguments.made_of = made_of_note(check_made_of(arguments.expected))
     (_curve if arguments.kind == "curve" else _tsne)(arguments)
     log.info("%s.svg, .pdf, .png, .txt: written", arguments.output)
 
@@ -77,10 +79,10 @@ def _curve(arguments: Namespace) -> None:
     panels = [
         _panel(arguments, metric, columns[metric], values) for metric, values in found.items()
     ]
-    note = SENTIMENT_NOTE if arguments.corpus.emotions is None else _emotion_note(read)
     seeds = _curve_note(list(read[0]["seeds"]))
+    note = f"{metrics_note(arguments.corpus, read)} {arguments.made_of}"
     caption = f"{arguments.title}. {opening(arguments.corpus)} {seeds} {note}"
-    write_curve(panels, arguments.x_label, caption, arguments.output)
+    write_curve(panels, arguments.x_label, caption, arguments.output, arguments.colours)
 
 
 def _panel(
@@ -127,11 +129,6 @@ def _curve_note(seeds: list[str]) -> str:
     )
 
 
-def _emotion_note(read: list[dict]) -> str:
-    decisions = sorted({each["settings"]["train"]["emotion_decision"] for each in read})
-    return EMOTION_NOTE.format(decision=" or ".join(DECISIONS[name] for name in decisions))
-
-
 def _tsne(arguments: Namespace) -> None:
     utterances = read_table(arguments.aligned / "utterances.csv")
     rows = [row for row, utterance in enumerate(utterances) if utterance.fold == "test"]
@@ -144,9 +141,9 @@ def _tsne(arguments: Namespace) -> None:
     trained = "; ".join(
         f"{cloud.title}: seed {seed}" for cloud, seed in zip(clouds, seeds, strict=True)
     )
-    notes = " ".join(_tsne_notes(arguments, classes, trained))
+    notes = " ".join([*_tsne_notes(arguments, classes, trained), arguments.made_of])
     caption = f"{arguments.title}. {opening(arguments.corpus)} {notes}"
-    write_pair(*clouds, caption, arguments.output)
+    write_pair(*clouds, caption, arguments.output, arguments.colours)
 
 
 def _tsne_notes(arguments: Namespace, classes: np.ndarray, trained: str) -> list[str]:

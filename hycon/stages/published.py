@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from hycon.evaluation.aggregation import check_made_of
 from hycon.evidence.published import lines, write
 from hycon.params import Corpus, Published
-from hycon.stages import log, parser, run, start
+from hycon.stages import evidence_parser, log, run, start
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
+    options = evidence_parser(__doc__)
     options.add_argument("--key", required=True, help="the corpus's name")
     options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
     options.add_argument("--published", type=json.loads, required=True, help="JSON: published rows")
@@ -18,10 +19,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
     start(arguments)
+    made_of = check_made_of(arguments.expected)
     published = [Published.model_validate(each) for each in arguments.published]
     scores = {row: Path(path) for row, path in arguments.scores.items()}
     found = lines(published, scores)
-    write(found, arguments.key, arguments.corpus, arguments.output)
+    write(found, arguments.key, arguments.corpus, arguments.output, made_of)
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from hycon.evaluation.aggregation import check_made_of
 from hycon.evidence.tables import Row, make_table, write
 from hycon.params import Corpus
-from hycon.stages import log, parser, run, start
+from hycon.stages import evidence_parser, log, run, start
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
+    options = evidence_parser(__doc__)
     options.add_argument("--experiment", required=True, help="its name")
     options.add_argument("--title", required=True, help="what the table shows")
     options.add_argument("--key", required=True, help="the corpus's name")
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows,
         arguments.left_out,
         arguments.note,
+        check_made_of(arguments.expected),
     )
     write(table, arguments.output)
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)

@@ -39,29 +39,31 @@ def drawn(rng, count, times):
     return np.stack([np.bincount(row, minlength=count) for row in rows]).astype(float), rows
 
 
-def test_resampled_metrics_of_scores_are_the_plain_ones_of_the_drawn_utterances():
+@pytest.mark.parametrize("average", ["weighted", "macro"])
+def test_resampled_metrics_of_scores_are_the_plain_ones_of_the_drawn_utterances(average):
     rng = np.random.default_rng(0)
     labels = rng.choice([-2.4, -1.0, 0.0, 0.6, 3.0], size=40)
     predictions = labels + rng.normal(size=40)
     weights, rows = drawn(rng, 40, 20)
-    found = resampled_sentiment(labels)(predictions, weights)
+    found = resampled_sentiment(labels, average)(predictions, weights)
     for number, row in enumerate(rows):
-        expected = sentiment_metrics(predictions[row], labels[row])
+        expected = sentiment_metrics(predictions[row], labels[row], average)
         assert set(found) == set(expected)
         for name, value in expected.items():
             assert found[name][number] == pytest.approx(value), name
 
 
+@pytest.mark.parametrize("average", ["weighted", "macro"])
 @pytest.mark.parametrize("apart", [True, False])
-def test_resampled_metrics_of_emotions_are_the_plain_ones_of_the_drawn_utterances(apart):
+def test_resampled_metrics_of_emotions_are_the_plain_ones_of_the_drawn_utterances(apart, average):
     rng = np.random.default_rng(1)
     names = ["happy", "sad", "angry"]
     labels = rng.integers(0, 3, size=30)
     scores = rng.normal(size=(30, 3)) + np.eye(3)[labels]
     weights, rows = drawn(rng, 30, 20)
-    found = resampled_emotions(labels, names, apart)(scores, weights)
+    found = resampled_emotions(labels, names, apart, average)(scores, weights)
     for number, row in enumerate(rows):
-        expected = emotion_metrics(scores[row], labels[row], names, apart)
+        expected = emotion_metrics(scores[row], labels[row], names, apart, average)
         assert set(found) == set(expected)
         for name, value in expected.items():
             assert found[name][number] == pytest.approx(value), name

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import accuracy_score, f1_score
 
-from hycon.evaluation.metrics import EMOTIONS, emotion_metrics, sentiment_metrics, weighted_f1
+from hycon.evaluation.metrics import EMOTIONS, emotion_metrics, mean_f1, sentiment_metrics
 
 
 def scores(seed, count=200):
@@ -15,18 +15,19 @@ def scores(seed, count=200):
     return labels + rng.normal(0, 1.2, count), labels
 
 
+@pytest.mark.parametrize("average", ["weighted", "macro"])
 @pytest.mark.parametrize("seed", range(5))
-def test_sentiment_metrics_equal_scikit_learn_and_scipy(seed):
+def test_sentiment_metrics_equal_scikit_learn_and_scipy(seed, average):
     predictions, labels = scores(seed)
     polar = labels != 0
-    found = sentiment_metrics(predictions, labels)
+    found = sentiment_metrics(predictions, labels, average)
     for name, kept, decide in (
         ("nonneg", slice(None), lambda y: y >= 0),
         ("pos", polar, lambda y: y > 0),
     ):
         guess, truth = decide(predictions[kept]), decide(labels[kept])
         assert found[f"acc2_{name}"] == pytest.approx(accuracy_score(truth, guess), abs=1e-12)
-        expected = f1_score(truth, guess, average="weighted")
+        expected = f1_score(truth, guess, average=average)
         assert found[f"f1_{name}"] == pytest.approx(expected, abs=1e-12)
     for name, limit in (("acc7", 3), ("acc5", 2)):
         guess, truth = (np.round(np.clip(y, -limit, limit)) for y in (predictions, labels))
@@ -116,21 +117,25 @@ def test_emotions_without_a_name_are_refused():
         emotion_metrics(np.full((2, 4), np.nan), np.array([0, 1]))
 
 
-def test_weighted_f1_ignores_classes_that_no_label_has():
+@pytest.mark.parametrize(("average", "by_hand"), [("weighted", 7 / 9), ("macro", 5 / 9)])
+def test_a_class_that_no_label_has_counts_for_the_macro_average_only(average, by_hand):
     labels, predictions = np.array([0, 0, 1]), np.array([2, 0, 1])
-    expected = f1_score(labels, predictions, average="weighted", zero_division=0)
-    assert weighted_f1(predictions, labels) == pytest.approx(expected)
+    expected = f1_score(labels, predictions, average=average, zero_division=0)
+    assert mean_f1(predictions, labels, average) == pytest.approx(expected)
+    assert expected == pytest.approx(by_hand)
 
 
 def test_one_against_the_rest_decides_for_each_emotion_by_its_own_score():
     generator = np.random.default_rng(0)
     scores, labels = generator.normal(size=(50, 4)), generator.integers(0, 4, 50)
     found = emotion_metrics(scores, labels, one_against_rest=True)
+    macro = emotion_metrics(scores, labels, one_against_rest=True, f1="macro")
     for number, emotion in enumerate(EMOTIONS):
         decisions = labels == number, scores[:, number] > 0
         assert found[f"acc_{emotion}"] == pytest.approx(accuracy_score(*decisions))
-        expected = f1_score(*decisions, average="weighted")
-        assert found[f"f1_{emotion}"] == pytest.approx(expected)
+        for average, each in (("weighted", found), ("macro", macro)):
+            expected = f1_score(*decisions, average=average)
+            assert each[f"f1_{emotion}"] == pytest.approx(expected)
     # the decision among all is by the largest score, as it is without
     joint = emotion_metrics(scores, labels)
     assert (found["acc"], found["f1"]) == (joint["acc"], joint["f1"])

@@ -23,7 +23,7 @@ from hycon.params import (
     read_texts,
     setting_at,
 )
-from hycon.provenance import code_digest
+from hycon.provenance import code_digest, digest_of
 
 min_version("9.10")
 
@@ -124,6 +124,25 @@ def settings_of(wildcards):
 
 def settings_json(wildcards):
     return settings_of(wildcards).as_json()
+
+
+def made_of(corpus, row):
+    """Return the digest of the parameters that a row's scores are made of, as `evaluate` notes it."""
+    row = Row(corpus, row)
+    return digest_of(
+        {
+            "corpus": json.loads(corpus_json(row)),
+            "encoder": json.loads(encoder_json(row)),
+            "settings": json.loads(settings_json(row)),
+            "metrics": json.loads(PARAMS.metrics.as_json()),
+            "seeds": sorted(PARAMS.seeds),
+        }
+    )
+
+
+def expected_of(corpus, rows):
+    """Return the digest of the parameters that each row's scores must be made of, by their path."""
+    return {f"results/runs/{corpus}/{row}/scores.json": made_of(corpus, row) for row in rows}
 
 
 def generated(wildcards):

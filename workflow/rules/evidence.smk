@@ -9,8 +9,12 @@ rule aggregate:
             for rows in experiments.values()
             for path in rows.values()
         ],
+        plotted_files(),
     output:
-        "results/metrics.json",
+        metrics="results/metrics.json",
+        summary="results/summary.json",
+        parameters="results/parameters.json",
+        plots=expand("results/plots/{kind}.csv", kind=("curves", "training", "confusion")),
     log:
         "logs/aggregate.log",
     resources:
@@ -18,8 +22,14 @@ rule aggregate:
     params:
         code=code("aggregate"),
         plan=json.dumps(metrics_plan()),
+        expected=json.dumps(all_expected()),
+        shown=json.dumps({corpus: headline(corpus) for corpus in PARAMS.corpora}),
+        plotted=json.dumps(plots_plan()),
     shell:
-        "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --output {output} --log {log}"
+        "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --expected {params.expected:q}"
+        " --shown {params.shown:q} --output {output.metrics} --summary {output.summary}"
+        " --parameters {output.parameters} --plotted {params.plotted:q} --plots results/plots"
+        " --log {log}"
 
 
 rule tables:
@@ -47,11 +57,12 @@ rule tables:
         rows=table_rows,
         left_out=left_out,
         note=adaptations,
+        expected=experiment_expected,
     shell:
         "{PYTHON} -m hycon.stages.tables --experiment {wildcards.experiment}"
         " --title {params.title:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
         " --rows {params.rows:q} --left-out={params.left_out:q} --note={params.note:q}"
-        " --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
+        " --expected {params.expected:q} --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
         " --log {log}"
 
 
@@ -82,10 +93,12 @@ rule compare:
         ].label,
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
         pairs=pairs_json,
+        expected=compared_expected,
     shell:
         "{PYTHON} -m hycon.stages.compare --title {params.title:q}"
         " --reference {params.reference:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
         " --aligned data/aligned/{wildcards.corpus} --pairs {params.pairs:q}"
+        " --expected {params.expected:q}"
         " --output results/{wildcards.corpus}/tables/{wildcards.experiment}-differences"
         " --log {log}"
 
@@ -113,9 +126,11 @@ rule published:
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
         published=published_json,
         scores=lambda wildcards: json.dumps(published_scores(wildcards)),
+        expected=published_expected,
     shell:
         "{PYTHON} -m hycon.stages.published --key {wildcards.corpus} --corpus {params.corpus:q}"
         " --published {params.published:q} --scores {params.scores:q}"
+        " --expected {params.expected:q}"
         " --output results/{wildcards.corpus}/tables/published --log {log}"
 
 
@@ -140,8 +155,11 @@ rule figures:
     params:
         code=code("figures"),
         drawing=drawing,
+        colours=PARAMS.figures.as_json(),
+        expected=drawn_expected,
     shell:
         "{PYTHON} -m hycon.stages.figures --kind {wildcards.kind} {params.drawing}"
+        " --colours {params.colours:q} --expected {params.expected:q}"
         " --output results/{wildcards.corpus}/figures/{wildcards.experiment}-{wildcards.kind}"
         "-{wildcards.encoder} --log {log}"
 
@@ -162,10 +180,11 @@ rule complexity:
         corpus=corpus_json,
         rows=measured_json,
         repeats=PARAMS.complexity.repeats if PARAMS.complexity else 0,
+        digest=measured_digest,
     shell:
         "{PYTHON} -m hycon.stages.complexity --corpus {params.corpus:q} --rows {params.rows:q}"
         " --aligned data/aligned/{wildcards.corpus} --device {DEVICE} --threads 1"
-        " --repeats {params.repeats} --output {output} --log {log}"
+        " --repeats {params.repeats} --digest {params.digest} --output {output} --log {log}"
 
 
 rule costs:
@@ -199,7 +218,7 @@ rule costs:
 # metrics.json, every table and every figure, and the page of them
 rule evidence:
     input:
-        "results/metrics.json",
+        rules.aggregate.output,
         "results/report.html",
         [
             path

@@ -45,14 +45,15 @@ rule evaluate:
         corpus=corpus_json,
         encoder=encoder_json,
         settings=settings_json,
+        metrics=PARAMS.metrics.as_json(),
         runs=lambda wildcards: [
             run_folder(wildcards.row, seed, wildcards.corpus) for seed in PARAMS.seeds
         ],
     shell:
         "{PYTHON} -m hycon.stages.evaluate --name {wildcards.corpus}/{wildcards.row}"
         " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
-        " --aligned data/aligned/{wildcards.corpus} --runs {params.runs} --output {output}"
-        " --log {log}"
+        " --metrics {params.metrics:q} --aligned data/aligned/{wildcards.corpus}"
+        " --runs {params.runs} --output {output} --log {log}"
 
 
 # every run of every row of every experiment, scored

@@ -19,7 +19,8 @@ rule report:
         code=code("report"),
         page=[sha256_of(path) for path in sorted((PACKAGE / "evidence/page").iterdir())],
         plan=report_plan(),
+        expected=json.dumps(all_expected()),
         graph=lambda wildcards, input: f"--graph {input.graph}" if input.graph else "",
     shell:
         "{PYTHON} -m hycon.stages.report --plan {params.plan:q} {params.graph}"
-        " --output {output} --log {log}"
+        " --expected {params.expected:q} --output {output} --log {log}"

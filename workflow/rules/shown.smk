@@ -8,6 +8,26 @@ def metrics_plan():
     }
 
 
+def all_expected():
+    """Return the digest that the scores of every row must have, by their path."""
+    return {
+        path: digest
+        for corpus in PARAMS.corpora
+        for name in experiments_of(corpus)
+        for path, digest in expected_of(corpus, rows_of(name, corpus)).items()
+    }
+
+
+def headline(corpus):
+    """Return the two metrics that stand for all of a corpus where there is little room."""
+    return ["acc", "f1"] if PARAMS.catalogue[corpus].emotions else ["mae_all", "acc2_pos"]
+
+
+def experiment_expected(wildcards):
+    rows = rows_of(wildcards.experiment, wildcards.corpus)
+    return json.dumps(expected_of(wildcards.corpus, rows))
+
+
 def table_rows(wildcards):
     """Return an experiment's rows as JSON: model, text encoder, path of the scores."""
     paths = scores_of(wildcards.corpus, wildcards.experiment)
@@ -56,6 +76,11 @@ def compared_of(wildcards):
             f"results/runs/{wildcards.corpus}/{row}/runs.json",
         ]
     ]
+
+
+def compared_expected(wildcards):
+    rows = {row for pair in pairs_of(wildcards) for row in pair[:2]}
+    return json.dumps(expected_of(wildcards.corpus, sorted(rows)))
 
 
 def tables_of(corpus):
@@ -117,6 +142,12 @@ def measured_json(wildcards):
     return json.dumps(rows)
 
 
+def measured_digest(wildcards):
+    """Return the digest of all that the measured figures depend on."""
+    rows, repeats = json.loads(measured_json(wildcards)), PARAMS.complexity.repeats
+    return digest_of([json.loads(corpus_json(wildcards)), rows, repeats])
+
+
 def figures_of(corpus):
     """Return the names of a corpus's figures, EXPERIMENT-curve-ENCODER or EXPERIMENT-tsne-ENCODER."""
     names = []
@@ -140,10 +171,17 @@ def drawn_rows(wildcards):
 def drawn_files(wildcards):
     """Return the files that a figure reads."""
     folder = f"results/runs/{wildcards.corpus}"
+    scores = [f"{folder}/{row}/scores.json" for _, row in drawn_rows(wildcards)]
     if wildcards.kind == "curve":
-        return [f"{folder}/{row}/scores.json" for _, row in drawn_rows(wildcards)]
+        return scores
     aligned = f"data/aligned/{wildcards.corpus}/utterances.csv"
-    return [aligned, *[f"{folder}/{row}/runs.json" for _, row in drawn_rows(wildcards)]]
+    runs = [f"{folder}/{row}/runs.json" for _, row in drawn_rows(wildcards)]
+    return [*scores, aligned, *runs]
+
+
+def drawn_expected(wildcards):
+    rows = [row for _, row in drawn_rows(wildcards)]
+    return json.dumps(expected_of(wildcards.corpus, rows))
 
 
 def drawing(wildcards):
@@ -156,8 +194,7 @@ def drawing(wildcards):
             [setting_at(PARAMS.settings(corpus, *ROWS[row]), experiment.curve), path]
             for (_, row), path in zip(rows, drawn_files(wildcards), strict=True)
         ]
-        metrics = ["acc", "f1"] if corpus_of(wildcards).emotions else ["mae_all", "acc2_pos"]
-        options = {"rows": json.dumps(sorted(points)), "metrics": json.dumps(metrics)}
+        options = {"rows": json.dumps(sorted(points)), "metrics": json.dumps(headline(corpus))}
         options["x-label"] = experiment.curve.split(".")[-1]
     else:
         runs = [
@@ -180,6 +217,10 @@ def published_scores(wildcards):
         for each in PUBLISHED
         if each.corpus == wildcards.corpus and each.row in rows
     }
+
+
+def published_expected(wildcards):
+    return json.dumps(expected_of(wildcards.corpus, published_scores(wildcards)))
 
 
 def published_json(wildcards):

@@ -1,0 +1,92 @@
+"""What `dvc plots` draws: small tables of curves over a parameter, of training, of confusions.
+
+Each has a column `panel`, of which the templates in .dvc/plots draw one picture each.
+"""
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hycon.corpus.utterances import read_table
+from hycon.evaluation.aggregation import read_output, read_scores, summarise
+from hycon.evaluation.metrics import rounded
+from hycon.evidence.runs import read_history
+from hycon.params import Corpus
+
+PLACES = 4
+
+
+def curves(points: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the mean over seeds of a test metric at each value of a parameter.
+
+    Args:
+        points: each with `panel`, `x`, `metric` and the path of its `scores`.
+    """
+    found = []
+    for point in points:
+        seeds = read_scores(Path(point["scores"]))["seeds"].values()
+        summary = summarise([{"": run["test"][point["metric"]]} for run in seeds])[""]
+        found.append({"panel": point["panel"], "x": point["x"], "mean": _short(summary["mean"])})
+    return pd.DataFrame(found, columns=["panel", "x", "mean"])
+
+
+def training(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return each row's validation score by epoch: the mean over seeds, while all of them trained.
+
+    Args:
+        rows: each with `panel` and the folders of its `runs`.
+    """
+    found = []
+    for row in rows:
+        histories = [dict(read_history(Path(folder) / "history.csv")) for folder in row["runs"]]
+        for epoch in range(1, min(map(len, histories)) + 1):
+            mean = math.fsum(history[epoch] for history in histories) / len(histories)
+            found.append({"panel": row["panel"], "epoch": epoch, "validation": _short(mean)})
+    return pd.DataFrame(found, columns=["panel", "epoch", "validation"])
+
+
+def confusion(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return how often each class of the test fold was taken for each, over all seeds.
+
+    Scores are rounded to seven classes; of emotions the one of the largest score is taken.
+
+    Args:
+        rows: each with `panel`, the `corpus` as JSON, the folder of its `aligned` utterances and
+            those of its `runs`.
+    """
+    found = []
+    for row in rows:
+        corpus = Corpus.model_validate_json(row["corpus"])
+        utterances = read_table(Path(row["aligned"]) / "utterances.csv")
+        test = [number for number, each in enumerate(utterances) if each.fold == "test"]
+        labels = [utterances[number].label for number in test]
+        counts: Counter[tuple[Any, Any]] = Counter()
+        for folder in row["runs"]:
+            predictions = read_output(Path(folder), len(utterances))[test]
+            counts.update(_decisions(labels, predictions, corpus.emotions))
+        found += [
+            {"panel": row["panel"], "actual": actual, "predicted": predicted, "count": count}
+            for (actual, predicted), count in sorted(counts.items())
+        ]
+    return pd.DataFrame(found, columns=["panel", "actual", "predicted", "count"])
+
+
+def _decisions(
+    labels: list[str], predictions: np.ndarray, emotions: list[str] | None
+) -> list[tuple[Any, Any]]:
+    if emotions is not None:
+        chosen = [emotions[number] for number in predictions.argmax(axis=1)]
+        return list(zip(labels, chosen, strict=True))
+    actual, chosen = (
+        rounded(np.asarray(scores, dtype=np.float64), 3).astype(int).tolist()
+        for scores in (labels, predictions)
+    )
+    return list(zip(actual, chosen, strict=True))
+
+
+def _short(value: float) -> float:
+    return round(value, PLACES)
