@@ -108,7 +108,7 @@ def write(
     key: str,
     corpus: Corpus,
     path: Path,
-    made_of: str = "",
+    made_of: str,
 ) -> None:
     """Write the differences in every form; the CSV has all metrics.
 

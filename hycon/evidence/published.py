@@ -75,7 +75,7 @@ def _ours(path: Path) -> dict[str, dict[str, Any]]:
     return {name: each for name, each in summary.items() if weighted or name[:3] != "f1_"}
 
 
-def write(found: list[Line], key: str, corpus: Corpus, path: Path, made_of: str = "") -> None:
+def write(found: list[Line], key: str, corpus: Corpus, path: Path, made_of: str) -> None:
     """Write the published numbers beside ours in every form.
 
     Args:

@@ -75,7 +75,8 @@ def make_table(
     rows: list[Row],
     left_out: str = "",
     note: str = "",
-    made_of: str = "",
+    *,
+    made_of: str,
 ) -> Table:
     """Read the scores of a table's rows.
 

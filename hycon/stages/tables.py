@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows,
         arguments.left_out,
         arguments.note,
-        check_made_of(arguments.expected),
+        made_of=check_made_of(arguments.expected),
     )
     write(table, arguments.output)
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)

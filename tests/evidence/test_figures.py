@@ -11,8 +11,11 @@ from sklearn.metrics import silhouette_score
 from hycon.errors import HyConError
 from hycon.evidence import figures
 from hycon.evidence.figures import Cloud, Panel, band, embed, perplexity, write_curve, write_pair
+from hycon.params import load
+from tests.test_params import ROOT
 
 MAE = Panel("MAE all", [(0.8, [0.5, 0.7, 0.9]), (0.2, [1.0, 1.0, 1.3])], 1, None, True)
+COLOURS = load(ROOT).figures
 ACC = Panel("Acc2 pos", [(0.2, [0.8, 0.9]), (0.8, [0.7, 0.7])], 100, ("without", 0.75))
 
 
@@ -34,7 +37,7 @@ def embedded(blobs):
 
 def drawn(panel):
     axes = Figure().subplots()
-    figures._draw_curve(axes, panel)
+    figures._draw_curve(axes, panel, COLOURS)
     return axes
 
 
@@ -142,7 +145,7 @@ def test_what_cannot_be_embedded_is_refused_in_a_line(representations, classes, 
 def test_nothing_to_draw_is_refused(tmp_path):
     for panels in ([], [Panel("MAE all", [], 1)], [Panel("MAE all", [(1, [])], 1)]):
         with pytest.raises(HyConError, match=r"no metric|nothing to draw"):
-            write_curve(panels, "x", "caption", tmp_path / "a")
+            write_curve(panels, "x", "caption", tmp_path / "a", COLOURS)
     assert not list(tmp_path.iterdir())
 
 
@@ -154,8 +157,8 @@ def clouds(blobs, embedded):
 
 def test_two_runs_write_the_same_bytes_with_letters_that_need_no_font(blobs, embedded, tmp_path):
     for run in "ab":
-        write_curve([MAE, ACC], "alpha", "A caption.", tmp_path / run / "alpha-0.8")
-        write_pair(*clouds(blobs, embedded), "Another.", tmp_path / run / "pair")
+        write_curve([MAE, ACC], "alpha", "A caption.", tmp_path / run / "alpha-0.8", COLOURS)
+        write_pair(*clouds(blobs, embedded), "Another.", tmp_path / run / "pair", COLOURS)
     names = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert names == [
         f"{name}.{end}" for name in ("alpha-0.8", "pair") for end in ("pdf", "png", "svg", "txt")
@@ -183,26 +186,26 @@ def test_two_runs_write_the_same_bytes_with_letters_that_need_no_font(blobs, emb
 
 def test_classes_next_to_each_other_differ_in_shape_and_in_grey():
     def grey(number):
-        colour = figures._look(number)["color"]
+        colour = figures._look(number, COLOURS)["color"]
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
         linear = [(part / 12.92 if part <= 0.04 else ((part + 0.055) / 1.055) ** 2.4)
                   for part in parts]  # fmt: skip
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     assert min(abs(grey(n) - grey(n + 1)) for n in range(4)) > 0.15
-    assert len({figures._look(number)["marker"] for number in range(8)}) == 8
+    assert len({figures._look(number, COLOURS)["marker"] for number in range(8)}) == 8
 
 
 def test_both_panels_are_squares_about_their_points_with_a_look_for_each_class(blobs, embedded):
     names = ["negative", "neutral", "positive"]
     for cloud in clouds(blobs, embedded):
         axes = Figure().subplots()
-        figures._draw_cloud(axes, cloud, names)
+        figures._draw_cloud(axes, cloud, names, COLOURS)
         width, height = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
         assert width == pytest.approx(height)
         assert width == pytest.approx(1.05 * np.ptp(cloud.points, axis=0).max())
         assert [len(each.get_offsets()) for each in axes.collections] == [
             int((cloud.classes == name).sum()) for name in names
         ]
-    looks = [json.dumps(figures._look(number)) for number in range(56)]
+    looks = [json.dumps(figures._look(number, COLOURS)) for number in range(56)]
     assert len(set(looks)) == 56

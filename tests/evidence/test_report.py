@@ -21,7 +21,8 @@ from hycon.params import load
 from tests.evidence.browser import Browser, chromium
 from tests.test_params import ROOT
 
-SCORED, REAL = (load(ROOT).catalogue[key] for key in ("sample", "mosi-utterance"))
+PARAMS = load(ROOT)
+SCORED, REAL = (PARAMS.catalogue[key] for key in ("sample", "mosi-utterance"))
 SCRIPT, IMAGE = "<script>alert(1)</script>", '"><img src=x onerror=alert(2)>'
 COMPARED = ["text_encoder", "model", "reference", "metric", "difference", "p_t_test", "n"]
 VOID = {"meta", "input", "img", "br", "link", "hr"}
@@ -102,7 +103,11 @@ def make(folder):
         write_tables(folder / key / "tables", key)
         panels = [Panel("MAE all", [(0.2, [0.5, 0.6]), (0.8, [0.4, 0.5])], 1)]
         write_curve(
-            panels, "alpha", f"Curve {SCRIPT}. Of {IMAGE}.", folder / key / "figures/main-curve"
+            panels,
+            "alpha",
+            f"Curve {SCRIPT}. Of {IMAGE}.",
+            folder / key / "figures/main-curve",
+            PARAMS.figures,
         )
         rows = [
             ("first", SETTINGS),

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from hycon.params import merge
+from tests.pipeline.repository import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAY = """
@@ -76,12 +77,6 @@ def project(tmp_path_factory):
     code, printed = snakemake(folder, "all")
     assert code == 0, printed
     return folder
-
-
-def jobs(printed):
-    """Return how often each rule would run, from the printed job table."""
-    table = re.findall(r"^(\w+) +(\d+)$", printed.split("Reasons:")[0], flags=re.MULTILINE)
-    return {rule: int(count) for rule, count in table if rule not in ("total", "all")}
 
 
 def test_all_ends_in_tables_that_say_they_are_samples(project):
@@ -183,6 +178,9 @@ def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(proje
         (("seeds: [1, 2]", "seeds: [1, 2, 3]"),
          {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "report": 1}),
         (("train: {epochs: 2}", "train: {epochs: 2, lambdas: {intra: 0.2}}"),
+         {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "report": 1}),
+        # of a network's size its costs depend, unlike of the weight of a loss
+        (("train: {epochs: 2}", "train: {epochs: 2}\nmodel: {heads: 1}"),
          {"train": 4, "evaluate": 4, "aggregate": 1, "tables": 2, "report": 1,
           "complexity": 2, "costs": 2}),
         (("main: {", "main: {title: Another, "), {"tables": 2, "report": 1}),

@@ -23,14 +23,16 @@ def scores(path, values, seeds=(1, 2)):
         for seed, value in zip(seeds, values, strict=True)
     }
     settings = {"train": {"emotion_decision": "joint"}}
-    path.write_text(json.dumps({"settings": settings, "seeds": runs}))
+    content = {"settings": settings, "seeds": runs, "metrics": {"f1": "weighted"}}
+    path.write_text(json.dumps({**content, "parameters digest": "of"}))
     return str(path)
 
 
 def draw(output, kind, key="sample", **options):
     texts = {name: value if isinstance(value, str) else json.dumps(value)
              for name, value in options.items()}  # fmt: skip
-    given = {"kind": kind, "title": "A title", "key": key, "output": str(output), **texts}
+    given = {"kind": kind, "title": "A title", "key": key, "output": str(output),
+             "expected": "{}", "colours": PARAMS.figures.as_json(), **texts}  # fmt: skip
     given["corpus"] = PARAMS.catalogue[key].as_json()
     figures.main([f"--{name.replace('_', '-')}={value}" for name, value in given.items()])
     return output.with_suffix(".txt").read_text()
@@ -50,7 +52,8 @@ def test_a_curve_draws_the_scores_and_its_caption_says_whose_they_are(rows, tmp_
     with pytest.raises(FileNotFoundError):  # nothing was written
         draw(tmp_path / "c", "curve", rows=rows, metrics=["mae_all", "acc2_pos"], x_label="alpha",
              reference=["without", scores(tmp_path / "r.json", [0.25, 0.75])])  # fmt: skip
-    (((mae, acc), x_label, caption, _),) = seen
+    (((mae, acc), x_label, caption, _, colours),) = seen
+    assert colours == PARAMS.figures
     assert x_label == "alpha"
     assert mae.points == acc.points == [(0.2, [0.5, 0.75]), (0.8, [0.25, 0.5])]
     assert mae.reference == acc.reference == ("without", 0.5)
@@ -135,8 +138,10 @@ def test_a_run_that_cannot_be_drawn_is_named(runs, tmp_path):
 def test_emotions_have_their_own_metrics_and_their_own_note(tmp_path):
     path = tmp_path / "e.json"
     settings = {"train": {"emotion_decision": "one-against-rest"}}
-    path.write_text(json.dumps({"settings": settings, "seeds": {"1": {"test": {"f1_sad": 0.5}}}}))
+    content = {"settings": settings, "metrics": {"f1": "macro"}}
+    path.write_text(json.dumps({**content, "seeds": {"1": {"test": {"f1_sad": 0.5}}}}))
     options = {"rows": [[1, str(path)]], "metrics": ["f1_sad"], "x_label": "x"}
     caption = draw(tmp_path / "c", "curve", "sample-emotion", **options)
+    assert "F1 macro" in caption
     assert "Each emotion: a yes or no for it, trained against the rest" in caption
     assert "<!-- F1 sad (%) -->" in (tmp_path / "c.svg").read_text()

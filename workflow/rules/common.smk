@@ -2,6 +2,7 @@
 # code 2, before anything starts.
 import functools
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -52,6 +53,11 @@ PLACES = json.dumps({name: places_of(name) for name in PARAMS.catalogue})
 # what came from where, with digests; in git
 MANIFEST = "corpora.manifest.json"
 PYTHON = shlex.quote(sys.executable)
+
+# folders that DVC keeps must be there, though a run may have nothing for them: no made-up corpus, no
+# tiny model, or text encoders that are all fine-tuned
+for folder in ("generated", "models", "features"):
+    Path("data", folder).mkdir(parents=True, exist_ok=True)
 
 # a fetched file is no output, which Snakemake would delete before it makes it anew; its record is,
 # and without the file it says nothing

@@ -1,0 +1,169 @@
+"""A miniature of the sample in a git repository, with DVC, and what is done to it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from hycon.params import merge
+
+ROOT = Path(__file__).resolve().parents[2]
+# all that a run reads, and what DVC and git need
+PARTS = ("Snakefile", "params.yaml", "corpora.yaml", "dvc.yaml", ".dvcignore", ".gitignore",
+         "corpora.manifest.json", "workflow", "profiles", "hycon", "paper",
+         "docs/rulegraph.svg", ".dvc/config", ".dvc/.gitignore")  # fmt: skip
+SMALL = """
+corpora: [sample]
+seeds: [1, 2]
+device: cpu
+experiments:
+  main: {encoders: [glove], variants: [hycon-v2, no-contrastive], tsne: null}
+  alpha: {encoders: [glove], variants: [alpha-05, hycon-v2], reference: hycon-v2}
+complexity: null
+per_corpus: {sample: {train: {epochs: 2}}}
+"""
+GENERATOR = {"videos": 10, "utterances_per_video": 5}
+
+
+def make(folder):
+    """Lay the project out in a folder, with few rows of a small sample."""
+    for name in PARTS:
+        source, target = ROOT / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    params = merge(yaml.safe_load((ROOT / "params.yaml").read_text()), yaml.safe_load(SMALL))
+    kept = yaml.safe_load(SMALL)["experiments"]
+    params["experiments"] = {name: params["experiments"][name] for name in kept}
+    write(folder / "params.yaml", params)
+    corpora = yaml.safe_load((ROOT / "corpora.yaml").read_text())
+    catalogue = corpora["catalogue"]
+    corpora["catalogue"] = {name: catalogue[name] for name in ("sample", "sample-emotion")}
+    corpora["catalogue"]["sample"]["generator"] |= GENERATOR
+    write(folder / "corpora.yaml", corpora)
+    return Repository(folder)
+
+
+def write(path, content):
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+class Repository:
+    """A folder in which commands are run."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __truediv__(self, name):
+        return self.folder / name
+
+    def start(self, *command, **variables):
+        """Start a command in a process group of its own; what it prints comes through a pipe."""
+        known = ("GIT_", "OMP_", "HF_")
+        environment = {key: value for key, value in os.environ.items() if key[:4] not in known}
+        environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        # commits of a test are nobody's, and no settings of this machine's user count
+        for role in ("AUTHOR", "COMMITTER"):
+            environment |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
+        environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        environment |= variables
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def tries(self, *command, **variables):
+        """Run a command; return (exit code, what it printed)."""
+        process = self.start(*command, **variables)
+        printed, _ = process.communicate(timeout=600)
+        return process.returncode, printed
+
+    def run(self, *command, **variables):
+        """Run a command that must succeed; return what it printed."""
+        code, printed = self.tries(*command, **variables)
+        assert code == 0, printed
+        return printed
+
+    def git(self, *arguments):
+        return self.run("git", *arguments)
+
+    def dvc(self, *arguments):
+        return self.run("dvc", *arguments)
+
+    def snakemake(self, *arguments):
+        return self.run("snakemake", "--cores", "1", *arguments)
+
+    def commit(self, message):
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def set(self, old, new, name="params.yaml"):
+        """Edit a file as a person would: one text for another that stands there once."""
+        text = (self / name).read_text()
+        assert text.count(old) == 1, (old, text.count(old))
+        (self / name).write_text(text.replace(old, new))
+
+    def planned(self, *targets):
+        """Return the number of jobs by rule that Snakemake would run."""
+        return jobs(self.snakemake("--dry-run", *(targets or ("all",))))
+
+    def clean(self):
+        """Return whether DVC finds everything as it recorded it, and Snakemake nothing to do."""
+        status = self.dvc("status")
+        assert "up to date" in status, status
+        assert self.planned() == {}
+        return True
+
+    def contents(self, *names):
+        """Return the bytes of every file below some folders, by path."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for name in names
+            for path in sorted((self / name).rglob("*"))
+            if path.is_file()
+        }
+
+    def stop(self, command, when, how, group=True):
+        """Run a command and send a signal once it has printed something; return what it printed."""
+        process = self.start(*command)
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if re.search(when, line):
+                break
+        time.sleep(1)
+        if group:
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
+        printed += process.stdout.read()
+        process.wait(timeout=120)
+        return printed
+
+
+def jobs(printed):
+    """Return the number of jobs by rule from Snakemake's table; `all` and phases do not count."""
+    table = re.findall(r"^(\w+) +(\d+)$", printed.split("Reasons:")[0], flags=re.MULTILINE)
+    apart = ("total", "all", "raw", "features", "runs")
+    return {rule: int(count) for rule, count in table if rule not in apart}
+
+
+def phase(printed, name):
+    """Return what a stage of DVC printed."""
+    return printed.split(f"Running stage '{name}'")[1].split("Running stage")[0]
+
+
+KILL, INTERRUPT = signal.SIGKILL, signal.SIGINT
