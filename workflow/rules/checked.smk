@@ -3,30 +3,6 @@
 # which parameters it is made of; one that is not made of the scores beside it is made anew.
 
 
-def stamped():
-    """Yield each result that is in git, the digest in it, and that of each of its rows' scores."""
-    for corpus in PARAMS.corpora:
-        for table in tables_of(corpus):
-            wildcards = Shown(corpus, table.removesuffix("-differences"))
-            path = Path(f"results/{corpus}/tables/{table}.md")
-            if table == "complexity":
-                expected = expected_of(corpus, measured_rows(corpus))
-                yield path, measured_digest(wildcards), expected
-                yield Path(f"results/{corpus}/complexity.json"), measured_digest(
-                    wildcards
-                ), expected
-                continue
-            of = {"published": published_expected}.get(
-                table, compared_expected if table != wildcards.experiment else experiment_expected
-            )
-            expected = json.loads(of(wildcards))
-            yield path, digest_of(expected), expected
-        for figure in figures_of(corpus):
-            expected = json.loads(drawn_expected(Shown(corpus, *figure.rsplit("-", 2))))
-            yield Path(f"results/{corpus}/figures/{figure}.txt"), digest_of(expected), expected
-    yield Path("results/parameters.json"), json.dumps(all_expected(), indent=1), all_expected()
-
-
 class Shown(NamedTuple):
     """A table or a figure, where a rule's wildcards do not name one."""
 
@@ -34,6 +10,35 @@ class Shown(NamedTuple):
     experiment: str
     kind: str | None = None
     encoder: str | None = None
+
+
+def stamped():
+    """Yield each result that is in git, the digest in it, and that of each of its rows' scores."""
+    for corpus in PARAMS.corpora:
+        for table in tables_of(corpus):
+            digest, expected = table_digests(corpus, table)
+            yield Path(f"results/{corpus}/tables/{table}.md"), digest, expected
+            if table == "complexity":
+                yield Path(f"results/{corpus}/complexity.json"), digest, expected
+        for parts in figure_parts(corpus):
+            expected = json.loads(drawn_expected(Shown(corpus, *parts)))
+            path = Path(f"results/{corpus}/figures/{'-'.join(parts)}.txt")
+            yield path, digest_of(expected), expected
+    yield Path("results/parameters.json"), json.dumps(all_expected(), indent=1), all_expected()
+
+
+def table_digests(corpus, table):
+    """Return the digest in a table, and that of each of its rows' scores."""
+    shown = Shown(corpus, table)
+    if table == "complexity":
+        return measured_digest(shown), expected_of(corpus, measured_rows(corpus))
+    if table == "published":
+        expected = published_expected(shown)
+    elif table in PARAMS.experiments:
+        expected = experiment_expected(shown)
+    else:
+        expected = compared_expected(Shown(corpus, table.removesuffix("-differences")))
+    return digest_of(json.loads(expected)), json.loads(expected)
 
 
 @functools.cache

@@ -150,14 +150,19 @@ def measured_digest(wildcards):
 
 def figures_of(corpus):
     """Return the names of a corpus's figures, EXPERIMENT-curve-ENCODER or EXPERIMENT-tsne-ENCODER."""
-    names = []
+    return ["-".join(parts) for parts in figure_parts(corpus)]
+
+
+def figure_parts(corpus):
+    """Return experiment, kind and text encoder of each of a corpus's figures."""
+    found = []
     for name in experiments_of(corpus):
         experiment, rows = PARAMS.experiments[name], PARAMS.rows(name, corpus)
         drawn = ["curve"] if experiment.curve else []
         drawn += ["tsne"] if set(experiment.tsne or ["none"]) <= {row[0] for row in rows} else []
         encoders = dict.fromkeys(encoder for _, encoder in rows)
-        names += [f"{name}-{kind}-{encoder}" for kind in drawn for encoder in encoders]
-    return names
+        found += [(name, kind, encoder) for kind in drawn for encoder in encoders]
+    return found
 
 
 def drawn_rows(wildcards):
