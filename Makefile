@@ -1,7 +1,7 @@
 # make reproduce: everything on the built-in sample, from an empty machine
 # make test: the tests, from an empty machine
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce test bench lint format rulegraph clean
+.PHONY: help setup reproduce test bench experiments record day lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,19 @@ test: setup
 # CMU-MOSEI (python -m benchmarks.align --whole) 10 minutes and 12 GB
 bench: setup
 	@$(BIN)/python -m benchmarks.align
+
+# experiments of DVC side by side: the main table's MAE or F1, and what was changed
+experiments: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --no-pager \
+	  --drop '.*\.(peers|ablation|fusion|alpha|losses)\.|.*acc|(data|results|hycon|workflow)'
+
+# after a plain `snakemake`: DVC takes what is there for the version of today's parameters
+record: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc commit --force
+
+# docs/day.md, from a clone of this commit: 25 minutes on two cores
+day: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/day.py
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -54,15 +54,23 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _summary(metrics: dict, shown: dict[str, list[str]]) -> dict:
-    """Return the means of a few metrics, each row once, for eyes that compare two runs."""
-    return {
-        corpus: {
-            row: {name: round(found[name]["mean"], PLACES) for name in shown[corpus]}
-            for rows in experiments.values()
-            for row, found in rows.items()
-        }
-        for corpus, experiments in metrics.items()
-    }
+    """Return the means of a few metrics, for eyes that compare two runs.
+
+    Each row stands once, in the first experiment that has it.
+    """
+    summary: dict[str, dict] = {}
+    for corpus, experiments in metrics.items():
+        seen: set[str] = set()
+        for experiment, rows in experiments.items():
+            new = {
+                row: {name: round(found[name]["mean"], PLACES) for name in shown[corpus]}
+                for row, found in rows.items()
+                if row not in seen
+            }
+            seen |= set(new)
+            if new:
+                summary.setdefault(corpus, {})[experiment] = new
+    return summary
 
 
 if __name__ == "__main__":
