@@ -71,6 +71,15 @@ def test_what_is_written_names_convention_rule_and_sources(tmp_path):
     assert r"\label{tab:mosi-published}" in (tmp_path / "published.tex").read_text()
 
 
+def test_a_macro_f1_is_not_held_against_a_published_one(tmp_path):
+    rows = [published("hycon-bert", f1_pos=85.1, acc7=46.6)]
+    ours = {"f1_pos": [0.8, 0.8, 0.8], "acc7": [0.4, 0.4, 0.4]}
+    for average, seen in (("weighted", [-5.1, -6.6]), ("macro", [None, -6.6])):
+        path = scores(tmp_path / "scores.json", average, **ours)
+        found = lines(rows, {"hycon-bert": path})
+        assert [each.difference for each in found] == pytest.approx(seen)
+
+
 def test_the_projects_own_file_names_sources_and_rows_that_exist():
     params = load(ROOT)
     rows = {f"{variant}-{encoder}" for variant in params.variants for encoder in params.encoders}
