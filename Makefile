@@ -31,7 +31,7 @@ reproduce: setup
 	@$(BIN)/python -m hycon.stages.show
 
 test: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # what is claimed about speed, into benchmarks/results: 3 minutes, 2 GB of disk; with all of
 # CMU-MOSEI (python -m benchmarks.align --whole) 10 minutes and 12 GB
@@ -43,9 +43,9 @@ experiments: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --no-pager \
 	  --drop '.*\.(peers|ablation|fusion|alpha|losses)\.|.*acc|(data|results|hycon|workflow)'
 
-# after a plain `snakemake`: DVC takes what is there for the version of today's parameters
+# what plain `snakemake` made becomes DVC's version of the parameters in params.yaml
 record: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc commit --force
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; snakemake --cores $(CORES) all && dvc commit --force
 
 # docs/day.md, from a clone of this commit: 25 minutes on two cores
 day: setup

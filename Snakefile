@@ -9,7 +9,7 @@ include: "workflow/rules/plotted.smk"
 include: "workflow/rules/planned.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/evidence.smk"
-include: "workflow/rules/checked.smk"
+include: "workflow/rules/made.smk"
 
 
 report: "workflow/report/workflow.rst"

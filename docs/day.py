@@ -112,7 +112,7 @@ def _edits(day: Day) -> None:
     day.type("git commit --quiet --all --message Green")
     day.say(
         "Snakemake can be used by itself, too. Then DVC says what it has not recorded yet, and "
-        "`dvc commit --force` (or `make record`) settles it:"
+        "`dvc commit --force` settles it (`make record` does both):"
     )
     day.type("""sed -i 's/line: "#009E73"/line: "#0072B2"/' params.yaml""")
     day.type("snakemake --cores 1 all", told=True)

@@ -95,6 +95,8 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"experiments": {"main": {"tsne": ["hycon", "hykon"]}}}, "tsne: unknown name 'hykon'"),
         ({"experiments": {"main": {"tsne": ["hycon"]}}}, "main.tsne: found"),
         ({"experiments": {"main": {"curve": "alpha"}}}, 'main.curve: found "alpha" (text)'),
+        ({"train": {"lambdas": {"inter": 0.0, "semi": 0.0}}},
+         "experiments.alpha.curve: train.alpha takes no part (its lambdas are 0) in variant"),
         ({"experiments": {"main": {"curve": "train.selection.beta"}}},
          "main.curve: train.selection.beta is no number in variant hycon"),
         ({"experiments": {"main": {"encoders": ["elmo"]}}}, "unknown name 'elmo' (allowed: glove"),

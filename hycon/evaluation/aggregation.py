@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hycon.errors import HyConError
-from hycon.provenance import digest_of
 
 
 def summarise(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | int | None]]:
@@ -51,8 +50,8 @@ def read_scores(path: Path) -> dict[str, Any]:
     return scores
 
 
-def check_made_of(expected: Mapping[str, str]) -> str:
-    """Return one digest of all the parameters that scores are made of, refusing scores of others.
+def check_made_of(expected: Mapping[str, str]) -> None:
+    """Refuse scores that are made of other parameters than those now set.
 
     Args:
         expected: the digest of its parameters that each scores.json must have, by path.
@@ -65,9 +64,8 @@ def check_made_of(expected: Mapping[str, str]) -> str:
         if found != digest:
             raise HyConError(
                 f"{path}: made of other parameters (digest {found}) than those now set ({digest}); "
-                f"run snakemake --cores 1 --forcerun {path}"
+                f"delete it and run snakemake --cores 1 all again"
             )
-    return digest_of(dict(expected))
 
 
 def over_seeds(path: Path) -> dict[str, dict[str, float | int | None]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from hycon.errors import HyConError
 from hycon.evidence import forms
 from hycon.evidence.forms import Cell, Sheet
-from hycon.evidence.tables import made_of_note, opening
+from hycon.evidence.tables import opening
 from hycon.params import Corpus
 
 NOTE = (
@@ -35,12 +35,7 @@ def read_costs(path: Path, labels: dict[str, tuple[str, str]]) -> dict[str, Any]
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        (
-            record["rows"][0]["seconds per epoch"],
-            record["machine"],
-            record["repeats"],
-            record["parameters digest"],
-        )
+        record["rows"][0]["seconds per epoch"], record["machine"], record["repeats"]
         for row in record["rows"]:
             row["label"], row["encoder"] = labels[row["label"]]
     except (OSError, ValueError, LookupError, TypeError) as error:
@@ -58,7 +53,7 @@ def write(record: dict[str, Any], key: str, corpus: Corpus, path: Path) -> None:
         path: without its ending.
     """
     flat = pd.json_normalize(record["rows"], sep=" ")
-    flat = flat.drop(columns=[name for name in flat if name.startswith("settings")])
+    flat = flat.drop(columns=[name for name in flat if name.startswith("measured with")])
     rows = [_row(row) for row in record["rows"]]
     headings = list(rows[0])
     sheet = Sheet(
@@ -82,8 +77,7 @@ def _caption(record: dict[str, Any], corpus: Corpus) -> str:
         cached=FINETUNED if inside else CACHED,
     )
     count = record["training utterances"]
-    made_of = made_of_note(record["parameters digest"])
-    return f"Complexity. {opening(corpus)} {count} training utterances. {note} {made_of}"
+    return f"Complexity. {opening(corpus)} {count} training utterances. {note}"
 
 
 def _row(row: dict[str, Any]) -> dict[str, Cell]:

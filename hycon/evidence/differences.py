@@ -20,7 +20,7 @@ from hycon.evaluation.comparison import (
 )
 from hycon.evidence import forms
 from hycon.evidence.forms import Cell, Sheet
-from hycon.evidence.tables import columns_of, made_of_note, opening
+from hycon.evidence.tables import columns_of, opening
 from hycon.params import Corpus
 from hycon.progress import progress
 
@@ -108,7 +108,6 @@ def write(
     key: str,
     corpus: Corpus,
     path: Path,
-    made_of: str,
 ) -> None:
     """Write the differences in every form; the CSV has all metrics.
 
@@ -119,13 +118,11 @@ def write(
         key: the corpus's name.
         corpus: its entry in the catalogue.
         path: without its ending.
-        made_of: a digest of all the rows' parameters.
     """
     counts = sorted({each.tested.n for each in found})
     caption = (
         f"{title}: differences. {opening(corpus)} Reference: {reference}. "
-        f"n = {', '.join(map(str, counts))} seeds. {NOTE} "
-        f"{made_of_note(made_of)}"
+        f"n = {', '.join(map(str, counts))} seeds. {NOTE}"
     )
     columns = {
         metric: column

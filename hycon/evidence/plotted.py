@@ -1,6 +1,6 @@
 """What `dvc plots` draws: small tables of curves over a parameter, of training, of confusions.
 
-Each has a column `panel`, of which the templates in .dvc/plots draw one picture each.
+Each has a column `panel`, of which the templates in workflow/plots draw one picture each.
 """
 
 import math

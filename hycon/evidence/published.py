@@ -8,7 +8,7 @@ import pandas as pd
 from hycon.evaluation.aggregation import read_scores, summarise
 from hycon.evidence import forms
 from hycon.evidence.forms import Cell, Sheet
-from hycon.evidence.tables import SENTIMENT, cell, made_of_note, opening
+from hycon.evidence.tables import SENTIMENT, cell, opening
 from hycon.params import Corpus, Published
 
 # how far apart two numbers may be and still agree, beside one standard deviation
@@ -75,7 +75,7 @@ def _ours(path: Path) -> dict[str, dict[str, Any]]:
     return {name: each for name, each in summary.items() if weighted or name[:3] != "f1_"}
 
 
-def write(found: list[Line], key: str, corpus: Corpus, path: Path, made_of: str) -> None:
+def write(found: list[Line], key: str, corpus: Corpus, path: Path) -> None:
     """Write the published numbers beside ours in every form.
 
     Args:
@@ -83,12 +83,10 @@ def write(found: list[Line], key: str, corpus: Corpus, path: Path, made_of: str)
         key: the corpus's name.
         corpus: its entry in the catalogue.
         path: without its ending.
-        made_of: a digest of the parameters of all our rows.
     """
     sources = list(dict.fromkeys(line.published.source for line in found))
     listed = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, start=1))
-    caption = f"Published numbers beside ours. {opening(corpus)} {NOTE} Sources: {listed}. "
-    caption += made_of_note(made_of)
+    caption = f"Published numbers beside ours. {opening(corpus)} {NOTE} Sources: {listed}."
     numbers = pd.DataFrame(
         {
             "corpus": key,

@@ -75,8 +75,6 @@ def make_table(
     rows: list[Row],
     left_out: str = "",
     note: str = "",
-    *,
-    made_of: str,
 ) -> Table:
     """Read the scores of a table's rows.
 
@@ -88,7 +86,6 @@ def make_table(
         rows: in order.
         left_out: which rows are not there, and why.
         note: what else the caption says of the rows.
-        made_of: a digest of all the rows' parameters.
     """
     read, parameters, all_scores, by_seed = [], [], [], []
     for row in rows:
@@ -119,7 +116,6 @@ def make_table(
             PARAMETERS_NOTE,
             metrics_note(corpus, all_scores),
             *([BOLD_NOTE] if best else []),
-            made_of_note(made_of),
         ]
     )
     return Table(name, key, caption, columns, read, parameters, best)
@@ -166,11 +162,6 @@ def metrics_note(corpus: Corpus, rows: list[dict[str, Any]]) -> str:
         return EMOTION_NOTE.format(decision=DECISIONS[decisions[0]], f1=f1)
     each = "; ".join(f"row {row}, {DECISIONS[name]}" for row, name in enumerate(decisions, 1))
     return EMOTION_NOTE.format(decision=f"({each})", f1=f1)
-
-
-def made_of_note(digest: str) -> str:
-    """Return what a caption says of the parameters that its numbers are made of."""
-    return f"Digest of the parameters: {digest}."
 
 
 def _seeds(rows: list[tuple[Row, dict, list[str]]]) -> str:

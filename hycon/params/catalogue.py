@@ -165,5 +165,8 @@ class Encoder(Strict):
         return self.model.removeprefix("tiny:") if found else None
 
     def as_input(self) -> str:
-        """Return as JSON what the states depend on: all but the label."""
-        return self.model_copy(update={"label": ""}).as_json()
+        """Return as JSON what the states depend on: not a label, nor how a model would read."""
+        bare: dict[str, str | int] = {"label": ""}
+        if self.kind == "vectors":
+            bare |= {"max_tokens": 128, "batch_size": 64}
+        return self.model_copy(update=bare).as_json()

@@ -200,11 +200,17 @@ class Params(Strict):
                         raise ValueError(f"tuning.space: {explain(Settings, problem)}") from None
 
     def _check_curve(self, key: str, experiment: Experiment) -> None:
-        """Refuse to draw over a key that is no number in a variant."""
-        for variant in experiment.variants:
-            settings = self.settings(self.corpora[0], variant, experiment.encoders[0])
+        """Refuse to draw over a key that is no number, or takes no part, in a variant."""
+        rows = itertools.product(self.corpora, experiment.variants, experiment.encoders)
+        for corpus, variant, encoder in rows:
+            settings = self.settings(corpus, variant, encoder)
             if setting_at(settings, experiment.curve) is None:
-                raise ValueError(f"{key}: {experiment.curve} is no number in variant {variant}")
+                idle = experiment.curve.removeprefix("train.") in settings.train.idle()
+                why = "takes no part (its lambdas are 0)" if idle else "is no number"
+                raise ValueError(
+                    f"{key}: {experiment.curve} {why} in variant {variant} on {corpus}; set the "
+                    "curve to null, or take the variant out"
+                )
 
     def unusable(self, corpus: str, encoder: str) -> str | None:
         """Return why a corpus cannot be trained with a text encoder, None if it can."""
@@ -285,8 +291,7 @@ class Params(Strict):
         base = self.settings(corpus, tuning.variant, tuning.encoder)
         peer = self.variants[tuning.variant].peer
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
-        if len(off) == 3:
-            off |= {"alpha", "refinement", "similarity", "classes", "pair_loss", "selection"}
+        off |= base.train.idle()
         optional = ("selection", "finetuning", "emotion_decision")
         off |= {name for name in optional if getattr(base.train, name) is None}
         space = {

@@ -122,9 +122,8 @@ class Settings(Strict):
     train: Train
 
     def as_cost(self) -> str:
-        """Return as JSON what a step costs, with values that cost nothing all alike.
-
-        So another weight or learning rate does not ask for measuring again.
+        """Return as JSON what a step's cost depends on: `epochs`, `patience`, `learning_rate`, the
+        size of lambdas and alpha are all alike, so that another of them is not measured again.
         """
         train = self.train
         lambdas = {name: float(value > 0) for name, value in train.lambdas}

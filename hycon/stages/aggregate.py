@@ -1,4 +1,4 @@
-"""Bring the scores of all rows together: in full, in short, and what they are made of.
+"""Bring the scores of all rows together: in full, in short, and as `dvc plots` draws them.
 
 Rule `aggregate`.
 """
@@ -29,7 +29,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     options.add_argument("--output", type=Path, required=True, help="of the whole")
     options.add_argument("--summary", type=Path, required=True, help="of means of a few metrics")
-    options.add_argument("--parameters", type=Path, required=True, help="of each row's digest")
     options.add_argument(
         "--plotted", type=json.loads, required=True, help="JSON: {kind of plot: what it shows}"
     )
@@ -47,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         for corpus, experiments in arguments.plan.items()
     }
-    write_json(arguments.parameters, arguments.expected)
     write_json(arguments.summary, _summary(metrics, arguments.shown))
     write_json(arguments.output, metrics)
     log.info("%s: written", arguments.output)

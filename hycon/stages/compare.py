@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
     start(arguments)
-    made_of = check_made_of(arguments.expected)
+    check_made_of(arguments.expected)
     pairs = [
         Pair(model, encoder, Path(scores), Path(reference))
         for model, encoder, scores, reference in arguments.pairs
@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.key,
         arguments.corpus,
         arguments.output,
-        made_of,
     )
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 

@@ -48,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--device", default="auto")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--repeats", type=int, default=5, help="timed rounds")
-    options.add_argument("--digest", default="", help="of the parameters, to be noted")
     options.add_argument("--output", type=Path, required=True, help="file")
     arguments = options.parse_args(argv)
     start(arguments)
@@ -66,7 +65,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "machine": machine(device),
         "device": device,
         "repeats": arguments.repeats,
-        "parameters digest": arguments.digest,
         **commit(),
         "versions": environment(),
         "meanings": MEANINGS,
@@ -74,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             {
                 "label": asked.label,
                 "encoder": asked.encoder_label,
-                "settings": asked.settings.model_dump(mode="json"),
+                "measured with": asked.settings.model_dump(mode="json"),
                 **{key: found[key] for key in MEANINGS},
             }
             for asked, found in zip(arguments.rows, figures, strict=True)

@@ -22,7 +22,7 @@ from hycon.evidence.figures import (
     write_curve,
     write_pair,
 )
-from hycon.evidence.tables import columns_of, made_of_note, metrics_note, opening
+from hycon.evidence.tables import columns_of, metrics_note, opening
 from hycon.params import Corpus, Figures
 from hycon.stages import evidence_parser, log, run, start
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.kind == "tsne" and len(arguments.runs) != 2:
         options.error(f"--runs: found {len(arguments.runs)} runs, expected two")
     start(arguments)
-    arguments.made_of = made_of_note(check_made_of(arguments.expected))
+    check_made_of(arguments.expected)
     (_curve if arguments.kind == "curve" else _tsne)(arguments)
     log.info("%s.svg, .pdf, .png, .txt: written", arguments.output)
 
@@ -80,7 +80,7 @@ def _curve(arguments: Namespace) -> None:
         _panel(arguments, metric, columns[metric], values) for metric, values in found.items()
     ]
     seeds = _curve_note(list(read[0]["seeds"]))
-    note = f"{metrics_note(arguments.corpus, read)} {arguments.made_of}"
+    note = metrics_note(arguments.corpus, read)
     caption = f"{arguments.title}. {opening(arguments.corpus)} {seeds} {note}"
     write_curve(panels, arguments.x_label, caption, arguments.output, arguments.colours)
 
@@ -141,7 +141,7 @@ def _tsne(arguments: Namespace) -> None:
     trained = "; ".join(
         f"{cloud.title}: seed {seed}" for cloud, seed in zip(clouds, seeds, strict=True)
     )
-    notes = " ".join([*_tsne_notes(arguments, classes, trained), arguments.made_of])
+    notes = " ".join(_tsne_notes(arguments, classes, trained))
     caption = f"{arguments.title}. {opening(arguments.corpus)} {notes}"
     write_pair(*clouds, caption, arguments.output, arguments.colours)
 

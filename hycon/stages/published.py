@@ -19,11 +19,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
     start(arguments)
-    made_of = check_made_of(arguments.expected)
+    check_made_of(arguments.expected)
     published = [Published.model_validate(each) for each in arguments.published]
     scores = {row: Path(path) for row, path in arguments.scores.items()}
     found = lines(published, scores)
-    write(found, arguments.key, arguments.corpus, arguments.output, made_of)
+    write(found, arguments.key, arguments.corpus, arguments.output)
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)
 
 

@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--output", type=Path, required=True, help="path without its ending")
     arguments = options.parse_args(argv)
     start(arguments)
+    check_made_of(arguments.expected)
     rows = [Row(model, encoder, Path(path)) for model, encoder, path in arguments.rows]
     table = make_table(
         arguments.experiment,
@@ -36,7 +37,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows,
         arguments.left_out,
         arguments.note,
-        made_of=check_made_of(arguments.expected),
     )
     write(table, arguments.output)
     log.info("%s.csv, .md, .tex, .html: written", arguments.output)

@@ -17,7 +17,6 @@ from hycon.params import Model, Settings, Train
 from hycon.peers import Peer
 from hycon.training.batches import Data
 
-TERMS = ("task", "intra", "inter", "semi")
 INFERENCE_BATCH = 64  # of tensor fusion, half a megabyte an utterance at d = 50, 4 at d = 100
 
 
@@ -164,7 +163,7 @@ def contrastive_loss(options: Train) -> HybridContrastiveLoss | SubstituteLoss |
     weights = (lambdas.intra, lambdas.inter, lambdas.semi)
     if not any(weights):
         return None
-    # what is None is read by no term that has a weight: any value does
+    # what is None is read by no term that has a weight, and others are neither summed nor logged
     alpha = 1.0 if options.alpha is None else options.alpha
     similarity = options.similarity or "shifted"
     if options.pair_loss not in ("hycon", None):
@@ -192,24 +191,25 @@ def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tens
 
 
 def run_epoch(model, data, options, order, contrastive, step) -> dict[str, float]:
-    """Train for one epoch; return the mean of each term over the utterances.
+    """Train for one epoch; return the mean over the utterances of each term that has a weight.
 
     A peer with losses of its own has one term more, their weighted sum.
     """
     model.train()
     rows = data.folds["train"]
-    names, sums = TERMS, torch.zeros(5, device=rows.device)
+    weighted = [name for name, weight in options.lambdas if weight]
+    names, sums = ["task", *weighted], torch.zeros(5, device=rows.device)
     for batch in data.shuffled(rows, options.batch_size, order):
         output = model(data.batch(batch))
         task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
-        loss, parts = task, [task, *sums.new_zeros(3)]
+        loss, parts = task, [task]
         if contrastive is not None:
             terms = contrastive(output.representations, data.classes[batch])
             loss = task + terms.total
-            parts = [task, terms.intra, terms.inter, terms.semi]
+            parts += [getattr(terms, name) for name in weighted]
         if (auxiliary := model.auxiliary_loss()) is not None:
             loss = loss + auxiliary
-            names, parts = (*TERMS, "auxiliary"), [*parts, auxiliary]
+            names, parts = ["task", *weighted, "auxiliary"], [*parts, auxiliary]
         step(loss)
         sums[: len(parts)] += torch.stack([part.detach() for part in parts]) * len(batch)
     return dict(zip(names, (sums / len(rows)).tolist(), strict=False))

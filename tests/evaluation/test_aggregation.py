@@ -48,9 +48,7 @@ def test_scores_of_other_parameters_are_refused_by_name(tmp_path):
     for path in paths:
         path.write_text(json.dumps({"seeds": {"1": {}}, "parameters digest": path.stem}))
     expected = {str(path): path.stem for path in paths}
-    digest = check_made_of(expected)
-    assert digest == check_made_of(dict(reversed(expected.items())))
-    assert digest != check_made_of({str(paths[0]): "a"})
+    check_made_of(expected)
     with pytest.raises(
         HyConError, match=r"b\.json: made of other parameters \(digest b\) .* \(c\)"
     ):

@@ -100,7 +100,7 @@ def test_emotions_are_compared_by_their_own_decision(tmp_path):
 def test_what_is_written_names_corpus_reference_method_and_n(scored, tmp_path):
     table, pair = scored
     found = differences([pair], SCORED, table)
-    write(found, "Title", "No_contrast", "corpus", SCORED, tmp_path / "main-differences", "0f")
+    write(found, "Title", "No_contrast", "corpus", SCORED, tmp_path / "main-differences")
     markdown = (tmp_path / "main-differences.md").read_text()
     mae = next(each for each in found if each.metric == "mae_all")
     assert f"{mae.tested.difference:+.3f} [{mae.interval[0]:+.3f}, " in markdown

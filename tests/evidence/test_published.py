@@ -59,7 +59,7 @@ def test_what_is_written_names_convention_rule_and_sources(tmp_path):
     ours = {"acc7": [0.40, 0.41, 0.42], "mae_nonzero": [0.7, 0.72, 0.74]}
     rows = [published("hycon-bert", acc7=46.6, mae_nonzero=0.713), published(None, acc7=33.8)]
     paths = {"hycon-bert": scores(tmp_path / "scores.json", **ours)}
-    write(lines(rows, paths), "mosi", CORPUS, tmp_path / "published", "0f")
+    write(lines(rows, paths), "mosi", CORPUS, tmp_path / "published")
     markdown = (tmp_path / "published.md").read_text()
     assert " 46.6 |" in markdown
     for part in ("41.0 ± 1.0 (n = 3)", "-5.6", "worse", "MAE nonzero", "agrees", "[1] A paper",

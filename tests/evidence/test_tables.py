@@ -32,7 +32,7 @@ def table(tmp_path):
         Row("HyCon", "BERT", scores(tmp_path / "a.json", [0.5, 0.75])),
         Row("100% & more_", "GloVe", scores(tmp_path / "b.json", [0.25, 1 / 3])),
     ]
-    return make_table("main", "A title", "sample", PARAMS.catalogue["sample"], rows, made_of="0f")
+    return make_table("main", "A title", "sample", PARAMS.catalogue["sample"], rows)
 
 
 def test_the_caption_says_sample_seeds_n_selection_and_convention(table):
@@ -51,7 +51,7 @@ def test_the_caption_says_sample_seeds_n_selection_and_convention(table):
 def test_a_real_corpus_is_not_called_a_sample_but_its_note_is_there(tmp_path):
     corpus = PARAMS.catalogue["mosi-utterance"]
     row = Row("HyCon", "MiniLM", scores(tmp_path / "a.json", [0.5, 0.6]))
-    caption = make_table("main", "T", "mosi-utterance", corpus, [row], made_of="0f").caption
+    caption = make_table("main", "T", "mosi-utterance", corpus, [row]).caption
     assert "SAMPLE" not in caption
     assert "random 64%" in caption
 
@@ -89,9 +89,7 @@ def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
 
 def test_a_single_seed_is_shown_without_a_spread(tmp_path):
     row = Row("HyCon", "BERT", scores(tmp_path / "a.json", [0.5]))
-    caption = make_table(
-        "main", "T", "sample", PARAMS.catalogue["sample"], [row], made_of="0f"
-    ).caption
+    caption = make_table("main", "T", "sample", PARAMS.catalogue["sample"], [row]).caption
     assert "one seed (1), so without a spread" in caption
     assert "±" not in caption
     assert cell({"mean": 0.5, "std": None, "n": 1}, 100) == "50.0"
@@ -108,12 +106,12 @@ def test_an_emotion_table_has_each_emotion_and_all(tmp_path):
         )
         for decision in ("one-against-rest", "joint")
     ]
-    table = make_table("main", "T", "sample-emotion", corpus, rows[:1], made_of="0f")
+    table = make_table("main", "T", "sample-emotion", corpus, rows[:1])
     headings = [heading for heading, _ in table.columns.values()]
     assert headings[:2] == ["Acc happy", "F1 happy"]
     assert headings[-2:] == ["Acc all", "F1 all"]
     assert "Each emotion: a yes or no for it, trained against the rest" in table.caption
-    both = make_table("main", "T", "sample-emotion", corpus, rows, made_of="0f")
+    both = make_table("main", "T", "sample-emotion", corpus, rows)
     assert "(row 1, a yes or no" in both.caption
     assert "row 2, whether it is the one chosen" in both.caption
 
@@ -137,7 +135,7 @@ def test_the_best_is_bold_only_where_it_differs_from_every_other_row(tmp_path):
     clear = Row("Clear", "BERT", scores(tmp_path / "a.json", [0.80, 0.81, 0.82]))
     worse = Row("Worse", "BERT", scores(tmp_path / "b.json", [0.50, 0.52, 0.51]))
     near = Row("Near", "BERT", scores(tmp_path / "c.json", [0.79, 0.83, 0.80]))
-    table = make_table("main", "T", "sample", corpus, [clear, worse], made_of="0f")
+    table = make_table("main", "T", "sample", corpus, [clear, worse])
     # the highest accuracy, and the lowest error
     assert {metric for row, metric in table.best if row == 0} == set(SENTIMENT) - {
         "mae_all",
@@ -148,5 +146,5 @@ def test_the_best_is_bold_only_where_it_differs_from_every_other_row(tmp_path):
     assert "**81.0 ± 1.0**" in (tmp_path / "t.md").read_text()
     assert r"\textbf{\boldmath $81.0_{\pm 1.0}$}" in (tmp_path / "t.tex").read_text()
     assert "Bold: the best of its column" in table.caption
-    unclear = make_table("main", "T", "sample", corpus, [clear, worse, near], made_of="0f")
+    unclear = make_table("main", "T", "sample", corpus, [clear, worse, near])
     assert not [metric for _, metric in unclear.best if not metric.startswith("mae")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.repository import make
+from tests.pipeline.repository import B_LAMBDA, KEPT, Repository, jobs, make, phase
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +13,37 @@ def plain(tmp_path_factory):
     (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['dvc'] = None\n")
     folder.run("snakemake", "--cores", "1", "all", PYTHONPATH=str(hidden))
     return folder
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory):
+    """Return a repository with two versions that DVC made: tag A and, with another lambda1, B."""
+    repository = make(tmp_path_factory.mktemp("origin"))
+    repository.git("init", "--quiet", "--initial-branch", "main")
+    repository.commit("Project")
+    repository.dvc("repro")
+    repository.commit("A")
+    repository.git("tag", "A")
+    repository.made = {"A": repository.contents(*KEPT)}
+    repository.set(*B_LAMBDA)
+    printed = repository.dvc("repro")
+    # of three rows one has no contrastive term
+    assert jobs(phase(printed, "runs")) == {"train": 2, "evaluate": 2}
+    repository.commit("B")
+    repository.git("tag", "B")
+    repository.made["B"] = repository.contents(*KEPT)
+    repository.dvc("remote", "add", "--quiet", "--default", "store",
+                   str(tmp_path_factory.mktemp("store")))  # fmt: skip
+    repository.commit("Remote")
+    repository.dvc("push", "--quiet")
+    return repository
+
+
+@pytest.fixture
+def clone(origin, tmp_path):
+    """Return a clone at B, its data taken from the origin's cache."""
+    repository = Repository(tmp_path / "clone")
+    origin.git("clone", "--quiet", str(origin.folder), str(repository.folder))
+    repository.dvc("config", "--local", "cache.dir", str(origin / ".dvc/cache"))
+    repository.dvc("checkout", "--quiet")
+    return repository

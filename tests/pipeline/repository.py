@@ -118,7 +118,9 @@ class Repository:
 
     def planned(self, *targets):
         """Return the number of jobs by rule that Snakemake would run."""
-        return jobs(self.snakemake("--dry-run", *(targets or ("all",))))
+        printed = self.snakemake("--dry-run", *(targets or ("all",)))
+        assert (jobs(printed) == {}) == ("Nothing to be done" in printed)
+        return jobs(printed)
 
     def clean(self):
         """Return whether DVC finds everything as it recorded it, and Snakemake nothing to do."""
@@ -166,4 +168,8 @@ def phase(printed, name):
     return printed.split(f"Running stage '{name}'")[1].split("Running stage")[0]
 
 
+# what a version consists of, and what is changed from A to B
+KEPT = ("data", "results", ".snakemake/metadata")
+TABLES = ("results/sample/tables", "results/plots")
+B_LAMBDA = ("intra: 0.1", "intra: 0.3")
 KILL, INTERRUPT = signal.SIGKILL, signal.SIGINT

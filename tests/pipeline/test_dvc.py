@@ -7,44 +7,7 @@ import time
 import pytest
 import yaml
 
-from tests.pipeline.repository import INTERRUPT, KILL, Repository, jobs, make, phase
-
-KEPT = ("data", "results", ".snakemake/metadata")
-TABLES = ("results/sample/tables", "results/plots")
-
-
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory):
-    """Return a repository with two versions that DVC made: tag A and, with another lambda1, B."""
-    repository = make(tmp_path_factory.mktemp("origin"))
-    repository.git("init", "--quiet", "--initial-branch", "main")
-    repository.commit("Project")
-    repository.dvc("repro")
-    repository.commit("A")
-    repository.git("tag", "A")
-    repository.made = {"A": repository.contents(*KEPT)}
-    repository.set("intra: 0.1", "intra: 0.3")
-    printed = repository.dvc("repro")
-    # of three rows one has no contrastive term
-    assert jobs(phase(printed, "runs")) == {"train": 2, "evaluate": 2}
-    repository.commit("B")
-    repository.git("tag", "B")
-    repository.made["B"] = repository.contents(*KEPT)
-    repository.dvc("remote", "add", "--quiet", "--default", "store",
-                   str(tmp_path_factory.mktemp("store")))  # fmt: skip
-    repository.commit("Remote")
-    repository.dvc("push", "--quiet")
-    return repository
-
-
-@pytest.fixture
-def clone(origin, tmp_path):
-    """Return a clone at B, its data taken from the origin's cache."""
-    repository = Repository(tmp_path / "clone")
-    origin.git("clone", "--quiet", str(origin.folder), str(repository.folder))
-    repository.dvc("config", "--local", "cache.dir", str(origin / ".dvc/cache"))
-    repository.dvc("checkout", "--quiet")
-    return repository
+from tests.pipeline.repository import B_LAMBDA, KEPT, TABLES, Repository, jobs, phase
 
 
 def summary(repository):
@@ -184,64 +147,6 @@ def test_plots_show_both_versions_of_curves_training_and_confusion(clone):
         assert sum(counts) == 2 * len(re.findall(r",test,", table))
 
 
-def test_going_back_restores_every_byte_and_leaves_nothing_to_do(origin, clone):
-    assert clone.contents(*KEPT) == {
-        name: content for name, content in origin.made["B"].items() if name in clone.contents(*KEPT)
-    }
-    clone.git("checkout", "--quiet", "A")
-    clone.dvc("checkout")
-    found = clone.contents(*KEPT)
-    assert found == origin.made["A"]
-    assert clone.clean()
-
-
-@pytest.mark.parametrize("with_dvc", [True, False])
-def test_old_results_never_pass_for_those_of_new_parameters(origin, clone, with_dvc):
-    clone.git("checkout", "--quiet", "A")
-    if with_dvc:
-        clone.dvc("checkout", "--quiet")
-        assert clone.planned() == {}
-    clone.set("intra: 0.1", "intra: 0.3")  # by hand what B had
-    if with_dvc:
-        clone.dvc("repro")
-    else:  # nor if the data of B was left there, and Snakemake's record says that all is made
-        assert "not made of the runs here" in clone.snakemake("all")
-    for name, content in clone.contents(*TABLES).items():
-        assert content == origin.made["B"][name], name
-    for name in ("results/metrics.json", "results/summary.json"):
-        assert (clone / name).read_bytes() == origin.made["B"][name]
-
-
-@pytest.mark.parametrize("what", ["scores.json", "seed-1/run.json"])
-def test_results_of_other_parameters_are_refused_by_name(clone, what):
-    path = clone / "results/runs/sample/alpha-05-glove" / what
-    text = path.read_text()
-    if what == "scores.json":
-        path.write_text(re.sub(r'"parameters digest": "\w+"', '"parameters digest": "0"', text))
-        target, asked = "results/sample/tables/alpha.md", "tables"
-        said = "made of other parameters (digest 0) than those now set"
-    else:
-        path.write_text(text.replace('"alpha": 0.5', '"alpha": 0.25'))
-        target, asked = "results/runs/sample/alpha-05-glove/scores.json", "evaluate"
-        said = "made with other parameters (settings.train.alpha 0.25, expected 0.5)"
-    code, printed = clone.tries("snakemake", "--cores", "1", "--forcerun", asked, "--", target)
-    assert code != 0
-    assert f"results/runs/sample/alpha-05-glove/{what}: {said}" in printed
-
-
-def test_a_fresh_clone_needs_no_training(origin, tmp_path):
-    repository = Repository(tmp_path / "fresh")
-    origin.git("clone", "--quiet", str(origin.folder), str(repository.folder))
-    repository.dvc("pull", "--allow-missing")
-    assert repository.planned() == {}
-    # what licences forbid to pass on was not pushed: it is fetched again, and nothing else is done
-    assert not (repository / "data/raw").exists()
-    printed = repository.dvc("repro")
-    assert jobs(printed) == {"fetch": 6}
-    assert repository.clean()
-    assert repository.contents("results/runs") == origin.contents("results/runs")
-
-
 def test_experiments_run_in_place_apart_and_queued(clone):
     head = summary(clone)
     clone.dvc("exp", "run", "--name", "in-place", "-S", "train.lambdas.intra=0.2")
@@ -280,42 +185,13 @@ def test_after_plain_snakemake_one_command_settles_what_dvc_says(clone):
     assert clone.clean()
 
 
-@pytest.mark.parametrize(("tool", "when", "how"), [
-    ("snakemake", "^train ", INTERRUPT),
-    ("snakemake", "^train ", KILL),
-    ("dvc", "^train ", INTERRUPT),
-    ("dvc", "Finished jobid.*evaluate", KILL),
-])  # fmt: skip
-def test_a_run_that_was_broken_off_goes_on(clone, origin, tool, when, how):
-    clone.git("checkout", "--quiet", "A")
-    clone.dvc("checkout", "--quiet")
-    clone.set("intra: 0.1", "intra: 0.3")
-    command = ["dvc", "repro"] if tool == "dvc" else ["snakemake", "--cores", "1", "all"]
-    printed = clone.stop(command, when, how)
-    assert "Rule: report" not in printed  # it was broken off before its end
-    done = clone.contents("results/runs")
-    code, printed = clone.tries(*command)
-    if code != 0:  # a killed Snakemake leaves a lock, unless it was between two phases
-        assert how is KILL
-        assert "It can be removed with the --unlock argument" in printed
-        clone.run("snakemake", "--cores", "1", "--unlock")
-        clone.run(*command)
-    assert clone.planned() == {}
-    for name in ("results/metrics.json", "results/sample/tables/main.csv"):
-        assert (clone / name).read_bytes() == origin.made["B"][name]
-    # what was finished is as it was left
-    for name, content in done.items():
-        if name.endswith("run.json") and b'"intra": 0.3' in content:
-            assert (clone / name).read_bytes() == content
-
-
 def test_dvc_works_without_git(plain, tmp_path):
     repository = Repository(tmp_path / "no-git")
     plain.run("cp", "-r", str(plain.folder), str(repository.folder))
     repository.run("dvc", "init", "--no-scm", "--force")
     repository.dvc("commit", "--force")
     assert repository.clean()
-    repository.set("intra: 0.1", "intra: 0.3")
+    repository.set(*B_LAMBDA)
     printed = repository.dvc("repro")
     assert jobs(phase(printed, "runs")) == {"train": 2, "evaluate": 2}
     assert repository.clean()

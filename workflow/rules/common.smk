@@ -2,7 +2,6 @@
 # code 2, before anything starts.
 import functools
 import json
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -66,8 +65,12 @@ for record in Path("data/raw").glob("*/*.sha256"):
         record.unlink()
 # and so with a row's runs
 for record in Path("results/runs").glob("*/*/runs.json"):
-    seeds = json.loads(record.read_text(encoding="utf-8"))["seeds"]
-    if not all((record.parent / f"seed-{seed}/run.json").exists() for seed in seeds):
+    try:
+        seeds = json.loads(record.read_text(encoding="utf-8"))["seeds"]
+        whole = all((record.parent / f"seed-{seed}/run.json").exists() for seed in seeds)
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
         record.unlink()
 
 # a variant's runs are named VARIANT-ENCODER

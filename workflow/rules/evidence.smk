@@ -13,7 +13,6 @@ rule aggregate:
     output:
         metrics="results/metrics.json",
         summary="results/summary.json",
-        parameters="results/parameters.json",
         plots=expand("results/plots/{kind}.csv", kind=("curves", "training", "confusion")),
     log:
         "logs/aggregate.log",
@@ -28,7 +27,7 @@ rule aggregate:
     shell:
         "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --expected {params.expected:q}"
         " --shown {params.shown:q} --output {output.metrics} --summary {output.summary}"
-        " --parameters {output.parameters} --plotted {params.plotted:q} --plots results/plots"
+        " --plotted {params.plotted:q} --plots results/plots"
         " --log {log}"
 
 
@@ -180,11 +179,10 @@ rule complexity:
         corpus=corpus_json,
         rows=measured_json,
         repeats=PARAMS.complexity.repeats if PARAMS.complexity else 0,
-        digest=measured_digest,
     shell:
         "{PYTHON} -m hycon.stages.complexity --corpus {params.corpus:q} --rows {params.rows:q}"
         " --aligned data/aligned/{wildcards.corpus} --device {DEVICE} --threads 1"
-        " --repeats {params.repeats} --digest {params.digest} --output {output} --log {log}"
+        " --repeats {params.repeats} --output {output} --log {log}"
 
 
 rule costs:

@@ -142,27 +142,16 @@ def measured_json(wildcards):
     return json.dumps(rows)
 
 
-def measured_digest(wildcards):
-    """Return the digest of all that the measured figures depend on."""
-    rows, repeats = json.loads(measured_json(wildcards)), PARAMS.complexity.repeats
-    return digest_of([json.loads(corpus_json(wildcards)), rows, repeats])
-
-
 def figures_of(corpus):
     """Return the names of a corpus's figures, EXPERIMENT-curve-ENCODER or EXPERIMENT-tsne-ENCODER."""
-    return ["-".join(parts) for parts in figure_parts(corpus)]
-
-
-def figure_parts(corpus):
-    """Return experiment, kind and text encoder of each of a corpus's figures."""
-    found = []
+    names = []
     for name in experiments_of(corpus):
         experiment, rows = PARAMS.experiments[name], PARAMS.rows(name, corpus)
         drawn = ["curve"] if experiment.curve else []
         drawn += ["tsne"] if set(experiment.tsne or ["none"]) <= {row[0] for row in rows} else []
         encoders = dict.fromkeys(encoder for _, encoder in rows)
-        found += [(name, kind, encoder) for kind in drawn for encoder in encoders]
-    return found
+        names += [f"{name}-{kind}-{encoder}" for kind in drawn for encoder in encoders]
+    return names
 
 
 def drawn_rows(wildcards):
