@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hycon.files import sha256_of, write_json
+from hycon.progress import progress
 
 # DVC keeps the first with Snakemake's records; the second is of this machine, so that files are not
 # read again at every start
@@ -43,7 +44,7 @@ class Outputs:
             return []
         records = _persistence(self.folder)
         strange = []
-        for path in known:
+        for path in progress(known, "checking outputs", unit="files"):
             if not Path(path).is_file() or _untouched(path, records):
                 continue
             if self._digest(path) == self.kept.get(path):
@@ -58,7 +59,7 @@ class Outputs:
         """Keep the digest of each output as its job left it; of others, the one that is kept."""
         known = self._recorded()
         records = _persistence(self.folder)
-        for path in known:
+        for path in progress(known, "remembering outputs", unit="files"):
             if Path(path).is_file() and _untouched(path, records):
                 self.kept[path] = self._digest(path)
         self.kept = {path: self.kept[path] for path in known if path in self.kept}

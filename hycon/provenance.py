@@ -45,7 +45,7 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def digest_of(values: Any) -> str:
+def parameters_digest(values: Any) -> str:
     """Return a digest of parameters, whatever the order of their keys."""
     text = json.dumps(values, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from hycon.evaluation.aggregation import read_output
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
 from hycon.files import sha256_of, write_json
 from hycon.params import Corpus, Metrics, Settings
-from hycon.provenance import digest_of
+from hycon.provenance import parameters_digest
 from hycon.stages import log, row_parser, run, start
 
 FOLDS = ("valid", "test")
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "units": "acc*, f1*, corr* as fractions; mae* in units of the score",
         **expected,
         "metrics": metrics,
-        "parameters digest": digest_of(made_of),
+        "parameters digest": parameters_digest(made_of),
         "seeds": seeds,
     }
     write_json(arguments.output, content)

@@ -23,7 +23,7 @@ from hycon.params import (
     read_texts,
     setting_at,
 )
-from hycon.provenance import code_digest, digest_of
+from hycon.provenance import code_digest, parameters_digest
 
 min_version("9.10")
 
@@ -138,7 +138,7 @@ def settings_json(wildcards):
 def made_of(corpus, row):
     """Return the digest of the parameters that a row's scores are made of, as `evaluate` notes it."""
     row = Row(corpus, row)
-    return digest_of(
+    return parameters_digest(
         {
             "corpus": json.loads(corpus_json(row)),
             "encoder": json.loads(encoder_json(row)),
