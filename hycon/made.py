@@ -9,6 +9,7 @@ anew.
 
 import base64
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,12 @@ class Outputs:
         root = self.folder / "metadata"
         files = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
         # a record is named by the path in base 64; of long ones parts are folders that begin with @
-        names = ("".join(part.removeprefix("@") for part in path.parts) for path in files)
-        return sorted(base64.urlsafe_b64decode(name).decode() for name in names)
+        found = []
+        for path in files:
+            name = "".join(part.removeprefix("@") for part in path.parts)
+            with suppress(ValueError):  # another hand's file among the records
+                found.append(base64.urlsafe_b64decode(name).decode())
+        return sorted(found)
 
     def _digest(self, path: str) -> str:
         """Return an output's SHA-256, read anew only if size or time have changed."""

@@ -77,6 +77,7 @@ def test_a_stranger_is_not_remembered_as_made(made, tmp_path):
 def test_without_records_or_with_damaged_ones_nothing_breaks(made, tmp_path):
     assert Outputs().check() == []
     made("a.md", "one")
+    (tmp_path / ".snakemake/metadata/no base 64").write_text("?")
     (tmp_path / ".snakemake/outputs.json").write_text("{")
     (tmp_path / ".snakemake/seen.json").write_text("[]")
     assert Outputs().check() == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.repository import B_LAMBDA, KEPT, Repository, jobs, make, phase
+from tests.pipeline.repository import B_LAMBDA, KEPT, jobs, make, phase
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +42,4 @@ def origin(tmp_path_factory):
 @pytest.fixture
 def clone(origin, tmp_path):
     """Return a clone at B, its data taken from the origin's cache."""
-    repository = Repository(tmp_path / "clone")
-    origin.git("clone", "--quiet", str(origin.folder), str(repository.folder))
-    repository.dvc("config", "--local", "cache.dir", str(origin / ".dvc/cache"))
-    repository.dvc("checkout", "--quiet")
-    return repository
+    return origin.cloned(tmp_path / "clone", origin / ".dvc/cache")

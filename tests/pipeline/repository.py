@@ -97,6 +97,14 @@ class Repository:
         assert code == 0, printed
         return printed
 
+    def cloned(self, folder, cache):
+        """Return a clone in a folder, its data taken from a cache of DVC."""
+        self.git("clone", "--quiet", str(self.folder), str(folder))
+        clone = Repository(folder)
+        clone.dvc("config", "--local", "cache.dir", str(cache))
+        clone.dvc("checkout", "--quiet")
+        return clone
+
     def git(self, *arguments):
         return self.run("git", *arguments)
 
