@@ -209,7 +209,11 @@ def test_a_server_that_is_overloaded_is_asked_again(whole, serve, target):
     assert f"{server.address}: status 503; again in 0 s" in said
 
 
-@pytest.mark.parametrize("wait", ["7", formatdate(time.time() + 3600, usegmt=True), "soon"])
+@pytest.mark.parametrize(
+    "wait",
+    ["7", formatdate(time.time() + 3600, usegmt=True), "soon"],
+    ids=["seconds", "date", "no"],
+)
 def test_a_server_may_ask_for_a_minute_and_no_more(whole, serve, target, wait, monkeypatch):
     slept = []
     monkeypatch.setattr(download.time, "sleep", slept.append)
