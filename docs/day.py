@@ -158,10 +158,12 @@ def _experiments(day: Day) -> None:
         "## Experiments without commits",
         "",
         "`dvc exp run` changes parameters for one run, in place, in a copy (`--temp`), or later "
-        "(`--queue`). Here lambda1, the weight of IAMCL; rows that have no such term are not "
-        "trained again:",
+        "(`--queue`). Here lambda1, the weight of IAMCL, in the variant HyCon: it and those that "
+        "are made from it are trained again (`--set-param train.lambdas.intra=0.2` would change it "
+        "for every row that has the loss). DVC lays params.yaml out anew, and keeps its comments.",
     )
-    day.type("dvc exp run --name lambda1 --set-param train.lambdas.intra=0.2", told=True)
+    changed = "+variants.hycon.train.lambdas.intra=0.2"
+    day.type(f"dvc exp run --name lambda1 --set-param {changed}", told=True)
     day.say(
         "All changed numbers are a wide table; `make experiments` shows those of the main table:"
     )
