@@ -193,7 +193,7 @@ def test_the_stage_writes_every_figure_of_every_row_and_the_machine(arguments, t
     record = json.loads((tmp_path / "complexity.json").read_text())
     assert [row["label"] for row in record["rows"]] == ["hycon", "none"]
     for row in record["rows"]:
-        assert set(row) == {"label", "encoder", "settings", *MEANINGS}
+        assert set(row) == {"label", "encoder", "measured with", *MEANINGS}
         assert row["peak device memory bytes"] is None
         assert row["seconds per epoch"]["n"] == 1
     assert record["machine"]["threads"] == 1
