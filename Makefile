@@ -47,7 +47,7 @@ experiments: setup
 record: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; snakemake --cores $(CORES) all && dvc commit --force
 
-# docs/day.md, from a clone of this commit: 25 minutes on two cores
+# docs/day.md, from a clone of this commit: 15 minutes
 day: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/day.py
 

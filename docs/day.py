@@ -15,6 +15,8 @@ TOLD = re.compile(
     r"compare|published|figures|complexity|costs|report) +\d+$|Nothing to be done|up to date"
 )
 
+WIDTH = 140  # characters of a line that are shown
+
 
 class Day:
     """What was said and typed, and a folder to type in."""
@@ -46,7 +48,7 @@ class Day:
             )
             if done.returncode:
                 raise SystemExit(f"{command}: exit code {done.returncode}\n{done.stdout}")
-            lines = [line.rstrip() for line in done.stdout.strip().splitlines()]
+            lines = [_short(line) for line in done.stdout.strip("\n").splitlines()]
             if told:
                 lines = [line for line in lines if TOLD.search(line)] or ["..."]
             rest = [f"... ({len(lines) - most} more lines)"] if len(lines) > most else []
@@ -56,6 +58,12 @@ class Day:
     def write(self, path: Path) -> None:
         text = "\n".join(self.text).replace(str(self.folder.parent), "..")
         path.write_text(text.strip() + "\n", encoding="utf-8")
+
+
+def _short(line: str) -> str:
+    return (
+        line.rstrip() if len(line) <= WIDTH or line[:1] == "|" else f"{line[:WIDTH].rstrip()} ..."
+    )
 
 
 def main() -> None:
