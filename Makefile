@@ -40,7 +40,7 @@ bench: setup
 
 # experiments of DVC side by side: the main table's MAE or F1, and what was changed
 experiments: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --no-pager \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --no-pager --md \
 	  --drop '.*\.(peers|ablation|fusion|alpha|losses)\.|.*acc|(data|results|hycon|workflow)'
 
 # what plain `snakemake` made becomes DVC's version of the parameters in params.yaml
