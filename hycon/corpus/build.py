@@ -25,6 +25,9 @@ class Report:
         self.dropped: list[dict[str, str | int]] = []
         self.tokens = Counter()
         self.counts = {name: Counter() for name in MODALITIES}
+        self.known_rows = Counter()  # by modality, those with a value that is known
+        self.unlabelled: list[str] = []  # videos of the folds that have no labels
+        self.repeated = 0  # segments with the times of another of their video
         self._bounds = self._cut = 0
 
     def drop(self, video: str, segment: int, reason: str) -> None:
@@ -62,6 +65,7 @@ class Report:
         counts["infinite"] += int(np.isinf(rows[covered]).sum())
         with np.errstate(over="ignore"):
             rows = rows.astype(np.float32)
+        self.known_rows[name] += int((np.isfinite(rows).any(axis=1) & covered).sum())
         return np.where(np.isfinite(rows) & covered[:, None], rows, np.float32(np.nan))
 
     def content(self, utterances: list[Utterance]) -> dict:
@@ -69,6 +73,10 @@ class Report:
         folds = Counter(utterance.fold for utterance in utterances)
         videos = len({utterance.video for utterance in utterances})
         reasons = Counter(str(entry["reason"]) for entry in self.dropped)
+        rare = {
+            "videos of the folds without labels": self.unlabelled,
+            "segments with the times of another": self.repeated,
+        }
         return {
             "utterances": {fold: folds[fold] for fold in FOLDS},
             "videos": videos,
@@ -79,6 +87,7 @@ class Report:
             "segment boundaries that cut a word": self._cut / max(1, self._bounds),
             "dropped, by reason": dict(reasons.most_common()),
             "dropped": self.dropped,
+            **{name: found for name, found in rare.items() if found},
             "modalities": {
                 name: dict(sorted(counts.items())) for name, counts in self.counts.items() if counts
             },

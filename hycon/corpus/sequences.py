@@ -26,7 +26,8 @@ class Sequence:
         self.videos = sorted(data)
 
     def __contains__(self, video: str) -> bool:
-        return video in self._data
+        with _damaged(str(self.path)):
+            return video in self._data
 
     def read(self, video: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a video's intervals (n, 2) float64 in seconds and features (n, D) as stored.
@@ -35,11 +36,16 @@ class Sequence:
             HyConError: the video's group is not what a computational sequence holds.
         """
         where = f"{self.path}: video {video}"
-        group = self._data[video]
-        parts = [group.get(name) if isinstance(group, h5py.Group) else None for name in _PARTS]
+        with _damaged(where):
+            group = self._data[video]
+            parts = [group.get(name) if isinstance(group, h5py.Group) else None for name in _PARTS]
         if not all(isinstance(part, h5py.Dataset) for part in parts):
             raise HyConError(f"{where} lacks intervals or features; fetch the file again")
         intervals, features = (_values(part, where) for part in parts)
+        if intervals.dtype.kind not in "fiu":
+            raise HyConError(
+                f"{where}: intervals of {intervals.dtype}, expected seconds; fetch the file again"
+            )
         if intervals.ndim != 2 or intervals.shape[1] != 2 or features.ndim != 2:
             raise HyConError(
                 f"{where}: intervals {intervals.shape} and features {features.shape}, "
@@ -58,10 +64,19 @@ _PARTS = ("intervals", "features")
 
 
 def _values(dataset: h5py.Dataset, where: str) -> np.ndarray:
+    with _damaged(where):
+        # a single value comes without a shape, and none at all as h5py.Empty
+        return np.asarray(dataset[()])
+
+
+@contextmanager
+def _damaged(where: str) -> Iterator[None]:
+    """Say of whatever HDF5 stumbles over which part of a file it is in."""
     try:
-        return dataset[()]
-    except (OSError, RuntimeError) as error:
-        raise HyConError(f"{where}: damaged ({error}); fetch the file again") from None
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise HyConError(f"{where}: damaged ({said}); fetch the file again") from None
 
 
 @contextmanager
@@ -80,16 +95,20 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
             f"{path}: not a readable HDF5 file (empty, truncated or something else); delete it and "
             "fetch it again"
         ) from None
-    _limit_metadata(file)
     with file:
-        roots = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
-        data = file.get(f"{roots[0]}/data") if len(roots) == 1 else None
+        with _damaged(str(path)):
+            _limit_metadata(file)
+            links = {name: file.get(name, getlink=True) for name in file}
+            roots = [name for name, link in links.items() if isinstance(link, h5py.HardLink)]
+            data = file.get(f"{roots[0]}/data") if len(roots) == 1 else None
         if not isinstance(data, h5py.Group):
             raise HyConError(
                 f"{path}: found roots {roots or 'none'}, expected one root group that holds "
                 "`data`; this is not a computational sequence"
             )
-        yield Sequence(path, data)
+        with _damaged(str(path)):
+            sequence = Sequence(path, data)
+        yield sequence
 
 
 def _limit_metadata(file: h5py.File) -> None:
@@ -102,8 +121,14 @@ def _limit_metadata(file: h5py.File) -> None:
 
 
 def words_of(features: np.ndarray) -> np.ndarray:
-    """Return the words of a words sequence's features (n, 1) as an array of str (n,)."""
-    flat = features.reshape(len(features), -1)[:, 0]
+    """Return the words of a words sequence's features (n, 1) as an array of str (n,).
+
+    Raises:
+        ValueError: they hold no texts.
+    """
+    flat = features[:, 0] if features.shape[1] else np.full(len(features), None)
+    if not all(isinstance(word, (bytes, str)) for word in flat):
+        raise ValueError(f"features {features.shape} of {features.dtype}, expected texts")
     decoded = (
         word.decode("utf-8", errors="replace") if isinstance(word, bytes) else str(word)
         for word in flat

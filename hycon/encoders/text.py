@@ -67,7 +67,7 @@ def load(place: str):
     Weights come as safetensors only, and no code of the model's author runs.
 
     Raises:
-        HyConError: the model cannot be had.
+        HyConError: the model cannot be had, or its files do not belong together.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import transformers
@@ -79,21 +79,48 @@ def load(place: str):
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **safe)
         # some come in half precision, which the rest of the network is not
-        model = transformers.AutoModel.from_pretrained(
-            place, use_safetensors=True, dtype="float32", **safe
+        model, weights = transformers.AutoModel.from_pretrained(
+            place,
+            use_safetensors=True,
+            dtype="float32",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
+            **safe,
         )
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise HyConError(
-            f"encoder {place}: cannot be loaded ({first}); give a local folder as `model`, or "
-            "connect to the network once"
-        ) from None
+    except Exception as error:  # whatever a stranger's files can cause
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        remedy = (
+            "its files are damaged or not all there: install it again"
+            if local
+            else "give a local folder as `model`, or connect to the network once"
+        )
+        raise HyConError(f"encoder {place}: cannot be loaded ({first}); {remedy}") from None
     if model.config.is_encoder_decoder:
         raise HyConError(
             f"encoder {place}: is an encoder with a decoder ({model.config.model_type}); take one "
             "that has no decoder, such as BERT or XLNet"
         )
+    _check_whole(place, tokenizer, weights)
     return tokenizer, model.eval()
+
+
+def _check_whole(place: str, tokenizer, weights: dict) -> None:
+    """Refuse weights that are not all there, which would be random, and a tokenizer of no words."""
+    again = "its files do not belong together: install it again"
+    for name, found, expected in sorted(weights["mismatched_keys"]):
+        raise HyConError(
+            f"encoder {place}: {name} is {tuple(found)}, expected {tuple(expected)} by its "
+            f"config.json; {again}"
+        )
+    # a pooler is taken off, see `hycon.encoders.language_model`
+    missing = sorted(name for name in weights["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise HyConError(
+            f"encoder {place}: its weights lack {len(missing)} tensors that its config.json asks "
+            f"for, such as {missing[0]}; {again}"
+        )
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise HyConError(f"encoder {place}: its tokenizer knows no words; {again}")
 
 
 def tokenise(
@@ -110,12 +137,21 @@ def tokenise(
         Tokens (T, I) int64, a column for each of the model's inputs; offsets (N + 1,) int64; the
         inputs' names; and how many texts were cut. There is no attention mask among them: it
         follows from the lengths, so that tokenizers without a padding token do as well.
+
+    Raises:
+        HyConError: the tokenizer knows tokens that the model does not.
     """
     limit = _limit(tokenizer, model, max_tokens)
     full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
     tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
     names = tuple(name for name in tokens if name != "attention_mask")
     lengths = [len(ids) for ids in tokens["input_ids"]]
+    known = model.get_input_embeddings().weight.shape[0]
+    if (highest := max(map(max, tokens["input_ids"]))) >= known:
+        raise HyConError(
+            f"encoder {model.name_or_path}: its tokenizer gives the token {highest}, its weights "
+            f"have {known}; its files do not belong together: install it again"
+        )
     cut = sum(len(whole) > length for whole, length in zip(full, lengths, strict=True))
     columns = [np.concatenate([np.array(row, np.int64) for row in tokens[name]]) for name in names]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -45,7 +45,7 @@ def read_scores(path: Path) -> dict[str, Any]:
         scores = json.loads(path.read_text(encoding="utf-8"))
         if not scores["seeds"]:
             raise ValueError("no seeds")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); evaluate the runs again") from None
     return scores
 

@@ -87,7 +87,7 @@ def _record(path: Path, expected: dict) -> dict:
         record = json.loads(path.read_text(encoding="utf-8"))
         made_with = {key: record[key] for key in expected}
         record["seed"], record["selection"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
     if made_with != expected:
         raise HyConError(
