@@ -78,7 +78,11 @@ def score(
             predictions[rows], numbers, corpus.emotions, apart, arguments.metrics.f1
         )
     except ValueError as error:
-        raise HyConError(f"fold {fold}: cannot be scored: {error}") from None
+        table = arguments.aligned / "utterances.csv"
+        raise HyConError(
+            f"{arguments.name}: fold {fold}: cannot be scored ({error}); see {table}: align the "
+            "corpus again, or train again"
+        ) from None
 
 
 def _record(path: Path, expected: dict) -> dict:
