@@ -65,6 +65,9 @@ _PARTS = ("intervals", "features")
 
 def _values(dataset: h5py.Dataset, where: str) -> np.ndarray:
     with _damaged(where):
+        # others, such as texts of any length, lie on a heap in which HDF5 can go round forever
+        if dataset.dtype.kind not in "biufS":
+            raise TypeError(f"{dataset.dtype}, expected numbers or texts of a fixed length")
         # a single value comes without a shape, and none at all as h5py.Empty
         return np.asarray(dataset[()])
 
