@@ -1,7 +1,6 @@
 """Downloading over HTTP: goes on where it broke off, and is patient with a server within bounds."""
 
 import http.client
-import json
 import random
 import re
 import socket
@@ -18,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from hycon.corpus.formats import PAGE, is_page
 from hycon.corpus.transfer import Differs, Refused, amount, check_room, length, shown, writing
 from hycon.files import write_json
+from hycon.reading import read_json
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -164,9 +164,9 @@ def _kept(wanted: _Wanted) -> _Kept:
 def _remembered(part: Path) -> tuple[str | None, str | None, int | None]:
     """Return which address a part came from, the mark of its version and the whole's length."""
     try:
-        side = json.loads(_side(part).read_text(encoding="utf-8"))
+        side = read_json(_side(part))
         address, validator, total = side["address"], side["validator"], side["total"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None, None, None
     marked = isinstance(validator, str) and any(
         re.fullmatch(form, validator) for form in VALIDATORS.values()

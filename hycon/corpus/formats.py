@@ -1,6 +1,5 @@
 """What a corpus's files look like from outside: looked at before they are used, never executed."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from hycon.corpus.hdf5 import is_own
+from hycon.reading import read_json
 
 PAGE = "is an HTML page, not the file"
 TAGS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<h1")
@@ -57,8 +57,8 @@ def _is_sequence(path: Path) -> bool:
 
 def _is_json(path: Path) -> bool:
     try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        read_json(path)
+    except ValueError:
         return False
     return True
 

@@ -1,6 +1,5 @@
 """Scores of single runs, and their mean and spread over seeds."""
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hycon.errors import HyConError
+from hycon.reading import read_json
 
 
 def summarise(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | int | None]]:
@@ -42,7 +42,7 @@ def read_scores(path: Path) -> dict[str, Any]:
         HyConError: it cannot be read or lacks its seeds.
     """
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
+        scores = read_json(path)
         if not scores["seeds"]:
             raise ValueError("no seeds")
     except (OSError, ValueError, KeyError, TypeError) as error:

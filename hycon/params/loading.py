@@ -14,8 +14,32 @@ from hycon.params.schema import Params
 FILES = ("params.yaml", "corpora.yaml")
 
 
+# of one file; params.yaml and corpora.yaml have 14 kB and 9 kB
+LARGEST_YAML = 2**20  # bytes
+MOST_VALUES = 100_000  # keys, entries and values, those of an alias each time that it stands there
+
+
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand only once."""
+    """Safe YAML in which a key may stand only once, and aliases cannot multiply without end."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._count = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        mark, before = self.peek_event().start_mark, self._count
+        alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if alias and id(node) not in self._sizes:
+            raise yaml.MarkedYAMLError(problem="an alias holds itself", problem_mark=mark)
+        self._count += self._sizes[id(node)] if alias else 1
+        if self._count > MOST_VALUES:
+            problem = f"more than {MOST_VALUES} values, which is the limit"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        if not alias:
+            self._sizes[id(node)] = self._count - before
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -32,7 +56,11 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping; raise HyConError naming file, line and problem."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        with path.open("rb") as file:
+            text = file.read(LARGEST_YAML + 1)
+        if len(text) > LARGEST_YAML:
+            raise HyConError(f"{path}: larger than {LARGEST_YAML} bytes, which is the limit")
+        content = yaml.load(text.decode("utf-8"), Loader=_Loader)
     except OSError as error:
         raise HyConError(f"{path}: cannot be read ({error.strerror}); restore it") from None
     except UnicodeDecodeError as error:
@@ -59,8 +87,8 @@ def read_texts(values: Any) -> Any:
     if isinstance(values, list):
         return [read_texts(value) for value in values]
     try:
-        return yaml.safe_load(values) if isinstance(values, str) else values
-    except yaml.YAMLError:
+        return yaml.load(values, Loader=_Loader) if isinstance(values, str) else values
+    except (yaml.YAMLError, ValueError, RecursionError):
         return values
 
 
