@@ -84,7 +84,7 @@ class Outputs:
         file = Path(path)
         now = [file.stat().st_size, file.stat().st_mtime_ns]
         before = self.seen.get(path)
-        if before is None or before[:2] != now:
+        if not isinstance(before, list) or len(before) != 3 or before[:2] != now:
             self.seen[path] = [*now, sha256_of(file)]
         return self.seen[path][2]
 

@@ -45,9 +45,16 @@ def read_scores(path: Path) -> dict[str, Any]:
         scores = read_json(path)
         if not scores["seeds"]:
             raise ValueError("no seeds")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for seed, run in scores["seeds"].items():
+            if not seed.isdecimal() or not all(map(_is_number, run.get("test", {}).values())):
+                raise ValueError(f"seed {seed[:20]} has no numbers under `test`")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); evaluate the runs again") from None
     return scores
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_made_of(expected: Mapping[str, str]) -> None:
@@ -88,7 +95,9 @@ def read_output(folder: Path, utterances: int, name: str = "prediction") -> np.n
     path = folder / "representations.safetensors"
     try:
         output = load_file(path)[name]
-    except (OSError, SafetensorError, KeyError) as error:
+        if output.dtype.kind != "f" or output.ndim not in (1, 2) or not np.isfinite(output).all():
+            raise ValueError(f"{name} is {output.dtype} {output.shape}, expected finite numbers")
+    except (OSError, ValueError, SafetensorError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
     if len(output) != utterances:
         raise HyConError(f"{path}: {len(output)} of {name}, expected {utterances}; train again")

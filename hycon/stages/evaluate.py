@@ -87,7 +87,8 @@ def _record(path: Path, expected: dict) -> dict:
     try:
         record = read_json(path)
         made_with = {key: record[key] for key in expected}
-        record["seed"], record["selection"]
+        if type(record["seed"]) is not int or not isinstance(record["selection"], dict):
+            raise ValueError("its seed or selection is none")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
     if made_with != expected:
