@@ -23,7 +23,8 @@ rule aggregate:
         plan=json.dumps(metrics_plan()),
         expected=json.dumps(all_expected()),
         shown=json.dumps({corpus: headline(corpus) for corpus in PARAMS.corpora}),
-        plotted=json.dumps(plots_plan()),
+        # as functions: Snakemake takes braces of a label for a wildcard
+        plotted=lambda wildcards: json.dumps(plots_plan()),
     shell:
         "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --expected {params.expected:q}"
         " --shown {params.shown:q} --output {output.metrics} --summary {output.summary}"
