@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 
 from hycon.errors import HyConError
 from hycon.params import load
+from tests.hostile.project import copy_project, plan
 from tests.test_params import ROOT
 
 TEXT = """-x; touch pwned $(touch pwned) `touch pwned` '"{corpus} {wildcards.x}" $HOME \\ * > é"""
@@ -50,10 +50,7 @@ def test_every_part_of_every_command_is_quoted_or_one_that_needs_no_quotes():
 def planned(tmp_path_factory):
     """Return a folder, and the arguments that bash hands to each step of a plan full of traps."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("hycon", "workflow", "paper", "profiles"):
-        shutil.copytree(ROOT / name, folder / name)
-    for name in ("Snakefile", "params.yaml", "corpora.yaml"):
-        shutil.copy(ROOT / name, folder)
+    copy_project(folder)
     params = load(ROOT)
     overlay = {
         "corpora": ["sample", "mosi"],
@@ -64,9 +61,8 @@ def planned(tmp_path_factory):
     }
     name = "-x; touch pwned $(touch pwned) 'a.yaml"
     (folder / name).write_text(json.dumps(overlay))
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "--printshellcmds"]
-    options = [f"--configfile=./{name}", f"--config=mirror={TEXT}", "--quiet", "host", "--", "all"]
-    done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True)
+    options = (f"--configfile=./{name}", f"--config=mirror={TEXT}", "--quiet", "host")
+    done = plan(folder, *options, "--", "all")
     assert done.returncode == 0, done.stderr[-2000:]
     said = done.stdout + done.stderr
     start = f"Shell command: {sys.executable} -m hycon.stages."
