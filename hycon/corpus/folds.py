@@ -1,12 +1,11 @@
 """Which video belongs to which fold."""
 
 import importlib.util
-import json
 from pathlib import Path
-from typing import Any
 
 from hycon.corpus.utterances import FOLDS
 from hycon.errors import HyConError
+from hycon.reading import read_json
 
 
 def standard_folds(dataset: str) -> dict[str, list[str]]:
@@ -28,8 +27,8 @@ def read_folds(path: Path) -> dict[str, list[str]]:
         HyConError: not of this form.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
         raise HyConError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
     whole = isinstance(content, dict) and set(content) == set(FOLDS)
     if not whole or not all(
@@ -37,16 +36,6 @@ def read_folds(path: Path) -> dict[str, list[str]]:
         for videos in content.values()
     ):
         raise HyConError(f"{path}: expected lists of videos under {', '.join(FOLDS)}")
-    return content
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; of a key that stands twice, one list of videos would be lost."""
-    content: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in content:
-            raise ValueError(f"the key '{name}' stands twice")
-        content[name] = value
     return content
 
 

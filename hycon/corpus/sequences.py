@@ -2,7 +2,8 @@
 
 A computational sequence is an HDF5 file with one root group: `data` holds, for each video,
 `intervals` (n, 2) in seconds and `features` (n, D); `metadata` holds texts. The files are read with
-h5py and not through mmsdk, whose reader checks less and prints to the terminal.
+h5py and not through mmsdk, whose reader checks less and prints to the terminal. What is read of a
+file is bounded by `hycon.corpus.hdf5`.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from hycon.corpus import hdf5
 from hycon.errors import HyConError
 
 METADATA = 2**20  # bytes
@@ -20,14 +22,15 @@ METADATA = 2**20  # bytes
 class Sequence:
     """An open computational sequence: a mapping from video to (intervals, features)."""
 
-    def __init__(self, path: Path, data: h5py.Group) -> None:
+    def __init__(self, path: Path, data: h5py.Group, videos: list[str]) -> None:
         self.path = path
+        self.videos = videos
         self._data = data
-        self.videos = sorted(data)
+        self._known = frozenset(videos)
+        self._left = max(hdf5.LARGEST, hdf5.EXPANSION * path.stat().st_size)
 
     def __contains__(self, video: str) -> bool:
-        with _damaged(str(self.path)):
-            return video in self._data
+        return video in self._known
 
     def read(self, video: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a video's intervals (n, 2) float64 in seconds and features (n, D) as stored.
@@ -36,12 +39,16 @@ class Sequence:
             HyConError: the video's group is not what a computational sequence holds.
         """
         where = f"{self.path}: video {video}"
-        with _damaged(where):
-            group = self._data[video]
-            parts = [group.get(name) if isinstance(group, h5py.Group) else None for name in _PARTS]
-        if not all(isinstance(part, h5py.Dataset) for part in parts):
+        try:
+            group = hdf5.own(self._data, video)
+            parts = [hdf5.own(group, name) for name in _PARTS if isinstance(group, h5py.Group)]
+        except hdf5.Refused as reason:
+            raise HyConError(f"{where}: {reason}; use the file that its authors publish") from None
+        if not parts or not all(isinstance(part, h5py.Dataset) for part in parts):
             raise HyConError(f"{where} lacks intervals or features; fetch the file again")
-        intervals, features = (_values(part, where) for part in parts)
+        intervals, features = (
+            self._values(part, f"{where}: {name}") for name, part in zip(_PARTS, parts, strict=True)
+        )
         if intervals.dtype.kind not in "fiu":
             raise HyConError(
                 f"{where}: intervals of {intervals.dtype}, expected seconds; fetch the file again"
@@ -59,17 +66,21 @@ class Sequence:
         # float32 times miscount past about 256 s once an epsilon of 1e-5 is added to them
         return intervals.astype(np.float64), features
 
+    def _values(self, dataset: h5py.Dataset, where: str) -> np.ndarray:
+        try:
+            with _damaged(where):
+                self._left -= hdf5.check(dataset)
+                if self._left < 0:
+                    raise hdf5.Refused(
+                        f"all that was read of the file is more than {hdf5.EXPANSION} times its "
+                        "size, which is the limit"
+                    )
+                return np.asarray(dataset[()])  # a single value comes without a shape
+        except hdf5.Refused as reason:
+            raise HyConError(f"{where} {reason}; use the file that its authors publish") from None
+
 
 _PARTS = ("intervals", "features")
-
-
-def _values(dataset: h5py.Dataset, where: str) -> np.ndarray:
-    with _damaged(where):
-        # others, such as texts of any length, lie on a heap in which HDF5 can go round forever
-        if dataset.dtype.kind not in "biufS":
-            raise TypeError(f"{dataset.dtype}, expected numbers or texts of a fixed length")
-        # a single value comes without a shape, and none at all as h5py.Empty
-        return np.asarray(dataset[()])
 
 
 @contextmanager
@@ -99,19 +110,21 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
             "fetch it again"
         ) from None
     with file:
-        with _damaged(str(path)):
-            _limit_metadata(file)
-            links = {name: file.get(name, getlink=True) for name in file}
-            roots = [name for name, link in links.items() if isinstance(link, h5py.HardLink)]
-            data = file.get(f"{roots[0]}/data") if len(roots) == 1 else None
+        try:
+            with _damaged(str(path)):
+                _limit_metadata(file)
+                roots = hdf5.names_of(file)
+                root = hdf5.own(file, roots[0]) if len(roots) == 1 else None
+                data = hdf5.own(root, "data") if isinstance(root, h5py.Group) else None
+                videos = hdf5.names_of(data) if isinstance(data, h5py.Group) else []
+        except hdf5.Refused as reason:
+            raise HyConError(f"{path}: {reason}; use the file that its authors publish") from None
         if not isinstance(data, h5py.Group):
             raise HyConError(
                 f"{path}: found roots {roots or 'none'}, expected one root group that holds "
                 "`data`; this is not a computational sequence"
             )
-        with _damaged(str(path)):
-            sequence = Sequence(path, data)
-        yield sequence
+        yield Sequence(path, data, videos)
 
 
 def _limit_metadata(file: h5py.File) -> None:

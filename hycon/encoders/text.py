@@ -2,13 +2,17 @@
 
 import importlib.util
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hycon.errors import HyConError
 from hycon.files import sha256_of
 from hycon.progress import progress
+from hycon.reading import read_json
 
 PACKAGE, TINY = "package:", "tiny:"
 
@@ -78,6 +82,7 @@ def load(place: str):
     safe = {"trust_remote_code": False, "local_files_only": local}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **safe)
+        _refuse_foreign(place, local)
         # some come in half precision, which the rest of the network is not
         model, weights = transformers.AutoModel.from_pretrained(
             place,
@@ -87,8 +92,10 @@ def load(place: str):
             ignore_mismatched_sizes=True,  # refused below, by name
             **safe,
         )
+    except HyConError:
+        raise
     except Exception as error:  # whatever a stranger's files can cause
-        first = next(iter(str(error).splitlines()), type(error).__name__)
+        first = (str(error).splitlines() or [""])[0][:300] or type(error).__name__
         remedy = (
             "its files are damaged or not all there: install it again"
             if local
@@ -121,6 +128,45 @@ def _check_whole(place: str, tokenizer, weights: dict) -> None:
         )
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         raise HyConError(f"encoder {place}: its tokenizer knows no words; {again}")
+
+
+def _refuse_foreign(place: str, local: bool) -> None:
+    """Refuse what transformers would follow to code or weights that lie somewhere else.
+
+    A config may name kernels on the hub, which `trust_remote_code` does not stop; an index may send
+    from safetensors to any file; an adapter's config may name another model.
+    """
+    from transformers import PreTrainedConfig
+    from transformers.utils import cached_file
+
+    config, _ = PreTrainedConfig.get_config_dict(place, local_files_only=local)
+    for key, value in _entries(config):
+        if key.endswith("_implementation") and "/" in str(value):
+            raise HyConError(
+                f"encoder {place}: its config.json takes code from {value} ({key}); no code of a "
+                "model's author runs here: take the key out, or another model"
+            )
+    quiet = {"local_files_only": local, "_raise_exceptions_for_missing_entries": False}
+    if cached_file(place, "adapter_config.json", **quiet):
+        raise HyConError(f"encoder {place}: is an adapter of another model; take that one")
+    index = cached_file(place, "model.safetensors.index.json", **quiet)
+    for name in set(read_json(Path(index))["weight_map"].values()) if index else ():
+        if not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
+            raise HyConError(
+                f"encoder {place}: model.safetensors.index.json names {name!r}, expected "
+                "safetensors beside it; only safetensors are loaded"
+            )
+
+
+def _entries(config: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every key with its value, however deep."""
+    if isinstance(config, list):
+        for value in config:
+            yield from _entries(value)
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield key, value
+            yield from _entries(value)
 
 
 def tokenise(

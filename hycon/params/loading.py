@@ -1,6 +1,5 @@
 """The door: files and overlay merged, checked, and turned into one `Params` value."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,32 @@ from hycon.params.messages import explain, shown
 from hycon.params.schema import Params
 
 FILES = ("params.yaml", "corpora.yaml")
-# an alias costs a few letters and stands for all that it names: with every alias written out, a
-# configuration may have so many values, and so many lists or pairs in one another
-MOST_VALUES, DEEPEST = 100_000, 100
+# of one file; params.yaml and corpora.yaml have 14 kB and 9 kB
+LARGEST_YAML = 2**20  # bytes
+MOST_VALUES = 100_000  # keys, entries and values, those of an alias each time that it stands there
+DEEPEST = 100  # lists and pairs in one another
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML of bounded size, in which a key may stand only once."""
+    """Safe YAML in which a key may stand only once, and aliases cannot multiply without end."""
 
-    def get_single_node(self) -> yaml.Node | None:
-        node = super().get_single_node()
-        if problem := too_large(node, lambda one: getattr(one, "value", None)):
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._count = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        mark, before = self.peek_event().start_mark, self._count
+        alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if alias and id(node) not in self._sizes:
+            raise yaml.MarkedYAMLError(problem="an alias holds itself", problem_mark=mark)
+        self._count += self._sizes[id(node)] if alias else 1
+        if self._count > MOST_VALUES:
+            problem = f"more than {MOST_VALUES} values, which is the limit"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        if not alias:
+            self._sizes[id(node)] = self._count - before
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -39,34 +52,35 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def too_large(whole: Any, inside: Callable[[Any], Any]) -> str | None:
-    """Return what is wrong with a structure that has no end, or too many parts; None if nothing is.
+def _too_large(overlay: dict[str, Any]) -> str | None:
+    """Return what is wrong with an overlay that is without end or too large; None if it is not.
 
-    Args:
-        whole: what is counted, each part as often as it is referred to.
-        inside: of a part: a list or a mapping of further parts, or anything else.
+    Snakemake reads it, and sets no limits to aliases.
     """
-    waiting, count = [(whole, 0)], 0
+    waiting: list[tuple[Any, int]] = [(overlay, 0)]
+    count = 0
     while waiting:
         part, depth = waiting.pop()
-        held = part if isinstance(part, tuple) else inside(part)
-        if isinstance(held, dict):
-            held = list(held.items())
-        if not isinstance(held, (list, tuple)):
+        parts = list(part.items()) if isinstance(part, dict) else part
+        if not isinstance(parts, (list, tuple)):
             continue
-        count += len(held)
+        count += len(parts)
         if depth > DEEPEST:
             return "nested too deeply, or without end; no alias may stand inside what it names"
         if count > MOST_VALUES:
-            return f"more than {MOST_VALUES} values with all aliases written out; use fewer"
-        waiting += [(one, depth + 1) for one in held]
+            return f"more than {MOST_VALUES} values, which is the limit; use fewer aliases"
+        waiting += [(one, depth + 1) for one in parts]
     return None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping; raise HyConError naming file, line and problem."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        with path.open("rb") as file:
+            text = file.read(LARGEST_YAML + 1)
+        if len(text) > LARGEST_YAML:
+            raise HyConError(f"{path}: larger than {LARGEST_YAML} bytes, which is the limit")
+        content = yaml.load(text.decode("utf-8"), Loader=_Loader)
     except OSError as error:
         raise HyConError(f"{path}: cannot be read ({error.strerror}); restore it") from None
     except UnicodeDecodeError as error:
@@ -117,7 +131,7 @@ def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
             raise HyConError(f"{name}: the key '{clash[0]}' stands in params.yaml already")
         merged = merge(merged, content)
     overlay = overlay or {}
-    if problem := too_large(overlay, lambda part: part):
+    if problem := _too_large(overlay):
         raise HyConError(f"--configfile or --config: {problem}")
     try:
         return Params.model_validate(merge(merged, overlay))

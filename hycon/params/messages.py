@@ -27,6 +27,7 @@ def explain(kind: type[BaseModel], problem: dict[str, Any]) -> str:
         return f"{key}: {problem['ctx']['error']}".removeprefix(": ")
     expected = {
         "string_pattern_mismatch": f"a text of the form {problem.get('ctx', {}).get('pattern')}",
+        "string_too_long": f"at most {problem.get('ctx', {}).get('max_length')} characters",
         "too_short": f"at least {problem.get('ctx', {}).get('min_length')}",
         "too_long": f"at most {problem.get('ctx', {}).get('max_length')}",
         "model_type": "keys and values",
