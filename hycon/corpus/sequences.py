@@ -40,8 +40,9 @@ class Sequence:
         """
         where = f"{self.path}: video {video}"
         try:
-            group = hdf5.own(self._data, video)
-            parts = [hdf5.own(group, name) for name in _PARTS if isinstance(group, h5py.Group)]
+            with _damaged(where):
+                group = hdf5.own(self._data, video)
+                parts = [hdf5.own(group, name) for name in _PARTS if isinstance(group, h5py.Group)]
         except hdf5.Refused as reason:
             raise HyConError(f"{where}: {reason}; use the file that its authors publish") from None
         if not parts or not all(isinstance(part, h5py.Dataset) for part in parts):

@@ -90,8 +90,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = " ".join(str(error.problem).split())
         raise HyConError(f"{where}: not valid YAML: {problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else "nested too deeply"
+    except RecursionError:
+        raise HyConError(f"{path}: not valid YAML: nested too deeply") from None
+    except HyConError:
+        raise
+    except Exception as error:  # yaml's tags, such as !!int, can fail in many ways
+        first = " ".join(str(error).split())[:200] or type(error).__name__
         raise HyConError(f"{path}: not valid YAML: {first}") from None
     if not isinstance(content, dict):
         raise HyConError(f"{path}: found {shown(content)}, expected keys and values")
@@ -109,7 +113,7 @@ def read_texts(values: Any) -> Any:
         return [read_texts(value) for value in values]
     try:
         return yaml.load(values, Loader=_Loader) if isinstance(values, str) else values
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except Exception:  # as of `read_yaml`: then it is the text that it looks like
         return values
 
 
