@@ -16,6 +16,8 @@ from hycon.files import write_json
 
 # a boundary this far inside a word cuts it, seconds: forced alignment is no finer
 CUT_DEPTH = 0.01
+# in attention, each word looks at each: time and memory of training grow with the square
+MANY_WORDS = 1000
 
 
 class Report:
@@ -76,6 +78,9 @@ class Report:
         rare = {
             "videos of the folds without labels": self.unlabelled,
             "segments with the times of another": self.repeated,
+            f"utterances of more than {MANY_WORDS} words": [
+                utterance.id for utterance in utterances if utterance.words > MANY_WORDS
+            ],
         }
         return {
             "utterances": {fold: folds[fold] for fold in FOLDS},

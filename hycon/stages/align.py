@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hycon.corpus import from_mmsa, from_mult, from_sequences
-from hycon.corpus.build import Report, build
+from hycon.corpus.build import MANY_WORDS, Report, build
 from hycon.corpus.transfer import digest_of
 from hycon.errors import HyConError
 from hycon.files import atomic_folder
@@ -92,16 +92,28 @@ def _tell(output: Path, report: dict, corpus: Corpus) -> None:
         )
     if missing := report.get("videos of the folds without labels"):
         log.warning(
-            "%s: %d videos of the folds have no labels (%s%s); see report.json",
+            "%s: %d videos of the folds have no labels (%s); see report.json",
             output,
             len(missing),
-            missing[0],
-            ", ..." if missing[1:] else "",
+            _named(missing),
         )
     if repeated := report.get("segments with the times of another"):
         log.warning("%s: %d segments have the times of another; see report.json", output, repeated)
+    if long := report.get(f"utterances of more than {MANY_WORDS} words"):
+        log.warning(
+            "%s: %d utterances have more than %d words (%s): training needs memory by the square "
+            "of them; see report.json",
+            output,
+            len(long),
+            MANY_WORDS,
+            _named(long),
+        )
     for reason, count in report["dropped, by reason"].items():
         log.warning("%s: %d segments dropped: %s; see report.json", output, count, reason)
+
+
+def _named(names: list[str]) -> str:
+    return names[0] + (", ..." if names[1:] else "")
 
 
 if __name__ == "__main__":

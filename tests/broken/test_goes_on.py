@@ -220,7 +220,14 @@ def test_a_part_that_is_broken_is_counted_and_the_rest_goes_on(case, place, befo
 
 
 def test_of_a_whole_corpus_the_report_speaks_of_nothing_rare(before):
-    rare = ("before they start", "without a time", "without a letter", "without labels", "another")
+    rare = (
+        "before they start",
+        "more than",
+        "without a time",
+        "without a letter",
+        "without labels",
+        "another",
+    )
     assert not [word for word in rare if word in json.dumps(before)]
 
 
@@ -266,6 +273,9 @@ def test_bytes_that_are_no_text_become_marks(place):
 def test_an_utterance_of_5000_long_words_is_read_and_cut_for_the_encoder(place, capsys):
     said(*("interminable" * 3 for _ in range(5000)))(place)
     place.start("align")
+    said_of = capsys.readouterr().err
+    assert "1 utterances have more than 1000 words (sample_00[" in said_of
+    assert len(place.report()["utterances of more than 1000 words"]) == 1
     utterance = max(read_table(place / "out/utterances.csv"), key=lambda one: one.words)
     assert utterance.words >= 5000
     assert len(utterance.text) > 180_000  # more than csv reads of a field by itself
