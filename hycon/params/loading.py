@@ -141,6 +141,11 @@ def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
         return Params.model_validate(merge(merged, overlay))
     except ValidationError as error:
         problem = explain(Params, error.errors()[0])
+    except UnicodeEncodeError as error:
+        raise HyConError(
+            f"params.yaml, corpora.yaml or their overlay: found {ascii(error.object)[:60]}, which "
+            "holds half of a character; write it whole"
+        ) from None
     raise HyConError(f"{_origin(problem, overlay)}: {problem}")
 
 

@@ -96,6 +96,8 @@ CASES = [
         ("a path that leaves data", given(catalogue={"mosi": {"files": {"words": {
             "path": "../../words.csd"}}}}),
          "catalogue.mosi.files.words: '../../words.csd' must be a relative path without '..'"),
+        ("half of a character", given(variants={"graph": {"model": {"fusion": "a\ud800"}}}),
+         "params.yaml, corpora.yaml or their overlay: found 'a\\ud800', which holds half of a "),
         ("an overlay without end", given(seeds=(lambda a: a.append(a) or a)([])),
          "--configfile or --config: nested too deeply, or without end; "),
         ("YAML that does not parse", text_of("params.yaml", "seeds: [1, 2\ntrain: {"),
