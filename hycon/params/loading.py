@@ -143,7 +143,7 @@ def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
         problem = explain(Params, error.errors()[0])
     except UnicodeEncodeError as error:
         raise HyConError(
-            f"params.yaml, corpora.yaml or their overlay: found {ascii(error.object)[:60]}, which "
+            f"params.yaml, corpora.yaml or their overlay: found {ascii(error.object)[:200]}, which "
             "holds half of a character; write it whole"
         ) from None
     raise HyConError(f"{_origin(problem, overlay)}: {problem}")
