@@ -95,6 +95,8 @@ def check(dataset: h5py.Dataset) -> int:
 
 
 def _check_chunks(dataset: h5py.Dataset) -> None:
+    if len(dataset.chunks) != dataset.ndim:  # HDF5 would read on and on
+        raise Refused(f"is damaged: pieces {dataset.chunks} of an array {dataset.shape}")
     pipeline = dataset.id.get_create_plist()
     filters = [pipeline.get_filter(number)[0] for number in range(pipeline.get_nfilters())]
     packed = [number for number in filters if number in COMPRESSORS]

@@ -16,6 +16,8 @@ FILES = ("params.yaml", "corpora.yaml")
 LARGEST_YAML = 2**20  # bytes
 MOST_VALUES = 100_000  # keys, entries and values, those of an alias each time that it stands there
 DEEPEST = 100  # lists and pairs in one another
+MOST_BITS = 256  # of an integer; more is no count and no seed
+LONGEST_LINE = 2000  # letters of what is said of a value
 
 
 class _Loader(yaml.SafeLoader):
@@ -52,15 +54,19 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _too_large(overlay: dict[str, Any]) -> str | None:
-    """Return what is wrong with an overlay that is without end or too large; None if it is not.
+def _unfit(values: dict[str, Any]) -> str | None:
+    """Return what no parameter can be in any place, None if all may be one.
 
-    Snakemake reads it, and sets no limits to aliases.
+    Snakemake reads overlays, and sets no limits to aliases.
     """
-    waiting: list[tuple[Any, int]] = [(overlay, 0)]
+    waiting: list[tuple[Any, int]] = [(values, 0)]
     count = 0
     while waiting:
         part, depth = waiting.pop()
+        if isinstance(part, int) and part.bit_length() > MOST_BITS:
+            return f"found an integer of {part.bit_length()} bits, expected {MOST_BITS} at most"
+        if isinstance(part, str) and any("\ud800" <= letter <= "\udfff" for letter in part):
+            return f"found {ascii(part)[:60]}, which holds half of a character; write it whole"
         parts = list(part.items()) if isinstance(part, dict) else part
         if not isinstance(parts, (list, tuple)):
             continue
@@ -135,18 +141,18 @@ def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
             raise HyConError(f"{name}: the key '{clash[0]}' stands in params.yaml already")
         merged = merge(merged, content)
     overlay = overlay or {}
-    if problem := _too_large(overlay):
-        raise HyConError(f"--configfile or --config: {problem}")
+    for origin, values in (
+        ("params.yaml or corpora.yaml", merged),
+        ("--configfile or --config", overlay),
+    ):
+        if problem := _unfit(values):
+            raise HyConError(f"{origin}: {problem}")
     try:
         return Params.model_validate(merge(merged, overlay))
     except ValidationError as error:
         problem = explain(Params, error.errors()[0])
-    except UnicodeEncodeError as error:
-        raise HyConError(
-            f"params.yaml, corpora.yaml or their overlay: found {ascii(error.object)[:200]}, which "
-            "holds half of a character; write it whole"
-        ) from None
-    raise HyConError(f"{_origin(problem, overlay)}: {problem}")
+    said = problem if len(problem) <= LONGEST_LINE else f"{problem[:LONGEST_LINE]}..."
+    raise HyConError(f"{_origin(problem, overlay)}: {said}")
 
 
 def _origin(problem: str, overlay: dict[str, Any]) -> str:

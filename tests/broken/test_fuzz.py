@@ -90,7 +90,7 @@ def read_once():
         yield
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(overlays)
 def test_any_values_anywhere_are_taken_or_refused_in_one_line(overlay):
     accepted(overlay)
@@ -126,7 +126,7 @@ signs = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(signs | st.text(max_size=40), st.sampled_from([None, "train", "seeds", "catalogue"]))
 def test_any_text_is_read_or_refused_and_may_be_an_overlay(tmp_path_factory, text, key):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -190,7 +190,7 @@ def read_all(path):
                 assert len(words_of(features)) == len(features)
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True)
 @given(st.integers(0, 4), edits)
 def test_any_bytes_are_a_sequence_or_refused_and_take_little_memory(
     tmp_path_factory, sequences, which, edits
