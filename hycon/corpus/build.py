@@ -16,6 +16,8 @@ from hycon.files import write_json
 
 # a boundary this far inside a word cuts it, seconds: forced alignment is no finer
 CUT_DEPTH = 0.01
+# characters; a reader of tables takes no more than 131,072 in a field
+LONGEST_TEXT = 100_000
 
 
 class Report:
@@ -109,6 +111,10 @@ def build(
             name: stack.enter_context(ragged_file(folder / f"{name}.npy")) for name in MODALITIES
         }
         for utterance, rows in found:
+            if max(len(utterance.text), len(utterance.id)) > LONGEST_TEXT:
+                reason = f"its text or name is longer than {LONGEST_TEXT} characters"
+                report.drop(utterance.video[:100], utterance.segment, reason)
+                continue
             for name, file in files.items():
                 # a rule's outputs are the same for every corpus: no vectors are 0 of them
                 file.append(rows[name] if name in rows else np.zeros((1, 0), np.float32))
