@@ -1,5 +1,6 @@
 """Pages, tables and figures show what corpora and labels say as text, and take in no more."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hycon.errors import HyConError
-from hycon.evidence import forms
+from hycon.evidence import forms, plotted
 from hycon.evidence.drawings import inline_svg
 from hycon.evidence.figures import Panel, write_curve
 from hycon.evidence.forms import Cell, Sheet
@@ -157,3 +158,16 @@ def test_a_style_sheet_that_loads_something_is_refused(tmp_path):
     path.write_text(SVG.format("<style>@import url(http://example.org/x.css);</style>"))
     with pytest.raises(HyConError, match="expected shapes"):
         inline_svg(path, "x", "label")
+
+
+def test_a_label_cannot_end_the_script_of_the_page_that_dvc_draws(tmp_path):
+    scores = {"seeds": {"1": {"test": {"mae_all": 0.5}}}}
+    (tmp_path / "scores.json").write_text(json.dumps(scores))
+    (tmp_path / "history.csv").write_text("epoch,validation\n1,0.5\n")
+    path = str(tmp_path / "scores.json")
+    tables = [
+        plotted.curves([{"panel": TEXTS[1], "x": 1.0, "metric": "mae_all", "scores": path}]),
+        plotted.training([{"panel": TEXTS[1], "runs": [str(tmp_path)]}]),
+    ]
+    for table in tables:
+        assert table["panel"].tolist() == ["‹/script>‹script>alert(1)‹/script>"]

@@ -15,6 +15,7 @@ from hycon.evidence.tables import SENTIMENT, Row, make_table
 from hycon.made import Outputs
 from hycon.params import load
 from hycon.stages.evaluate import _record
+from hycon.training.tuning import open_study
 from tests.hostile.project import copy_project, plan
 from tests.test_params import ROOT
 
@@ -131,3 +132,10 @@ def test_records_of_runs_may_be_anyones_and_are_then_made_anew(tmp_path):
     done = plan(tmp_path, "--", "raw")
     assert done.returncode == 0, done.stderr
     assert not any(record.exists() for record in records)
+
+
+@pytest.mark.parametrize("line", [DEEP, "{}", "[]", '{"op_code": 99}', "9" * 9000, "\xff", "1"])
+def test_a_study_that_is_none_ends_in_one_line(tmp_path, line):
+    (tmp_path / "study.journal").write_bytes(f"{line}\n".encode("latin-1"))
+    with pytest.raises(HyConError, match=r"study\.journal: damaged .*; delete it and tune again"):
+        open_study(tmp_path / "study.journal", "name")
