@@ -18,6 +18,8 @@ from hycon.files import write_json
 CUT_DEPTH = 0.01
 # in attention, each word looks at each: time and memory of training grow with the square
 MANY_WORDS = 1000
+# characters; a reader of tables takes no more than 131,072 in a field
+LONGEST_TEXT = 100_000
 
 
 class Report:
@@ -123,6 +125,10 @@ def build(
             name: stack.enter_context(ragged_file(folder / f"{name}.npy")) for name in MODALITIES
         }
         for utterance, rows in found:
+            if max(len(utterance.text), len(utterance.id)) > LONGEST_TEXT:
+                reason = f"its text or name is longer than {LONGEST_TEXT} characters"
+                report.drop(utterance.video[:100], utterance.segment, reason)
+                continue
             for name, file in files.items():
                 # a rule's outputs are the same for every corpus: no vectors are 0 of them
                 file.append(rows[name] if name in rows else np.zeros((1, 0), np.float32))

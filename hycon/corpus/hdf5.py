@@ -131,7 +131,7 @@ def _unpacks_to(data: bytes, size: int) -> bool:
     try:
         left = size + 1
         while not engine.eof and left > 0:
-            piece = engine.decompress(data, min(left, 1 << 24))
+            piece = engine.decompress(data, min(left, 1 << 22))
             data, left = engine.unconsumed_tail, left - len(piece)
             if not piece and not data:
                 break

@@ -20,8 +20,6 @@ import numpy as np
 
 from hycon.errors import HyConError
 
-# a text of thousands of words is longer than what csv takes for a field by itself
-csv.field_size_limit(2**30)
 FOLDS = ("train", "valid", "test")
 MODALITIES = ("audio", "vision", "vectors")
 

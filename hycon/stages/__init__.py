@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hycon.errors import HyConError
+from hycon.errors import HyConError, printable
 from hycon.params import Corpus, Encoder, Settings
 
 log = logging.getLogger("hycon")
@@ -74,11 +74,13 @@ def start(arguments: argparse.Namespace) -> None:
 
 
 class _OneLine(logging.Formatter):
-    """Message only; a warning or an error says that it is one. No tracebacks on the terminal."""
+    """Message only; a warning or an error says that it is one. No tracebacks on the terminal, and
+    nothing that steers it: a message may quote a server or a file.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         severity = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
-        return severity + record.getMessage()
+        return severity + printable(record.getMessage())
 
 
 def run(main: Callable[[Sequence[str] | None], None]) -> None:
