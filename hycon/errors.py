@@ -18,6 +18,7 @@ class HyConError(Exception):
         line = printable(" ".join(message.splitlines()))
         super().__init__(line if len(line) <= LONGEST else f"{line[:LONGEST]} ...")
 
+
 class Terminated(Exception):
     """The process was asked to end (SIGTERM), and what it did is kept.
 

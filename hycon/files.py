@@ -24,7 +24,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         temporary.unlink(missing_ok=True)
         temporary.touch()
-        with _named(path):
+        with naming(path):
             yield temporary
         temporary.replace(path)
     finally:
@@ -42,7 +42,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        with _named(path):
+        with naming(path):
             yield temporary
         path.mkdir(exist_ok=True)
         for file in sorted(temporary.iterdir()):
@@ -56,7 +56,7 @@ def _beside(path: Path) -> Path:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Have a failure to write be the system's, and name the path."""
     try:
         yield

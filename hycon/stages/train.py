@@ -1,7 +1,6 @@
 """Train the seeds of one row that are not trained yet (rule `train`)."""
 
 import csv
-import json
 import sys
 import time
 from argparse import Namespace
@@ -17,6 +16,7 @@ from hycon.files import atomic_folder, sha256_of, write_json
 from hycon.model import parameter_counts
 from hycon.params import Corpus
 from hycon.provenance import code_digest, commit, environment
+from hycon.reading import read_json
 from hycon.stages import log, run, start, training_parser
 from hycon.training.batches import Data, load_data
 from hycon.training.checkpoint import Checkpoint, ending_on_request
@@ -65,7 +65,7 @@ def is_run_of(folder: Path, seed: int, origin: dict[str, Any]) -> bool:
     seeds that it lacks, and a seed more trains that seed.
     """
     try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record = read_json(folder / "run.json")
         found = {key: record[key] for key in ("seed", *origin)}
         written = {name: sha256_of(folder / name) for name in WRITTEN}
         return found == {"seed": seed, **origin} and record["files"] == written

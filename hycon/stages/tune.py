@@ -15,7 +15,7 @@ import yaml
 from hycon.corpus.utterances import offsets_path, read_table
 from hycon.encoders.text import locate
 from hycon.errors import HyConError
-from hycon.files import atomic_file, sha256_of
+from hycon.files import atomic_file, naming, sha256_of
 from hycon.params import Settings, Tuning, merge, with_values
 from hycon.provenance import code_digest
 from hycon.stages import log, run, start, training_parser
@@ -38,13 +38,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     start(arguments)
     set_threads(arguments.threads)
     make_deterministic()
-    study = open_study(arguments.study, _digest(arguments))
-    if found := len(finished(study)):
-        log.info("%s: going on after trial %d", arguments.name, found)
-    tuning = arguments.tuning
-    score, rounds = _scorer(arguments)
-    tell = functools.partial(_tell, arguments)
-    search(study, arguments.settings, tuning, score, rounds, tell)
+    with naming(arguments.study):
+        study = open_study(arguments.study, _digest(arguments))
+        if found := len(finished(study)):
+            log.info("%s: going on after trial %d", arguments.name, found)
+        tuning = arguments.tuning
+        score, rounds = _scorer(arguments)
+        tell = functools.partial(_tell, arguments)
+        search(study, arguments.settings, tuning, score, rounds, tell)
     if not completed(study):
         raise HyConError(f"{arguments.name}: no trial came to an end; narrow tuning.space")
     _write(arguments, study)

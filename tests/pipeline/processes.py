@@ -1,0 +1,94 @@
+"""Stages in processes of their own, which are quick to start and can be killed at any moment."""
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from importlib import import_module
+
+# of stages that take long to import; a child is a copy of a process that has them already
+PRELOADED = ("hycon.stages.train", "hycon.stages.tune", "transformers", "sklearn.manifold", "mmsdk",
+             "hycon.stages.figures", "hycon.stages.report")  # fmt: skip
+CAPABILITIES = 0x20080522  # the version of the system call's structures
+READ_AND_WRITE_ALL = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+
+class Stage:
+    """A stage that runs in a folder, as `python -m hycon.stages.NAME` would."""
+
+    def __init__(self, folder, name, arguments, **limits):
+        """Args:
+        folder: where it runs.
+        name, arguments: the stage, and its command line.
+        limits: `largest`, the bytes that a file may have (a full disk); `permitted`, whether root
+            too keeps to permissions; `at_once`, whether every step of a training is kept.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(PRELOADED))
+        self.said, says = context.Pipe(duplex=False)
+        ready, is_ready = context.Pipe(duplex=False)
+        given = (str(folder), name, list(arguments), limits, says, is_ready)
+        self.process = context.Process(target=_child, args=given)
+        self.process.start()
+        says.close()
+        is_ready.close()
+        ready.recv()
+        self.began = time.monotonic()
+
+    def wait(self, expected=0):
+        """Wait for its end; return how long it took, and what it printed."""
+        printed = b""
+        while part := os.read(self.said.fileno(), 65536):
+            printed += part
+        self.process.join(timeout=120)
+        assert self.process.exitcode == expected, (self.process.exitcode, printed.decode())
+        return time.monotonic() - self.began, printed.decode()
+
+    def signal_once(self, condition, which=signal.SIGKILL):
+        """Send a signal as soon as something holds."""
+        while not condition():
+            assert self.process.is_alive()
+            time.sleep(0.001)
+        self.signal(0, which)
+
+    def signal(self, seconds, which=signal.SIGKILL):
+        """Send a signal after some seconds; return whether it was still running then."""
+        self.process.join(timeout=seconds)
+        running = self.process.is_alive()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, which)
+        self.process.join(timeout=120)
+        return running
+
+
+def _child(folder, name, arguments, limits, says, is_ready):
+    os.chdir(folder)
+    for descriptor in (1, 2):
+        os.dup2(says.fileno(), descriptor)
+    from hycon.stages import run
+
+    stage = import_module(f"hycon.stages.{name}")
+    if limits.get("at_once"):
+        checkpoint = import_module("hycon.training.checkpoint")
+        checkpoint.AFTER_EPOCH = checkpoint.WITHIN_EPOCH = 0.0
+        checkpoint.SHARE = 1e9
+    if largest := limits.get("largest"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    if limits.get("permitted"):
+        _give_up_roots_rights()
+    sys.argv = [name, *arguments]
+    is_ready.send("ready")
+    run(stage.main)
+
+
+def _give_up_roots_rights():
+    library = ctypes.CDLL(None, use_errno=True)
+    header, sets = (ctypes.c_uint32 * 2)(CAPABILITIES, 0), (ctypes.c_uint32 * 6)()
+    assert library.capget(header, sets) == 0
+    for number in READ_AND_WRITE_ALL:
+        sets[0] &= ~(1 << number)
+    assert library.capset(header, sets) == 0
