@@ -9,17 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def in_turns(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def in_turns(
+    works: dict[str, Callable[[], object]], repeats: int, passes: dict[str, int] | None = None
+) -> dict[str, list[float]]:
     """Return the seconds that each work took: A, B, A, B, ..., after one of each to warm up.
 
     So a machine that slows down slows all of them.
+
+    Args:
+        works: what to do, by name.
+        repeats: turns that are measured.
+        passes: how often a work is done and measured in a turn, where that is not once.
     """
     for work in works.values():
         work()
     found: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
-            found[name].append(seconds(work))
+            found[name] += [seconds(work) for _ in range((passes or {}).get(name, 1))]
     return found
 
 
