@@ -1,13 +1,16 @@
 """Made-up corpora of two shapes, and the settings that go with them: what training is timed on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from hycon.model import MODALITIES
+from hycon.model import MODALITIES, HyCon
 from hycon.params import Settings, load
 from hycon.params.loading import read_yaml
+from hycon.peers import Peer
+from hycon.training import loop
 from hycon.training.batches import Data, Ragged
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,3 +51,12 @@ def corpus(shape: str, count: int) -> Data:
     scores = torch.from_numpy(rng.uniform(-3, 3, count).astype(np.float32))
     classes = scores.round().long() if shape == "tiny" else (scores >= 0).long()
     return Data(features, scores, classes, {"train": torch.arange(count)}, 1)
+
+
+def trainer(data: Data, row: Settings) -> tuple[HyCon | Peer, Callable[[], object]]:
+    """Return a new network, and what trains it for an epoch, from where the last one ended."""
+    torch.manual_seed(1)
+    model = loop.make_network(data, row, None)
+    step, _ = loop.make_stepper(model, row.train, 10**6)
+    contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
+    return model, lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)

@@ -6,16 +6,11 @@ batches, in the network of the paper and in a tiny one, whose step is a few mill
 
 import argparse
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
-from benchmarks.networks import corpus, settings
+from benchmarks.networks import corpus, settings, trainer
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import in_turns, say
-from hycon.training import loop
-from hycon.training.batches import Data
 from hycon.training.device import make_deterministic, set_threads
 
 VARIANTS = {"HyCon": "hycon", "HyCon-v2": "hycon-v2"}
@@ -56,7 +51,9 @@ def of_shape(shape: str) -> list[Line]:
     title, steps, repeats = SHAPES[shape]
     say(f"step: {shape}")
     data = corpus(shape, 32 * steps)
-    works = {name: training(data, shape, name) for name in (WITHOUT, *VARIANTS.values())}
+    works = {
+        name: trainer(data, settings(shape, name))[1] for name in (WITHOUT, *VARIANTS.values())
+    }
     took = {
         name: [each / steps for each in times] for name, times in in_turns(works, repeats).items()
     }
@@ -70,16 +67,6 @@ def of_shape(shape: str) -> list[Line]:
         holds = statistics.median(more) <= 100 * (MOST - 1)
         lines.append(Line(f"overhead, {label}", title, "%", more, [], "", "5% or less", holds))
     return lines
-
-
-def training(data: Data, shape: str, variant: str) -> Callable[[], object]:
-    """Return what trains a variant's network for an epoch."""
-    row = settings(shape, variant)
-    torch.manual_seed(1)
-    model = loop.make_network(data, row, None)
-    step, _ = loop.make_stepper(model, row.train, 10**6)
-    contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
-    return lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)
 
 
 if __name__ == "__main__":
