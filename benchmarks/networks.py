@@ -57,6 +57,6 @@ def trainer(data: Data, row: Settings) -> tuple[HyCon | Peer, Callable[[], objec
     """Return a new network, and what trains it for an epoch, from where the last one ended."""
     torch.manual_seed(1)
     model = loop.make_network(data, row, None)
-    step, _ = loop.make_stepper(model, row.train, 10**6)
+    step = loop.Stepper(model, row.train, 10**6)
     contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
     return model, lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)
