@@ -167,8 +167,9 @@ def exponent(values: list[float], little: float) -> float | None:
     first, second, third = values
     if third - first < little:
         return None
-    # what has not grown from 1x to 4x by more than the clock's noise is taken to have, by that
-    return math.log((third - second) / max(second - first, little / 20)) / math.log(TIMES[1])
+    # growth under the clock's noise is taken to be that
+    noise = little / 20
+    return math.log(max(third - second, noise) / max(second - first, noise), TIMES[1])
 
 
 if __name__ == "__main__":
