@@ -1,7 +1,7 @@
 # make reproduce: everything on the built-in sample, from an empty machine
 # make test: the tests, from an empty machine
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce test bench experiments record day lint format rulegraph clean
+.PHONY: help setup reproduce test audit bench experiments record day lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,14 @@ reproduce: setup
 
 test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# known holes in the packages of constraints.txt, by an environment that is thrown away; asks PyPI,
+# and ends in an error where a package could not be looked up
+audit:
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	  $(PYTHON) -m venv "$$folder" && \
+	  "$$folder/bin/pip" install --quiet --disable-pip-version-check pip-audit && \
+	  "$$folder/bin/pip-audit" --strict --disable-pip --no-deps --progress-spinner off -r constraints.txt
 
 # what is claimed about speed, into benchmarks/results: some 13 minutes on two quiet cores, 2 GB of
 # disk. One alone: python -m benchmarks.NAME. MIRROR=FOLDER: encode takes CMU-MOSI's own texts. More,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import losses, scaling
+from benchmarks import losses
 from benchmarks.networks import corpus, settings, trainer
 from benchmarks.processes import cost
 from benchmarks.table import Line, write_tables
@@ -49,16 +49,6 @@ def test_works_take_turns_after_one_of_each():
 
 def test_the_power_of_growth_is_that_of_the_medians():
     assert exponent([2, 6], [[1.0, 5.0, 5.0], [45.0, 45.0, 99.0]]) == pytest.approx(2)
-
-
-@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
-def test_a_constant_hides_no_growth(power):
-    values = [7 + 3 * size**power for size in scaling.TIMES]
-    assert scaling.exponent(values, 0.1) == pytest.approx(power)
-
-
-def test_what_hardly_grows_has_no_power():
-    assert scaling.exponent([1.0, 1.1, 1.2], 0.4) is None
 
 
 def test_a_command_costs_its_processes_memory_and_a_failure_is_not_measured(tmp_path):
