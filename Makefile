@@ -41,10 +41,14 @@ audit:
 	  "$$folder/bin/pip" install --quiet --disable-pip-version-check pip-audit && \
 	  "$$folder/bin/pip-audit" --strict --disable-pip --no-deps --progress-spinner off -r constraints.txt
 
-# what is claimed about speed, into benchmarks/results: 3 minutes, 2 GB of disk; with all of
-# CMU-MOSEI (python -m benchmarks.align --whole) 10 minutes and 12 GB
+# what is claimed about speed, into benchmarks/results: some 13 minutes on two quiet cores, 2 GB of
+# disk. One alone: python -m benchmarks.NAME. MIRROR=FOLDER: encode takes CMU-MOSI's own texts. More,
+# by hand: benchmarks.align --whole (all of CMU-MOSEI: 10 minutes, 12 GB), benchmarks.pipeline
+# --whole (all that `make reproduce` makes, twice with one core, twice with two: an hour)
 bench: setup
-	@$(BIN)/python -m benchmarks.align
+	@for name in align losses step peers scaling pipeline; do \
+	  $(BIN)/python -m benchmarks.$$name || exit; done
+	@$(BIN)/python -m benchmarks.encode $(if $(MIRROR),--mirror $(MIRROR))
 
 # experiments of DVC side by side: the main table's MAE or F1, and what was changed
 experiments: setup

@@ -7,9 +7,7 @@ same run; mmsdk gets a subset that it can finish.
 
 import argparse
 import json
-import math
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,7 @@ import numpy as np
 from benchmarks import sdk
 from benchmarks.standins import files_of, write
 from benchmarks.table import Line, write_tables
+from benchmarks.timing import exponent, peak_memory, say
 from hycon.corpus import from_sequences
 from hycon.corpus.align import pool_frames
 from hycon.corpus.build import Report, build
@@ -34,6 +33,7 @@ from hycon.params import Align, Corpus
 
 VIDEOS, SEGMENTS = 3228, 22856  # of CMU-MOSEI
 PARTS = {"a fortieth": 40, "a tenth": 10}  # of them
+PACKAGES = ("numpy", "h5py", "cmu-multimodal-sdk")
 MEASURED = ("seconds", "peak", "before")  # time; peak memory in MiB; the same after the imports
 SHORT, LONG = 150, 600  # seconds of one video
 REPEATS, REPEATS_AT_SCALE = 5, 3
@@ -79,7 +79,7 @@ def main() -> None:
         lines, notes = against_mmsdk(Path(scratch) / "subset", arguments.videos)
         parts = PARTS | ({"all": 1} if arguments.whole else {})
         more, note = at_scale(Path(scratch), parts)
-    print(write_tables(arguments.output / "align", lines + more, [*notes, note]))
+    print(write_tables(arguments.output / "align", lines + more, [*notes, note], "mmsdk", PACKAGES))
 
 
 def against_mmsdk(root: Path, videos: int) -> tuple[list[Line], list[str]]:
@@ -182,7 +182,7 @@ def one_video(arrays: sdk.Arrays) -> list[Line]:
     theirs = exponent(frames, [line.mmsdk for line in lines])
     size = f"{SHORT} s to {LONG} s"
     linear = ours <= LINEAR
-    return [*lines, Line("growth in one video", size, "", [ours], [theirs], LINEARLY, linear)]
+    return [*lines, Line("growth in one video", size, "", [ours], [theirs], "", LINEARLY, linear)]
 
 
 def joined(arrays: sdk.Arrays, seconds: float) -> sdk.Arrays:
@@ -207,12 +207,6 @@ def joined(arrays: sdk.Arrays, seconds: float) -> sdk.Arrays:
     }
 
 
-def exponent(sizes: list[float], times: list[list[float]]) -> float:
-    """Return the power of the size with which the median time grows."""
-    small, large = (statistics.median(each) for each in times)
-    return math.log(large / small) / math.log(sizes[1] / sizes[0])
-
-
 def at_scale(scratch: Path, parts: dict[str, int]) -> tuple[list[Line], str]:
     """Return what parts of CMU-MOSEI on disk take, each time in a process of its own."""
     lines, sizes, times, peaks = [], [], [], []
@@ -231,7 +225,7 @@ def at_scale(scratch: Path, parts: dict[str, int]) -> tuple[list[Line], str]:
     first, *_, last = parts
     power = exponent([sizes[0], sizes[-1]], [times[0], times[-1]])
     size, linear = f"{first} to {last}", power <= LINEAR
-    lines.append(Line("growth with the corpus", size, "", [power], [], LINEARLY, linear))
+    lines.append(Line("growth with the corpus", size, "", [power], [], "", LINEARLY, linear))
     return lines, (
         "Peak memory: of a process that does nothing else, of which "
         f"{statistics.median(before):.0f} MiB are there once everything is imported; from {size} "
@@ -249,7 +243,7 @@ def of_part(
     return [
         Line(what, size, "s", seconds, []),
         Line(what, f"{megabytes:,.0f} MB", "MB/s", rates, []),
-        Line(f"{what}, peak memory", size, "MiB", peak, [], "under 1024 MiB", small),
+        Line(f"{what}, peak memory", size, "MiB", peak, [], "", "under 1024 MiB", small),
     ]
 
 
@@ -283,20 +277,6 @@ def measure(root: Path) -> dict[str, float]:
         align("mosei", root, Path(folder) / "aligned")
         seconds = time.perf_counter() - started
     return dict(zip(MEASURED, (seconds, peak_memory(), before), strict=True))
-
-
-def peak_memory() -> float:
-    """Return the most memory that this process has held, MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss of a child counts what its parent held when it was started
-        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) / 1024
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / (2**20 if sys.platform == "darwin" else 1024)
-
-
-def say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

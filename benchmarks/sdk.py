@@ -33,7 +33,9 @@ class Comparison(NamedTuple):
         size = f"{self.compared['rows']:,} rows of {what}"
         equal = not any(self.different.values()) and self.largest <= TOLERANCE
         claim = f"at most {TOLERANCE:g}, the rest exact"
-        return Line("largest difference of a feature", size, "", [self.largest], [], claim, equal)
+        return Line(
+            "largest difference of a feature", size, "", [self.largest], [], "", claim, equal
+        )
 
     def __str__(self) -> str:
         parts = (self.compared, self.different, self.excluded)

@@ -8,42 +8,57 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-COLUMNS = ("What", "Size", "Unit", "HyCon", "mmsdk", "Ratio", "Claim", "Holds")
+COLUMNS = ("What", "Size", "Unit", "HyCon", "Other", "Against", "Ratio", "Claim", "Holds")
 LINE = ("what", "size", "unit", "by")
 MEASURED = ("median", "least", "most", "repeats", "claim", "holds")
-PACKAGES = ("numpy", "h5py", "cmu-multimodal-sdk")
 
 
 class Line(NamedTuple):
-    """One line: every measurement of HyCon and of mmsdk, what was claimed, and whether it holds."""
+    """One line: every measurement of HyCon and of what it is set against, a claim, if it holds."""
 
     what: str
     size: str
     unit: str
     hycon: list[float]
-    mmsdk: list[float]
+    other: list[float]
+    against: str = ""
     claim: str = ""
     holds: bool | None = None
 
     @property
     def ratio(self) -> float:
-        """How many times HyCon's median the median of mmsdk is."""
-        return statistics.median(self.mmsdk) / statistics.median(self.hycon)
+        """How many times as fast HyCon is, by the medians."""
+        ours, others = statistics.median(self.hycon), statistics.median(self.other)
+        return ours / others if self.unit.endswith("/s") else others / ours
 
     def cells(self) -> list[str]:
         """Return the line as COLUMNS name it: medians, with the range where there is one."""
-        ratio = f"{self.ratio:.0f}x" if self.mmsdk and self.unit else ""
+        ratio = ""
+        if self.other and self.unit:
+            ratio = f"{self.ratio:.0f}x" if self.ratio >= 10 else f"{self.ratio:.3g}x"
         holds = {True: "yes", False: "**no**", None: ""}[self.holds]
-        values = [_with_range(self.hycon), _with_range(self.mmsdk)]
-        return [self.what, self.size, self.unit, *values, ratio, self.claim, holds]
+        values = [_with_range(self.hycon), _with_range(self.other)]
+        against = self.against if self.other else ""
+        return [self.what, self.size, self.unit, *values, against, ratio, self.claim, holds]
 
 
-def write_tables(stem: Path, lines: list[Line], notes: list[str]) -> str:
-    """Write STEM.md and STEM.csv, and return the former's content."""
+def write_tables(
+    stem: Path, lines: list[Line], notes: list[str], against: str, packages: tuple[str, ...]
+) -> str:
+    """Write STEM.md and STEM.csv, and return the former's content.
+
+    Args:
+        stem: where they go, without the ending.
+        lines: what was measured.
+        notes: sentences below the table.
+        against: what HyCon is set against, in lines that do not say it.
+        packages: whose versions matter.
+    """
+    lines = [line if line.against else line._replace(against=against) for line in lines]
     rows = [COLUMNS, ["---"] * len(COLUMNS), *(line.cells() for line in lines)]
     text = "\n".join(
         [
-            machine(),
+            machine(packages),
             "",
             *(f"| {' | '.join(row)} |" for row in rows),
             "",
@@ -57,7 +72,7 @@ def write_tables(stem: Path, lines: list[Line], notes: list[str]) -> str:
         writer = csv.writer(file)
         writer.writerow((*LINE, *MEASURED))
         for line in lines:
-            for by, values in (("hycon", line.hycon), ("mmsdk", line.mmsdk)):
+            for by, values in (("hycon", line.hycon), (line.against, line.other)):
                 if values:
                     spread = (statistics.median(values), min(values), max(values), len(values))
                     claim = (line.claim, line.holds) if by == "hycon" else ("", None)
@@ -65,10 +80,10 @@ def write_tables(stem: Path, lines: list[Line], notes: list[str]) -> str:
     return text
 
 
-def machine() -> str:
-    """Return one line on the machine and on the versions that matter."""
+def machine(names: tuple[str, ...]) -> str:
+    """Return one line on the machine and on the versions of packages."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
     return (
         f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}; "
         f"Python {platform.python_version()}, {packages}. Medians (ranges in brackets)."

@@ -14,7 +14,12 @@ class LanguageModel(nn.Module):
     Args:
         model: a transformers model with `last_hidden_state`.
         inputs: which of its inputs the columns of the tokens are.
+
+    `precision` is "float32" or "bfloat16": of the model's matrix products, by autocast. Weights,
+    their gradients and the states given are float32 in both.
     """
+
+    precision = "float32"
 
     def __init__(self, model: nn.Module, inputs: tuple[str, ...]) -> None:
         super().__init__()
@@ -34,13 +39,15 @@ class LanguageModel(nn.Module):
         """
         order = lengths.argsort(stable=True)
         states = []
-        for piece in order.split(PIECE if tokens.device.type == "cpu" else len(order)):
-            longest = int(lengths[piece].max())
-            valid = torch.arange(longest, device=tokens.device) < lengths[piece, None]
-            columns = tokens[piece, :longest].unbind(2)
-            hidden = self.model(
-                **dict(zip(self.inputs, columns, strict=True)), attention_mask=valid.long()
-            ).last_hidden_state
-            hidden = hidden * valid[..., None]
-            states.append(nn.functional.pad(hidden, (0, 0, 0, tokens.shape[1] - longest)))
+        half = self.precision == "bfloat16"
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
+            for piece in order.split(PIECE if tokens.device.type == "cpu" else len(order)):
+                longest = int(lengths[piece].max())
+                valid = torch.arange(longest, device=tokens.device) < lengths[piece, None]
+                columns = tokens[piece, :longest].unbind(2)
+                hidden = self.model(
+                    **dict(zip(self.inputs, columns, strict=True)), attention_mask=valid.long()
+                ).last_hidden_state
+                hidden = hidden.float() * valid[..., None]
+                states.append(nn.functional.pad(hidden, (0, 0, 0, tokens.shape[1] - longest)))
         return torch.cat(states)[order.argsort()]

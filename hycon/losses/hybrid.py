@@ -1,16 +1,16 @@
 """The hybrid contrastive loss: IAMCL, IEMCL and SCL over one set of similarities (section 7)."""
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
-from hycon.losses.inter import inter_term
-from hycon.losses.intra import intra_term
-from hycon.losses.pairs import PairSelection, check_classes, class_pairs
-from hycon.losses.semi import semi_term
-from hycon.losses.similarity import check_alpha, check_similarity, similarities
+from hycon.losses.pairs import PairSelection
+from hycon.losses.similarity import check_alpha, check_similarity
+from hycon.losses.terms import Terms, contrastive_terms
 
 
 class HybridLoss(NamedTuple):
@@ -70,15 +70,11 @@ class HybridContrastiveLoss(nn.Module):
             TypeError: a tensor's dtype is not as above.
             ValueError: a shape is not as above.
         """
-        s = similarities(representations, self.similarity)
-        check_classes(classes, s.shape[1])
-        pairs = class_pairs(classes)
-        parts = (
-            intra_term(s, pairs, self.selection, self.refinement),
-            inter_term(s, pairs, self.alpha, self.selection, self.refinement),
-            semi_term(s, self.alpha),
-        )
-        return weigh(self.weights, parts)
+        terms = Terms(classes, self.alpha, self.selection, self.refinement, self.similarity)
+        parts = contrastive_terms(representations, terms)
+        if all(self.weights):  # in two operations, where `weigh` takes nine
+            return HybridLoss(parts.dot(_constant(self.weights, parts)), *parts.unbind())
+        return weigh(self.weights, parts.unbind())
 
     def extra_repr(self) -> str:
         """Return the settings, as they appear in the module's repr."""
@@ -91,6 +87,17 @@ def weigh(weights: tuple[float, float, float], parts: tuple[Tensor, Tensor, Tens
     parts = [part if weight else part.detach() for weight, part in zip(weights, parts, strict=True)]
     active = [weight * part for weight, part in zip(weights, parts, strict=True) if weight]
     return HybridLoss(sum(active, start=parts[0].new_zeros(())), *parts)
+
+
+def _constant(weights: tuple[float, float, float], like: Tensor) -> Tensor:
+    return _constants(weights, like.dtype, like.device)
+
+
+@functools.lru_cache(maxsize=64)
+def _constants(
+    weights: tuple[float, float, float], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    return torch.tensor(weights, dtype=dtype, device=device)
 
 
 def check_weights(weights: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from hycon.losses.pairs import Pairs, PairSelection, check_classes, class_pairs, contrast
-from hycon.losses.similarity import check_alpha, similarities
+from hycon.losses.pairs import PairSelection
+from hycon.losses.similarity import check_alpha
+from hycon.losses.terms import Terms, contrastive_terms
 
 
 def inter_modal(
@@ -37,16 +37,5 @@ def inter_modal(
     Method: sections 5 and 6.
     """
     check_alpha(alpha)
-    s = similarities(representations, similarity)
-    check_classes(classes, s.shape[1])
-    return inter_term(s, class_pairs(classes), alpha, selection, refinement)
-
-
-def inter_term(
-    s: Tensor, pairs: Pairs, alpha: float, selection: PairSelection | None, refinement: bool
-) -> Tensor:
-    """IEMCL of the (M, K, M, K) similarities and the (K, K) pairs of a batch."""
-    # Masking the own modality out is no slower than copying the others, up to a K of 64 or so.
-    other = ~torch.eye(s.shape[0], dtype=torch.bool, device=s.device)[:, None, :, None]
-    masks = Pairs(*((other & mask[:, None, :]).flatten(2) for mask in pairs))  # (M, K, MK)
-    return contrast(s.flatten(2), masks, selection, target=alpha if refinement else None)
+    terms = Terms(classes, alpha, selection, refinement, similarity)
+    return contrastive_terms(representations, terms)[1]

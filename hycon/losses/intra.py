@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from hycon.losses.pairs import Pairs, PairSelection, check_classes, class_pairs, contrast
-from hycon.losses.similarity import similarities
+from hycon.losses.pairs import PairSelection
+from hycon.losses.terms import Terms, contrastive_terms
 
 
 def intra_modal(
@@ -33,14 +33,6 @@ def intra_modal(
 
     Method: sections 4 and 6.
     """
-    s = similarities(representations, similarity)
-    check_classes(classes, s.shape[1])
-    return intra_term(s, class_pairs(classes), selection, refinement)
-
-
-def intra_term(
-    s: Tensor, pairs: Pairs, selection: PairSelection | None, refinement: bool
-) -> Tensor:
-    """IAMCL of the (M, K, M, K) similarities and the (K, K) pairs of a batch."""
-    own = s.diagonal(dim1=0, dim2=2).movedim(-1, 0)  # (M, K, K): the own modality
-    return contrast(own, pairs, selection, target=1.0 if refinement else None)
+    # the margin is the other two losses'
+    terms = Terms(classes, 1.0, selection, refinement, similarity)
+    return contrastive_terms(representations, terms)[0]

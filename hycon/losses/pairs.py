@@ -9,10 +9,9 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-
-from hycon.losses.similarity import EPSILON
 
 
 class Pairs(NamedTuple):
@@ -65,18 +64,22 @@ class PairSelection:
     def weigh(self, s: Tensor, pairs: Pairs) -> Weights:
         """Return the weights of the pairs, through which no gradient flows; `s` is (M, K, P)."""
         h = self.size(s.shape[1])
-        # 2 and -1 are beyond any similarity: they fill up where there are fewer than h.
-        low, positives = torch.where(pairs.positive, s, 2).topk(h, largest=False, sorted=False)
-        high, negatives = torch.where(pairs.negative, s, -1).topk(h, sorted=False)  # (M, K, h)
-        is_positive, is_negative = low != 2, high != -1
-        kept = _spread(is_positive.to(s.dtype), positives, s)
+        # Moved out of the range of similarities, the others fill up where there are fewer than h.
+        # They stay apart from each other: a search slows down where many are equal.
+        outside = [(~mask).to(s.dtype) for mask in pairs]
+        low, positives = _extremes(s.add(outside[0], alpha=4), h, largest=False)
+        high, negatives = _extremes(s.sub(outside[1], alpha=4), h, largest=True)  # (M, K, h)
+        # written so that what is not a number is taken in, and seen in the loss
+        real = torch.stack([low > 2, high < -2]).logical_not_()
+        counted = real.to(s.dtype)
+        kept = _spread(counted[0], positives, s)
         if not self.weighted:
-            return Weights(kept, _spread(is_negative.to(s.dtype), negatives, s), kept)
+            return Weights(kept, _spread(counted[1], negatives, s), kept)
         # A gamma that is 0 in this dtype must not make 1 / 0.
         hardness = 1 / (low + max(self.gamma, torch.finfo(s.dtype).tiny))
-        pull = _spread(_masked_softmax(hardness, is_positive), positives, s)
-        push = _spread(_masked_softmax(high, is_negative), negatives, s)
-        return Weights(pull, push, kept)
+        least = torch.finfo(s.dtype).min
+        weights = torch.stack([hardness, high]).masked_fill_(~real, least).softmax(-1).mul_(counted)
+        return Weights(_spread(weights[0], positives, s), _spread(weights[1], negatives, s), kept)
 
 
 def class_pairs(classes: Tensor) -> Pairs:
@@ -101,44 +104,16 @@ def check_classes(classes: Tensor, batch_size: int) -> None:
         raise ValueError(f"classes must have shape ({batch_size},), not {tuple(classes.shape)}")
 
 
-def contrast(
-    s: Tensor, pairs: Pairs, selection: PairSelection | None, target: float | None
-) -> Tensor:
-    """Mean over the anchors that have a positive of -ratio, plus the refinement unless it is off.
+def _extremes(keys: Tensor, h: int, largest: bool) -> tuple[Tensor, Tensor]:
+    """Return the h largest or smallest of the last dimension, in any order, and where they are.
 
-    Args:
-        s: (M, K, P) similarities.
-        pairs: the masks.
-        selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
-        target: the similarity that the refinement wants of positives; None leaves it out.
-
-    Returns:
-        A scalar; 0, with zero gradients, where no anchor has a positive.
-
-    Method: sections 4 to 6.
+    On a CPU numpy finds them in a third of the time that torch takes.
     """
-    weights = selection.weigh(s, pairs) if selection else _all_alike(pairs, s.dtype)
-    pull = (s * weights.pull).sum(-1)  # (M, K)
-    push = (s * weights.push).sum(-1)
-    # 1 - ratio is the negatives' share. Written so, an anchor without a negative has ratio 1, and
-    # so has one whose similarities are all 0: there is nothing to push away.
-    total = pull + push
-    loss = push / total.masked_fill(total < EPSILON, torch.inf) - 1
-    positives = weights.kept.sum(-1)
-    if target is not None:
-        loss = loss + ((s - target).square() * weights.kept).sum(-1) / positives.clamp(min=1)
-    valid = (positives > 0).expand_as(loss)
-    return (loss * valid).sum() / valid.sum().clamp(min=1)
-
-
-def _all_alike(pairs: Pairs, dtype: torch.dtype) -> Weights:
-    positive = pairs.positive.to(dtype)
-    return Weights(positive, pairs.negative.to(dtype), positive)
-
-
-def _masked_softmax(x: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the entries of the last dimension where `mask` is true; 0 for the others."""
-    return x.masked_fill(~mask, torch.finfo(x.dtype).min).softmax(-1) * mask
+    if keys.device.type != "cpu":
+        return keys.topk(h, largest=largest, sorted=False)
+    where = np.argpartition(keys.numpy(), -h if largest else h - 1)
+    index = torch.from_numpy(where[..., -h:] if largest else where[..., :h])
+    return keys.gather(-1, index), index
 
 
 def _spread(x: Tensor, index: Tensor, like: Tensor) -> Tensor:

@@ -1,9 +1,11 @@
 """The similarity of two representations, in [0, 1], of all pairs of a batch (section 7)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 SIMILARITIES = ("shifted", "nonnegative")
@@ -34,24 +36,64 @@ def similarities(representations: Mapping[str, Tensor], similarity: str = "shift
     Method: section 7.
     """
     check_similarity(similarity)
-    _check_representations(representations)
-    device = next(iter(representations.values())).device
-    with torch.autocast(device.type, enabled=False):
-        x = torch.stack(tuple(representations.values()))  # (M, K, d)
+    check_representations(representations)
+    return _Similarities.apply(similarity, *representations.values())
+
+
+class Compared(NamedTuple):
+    """The similarities of n vectors, and what their gradient needs."""
+
+    s: Tensor | None  # (n, n)
+    rows: Tensor  # (n, d), the directions of the vectors
+    length: Tensor  # (n, 1), infinity for a zero vector
+    slope: Tensor | float  # (n, d), or one for all: what is left of a gradient by the vectors
+
+
+def compare(representations: Sequence[Tensor], similarity: str) -> Compared:
+    """Compare the vectors of some (K, d) tensors, all of them in their order."""
+    with torch.autocast(representations[0].device.type, enabled=False):
+        x = torch.cat(tuple(representations))  # (n, d)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
+        slope = 0.5
         if similarity == "nonnegative":
-            x = F.softplus(x)
-        rows = directions(x.flatten(0, 1))  # (MK, d)
+            x, slope = F.softplus(x), x.sigmoid()
+        length = _lengths(x)
+        rows = x / length
         if similarity == "shifted":
             half = rows.new_full((), 0.5)
             s = torch.addmm(half, rows, rows.T, alpha=0.5)  # (1 + cosine) / 2
         else:
             s = rows @ rows.T
-        # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
-        # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
-        with torch.no_grad():
-            s.clamp_(0, 1)
-    return s.unflatten(1, x.shape[:2]).unflatten(0, x.shape[:2])  # (M, K, M, K)
+    # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
+    # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
+    return Compared(s.clamp_(0, 1), rows, length, slope)
+
+
+def compare_backward(gradient: Tensor, compared: Compared) -> Tensor:
+    """Return the gradient by the vectors (n, d), given the one by the similarities (n, n)."""
+    _, rows, length, slope = compared
+    with torch.autocast(rows.device.type, enabled=False):
+        by_rows = torch.addmm(gradient @ rows, gradient.T, rows)
+    along = (by_rows * rows).sum(-1, keepdim=True)  # which changes no direction
+    return torch.addcmul(by_rows, rows, along, value=-1).mul_(slope / length)
+
+
+class _Similarities(torch.autograd.Function):
+    """The similarities (M, K, M, K) of M representations (K, d)."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, similarity: str, *representations: Tensor) -> Tensor:
+        compared = compare(representations, similarity)
+        ctx.compared = compared._replace(s=None)
+        shape = len(representations), len(representations[0])
+        return compared.s.view(*shape, *shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        shape = gradient.shape[:2]
+        by_x = compare_backward(gradient.flatten(2).flatten(0, 1), ctx.compared)
+        return None, *by_x.view(*shape, -1)
 
 
 def check_similarity(similarity: str) -> None:
@@ -67,7 +109,8 @@ def check_alpha(alpha: float) -> None:
         raise ValueError(f"alpha, the modality margin, must lie in [0, 1], not {alpha}")
 
 
-def _check_representations(representations: Mapping[str, Tensor]) -> None:
+def check_representations(representations: Mapping[str, Tensor]) -> None:
+    """Raise unless these are floating-point tensors of one shape (K, d), two at least."""
     if len(representations) < 2:
         found = ", ".join(representations) or "none"
         raise ValueError(f"representations must hold at least two modalities, found {found}")
@@ -83,6 +126,13 @@ def _check_representations(representations: Mapping[str, Tensor]) -> None:
 
 def directions(x: Tensor) -> Tensor:
     """Divide every row of (n, d) by its length; a zero row stays zero."""
+    return x / _lengths(x)
+
+
+def _lengths(x: Tensor) -> Tensor:
+    """Return the lengths (n, 1) of rows, infinity for a zero row.
+
+    Divided by infinity, value and gradient are 0; by a tiny constant, the gradient would explode.
+    """
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    # Divided by infinity, value and gradient are 0; by a tiny constant, the gradient would explode.
-    return x / length.masked_fill(length < EPSILON, torch.inf)
+    return length.masked_fill(length < EPSILON, torch.inf)

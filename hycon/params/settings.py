@@ -64,6 +64,7 @@ class Finetuning(Strict):
     learning_rate: NonNegative
     warmup: Fraction
     weight_decay: NonNegative
+    precision: Literal["float32", "bfloat16"]
 
 
 class Train(Strict):

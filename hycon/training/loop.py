@@ -190,6 +190,7 @@ def make_network(
     if language_model is not None:
         language_model = copy.deepcopy(language_model)
         language_model.requires_grad_(settings.train.finetuning.learning_rate > 0)
+        language_model.precision = settings.train.finetuning.precision
         widths["text"] = language_model.width
     if isinstance(settings.model, Model):
         model = HyCon(widths, data.outputs, settings.model, language_model)

@@ -135,16 +135,16 @@ def test_an_anchor_without_a_positive_counts_in_no_mean(name):
 
 
 class Frozen:
-    """A selection whose weights are those of the first batch that it sees."""
+    """A selection whose weights are those of the first candidates of a kind that it sees."""
 
     def __init__(self, selection):
         self.selection = selection
-        self.weights = None
+        self.weights = {}  # by shape: within a modality, across modalities
 
     def weigh(self, s, pairs):
-        if self.weights is None:
-            self.weights = self.selection.weigh(s, pairs)
-        return self.weights
+        if s.shape not in self.weights:
+            self.weights[s.shape] = self.selection.weigh(s, pairs)
+        return [weights.clone() for weights in self.weights[s.shape]]
 
 
 @similarity

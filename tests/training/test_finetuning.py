@@ -1,5 +1,6 @@
 """A text encoder that is trained with the rest: the same as cached states until it moves."""
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -53,10 +54,9 @@ def with_text(values, offsets):
     return Data(features, data.labels, data.classes, data.folds, 1)
 
 
-def finetuning(rate, **changes):
-    return settings(
-        finetuning={"learning_rate": rate, "warmup": 0.0, "weight_decay": 0.1}, **changes
-    )
+def finetuning(rate, precision="float32", **changes):
+    tuned = {"learning_rate": rate, "warmup": 0.0, "weight_decay": 0.1, "precision": precision}
+    return settings(finetuning=tuned, **changes)
 
 
 def predictions(data, trained):
@@ -148,3 +148,27 @@ def test_a_language_model_in_training_is_gone_on_with(texts, tmp_path):
     _, tokens, encoder = texts
     arguments = (tokens, finetuning(1e-2, epochs=2), 1, quiet, encoder)
     same(in_sittings(tmp_path / "run.checkpoint", 3, *arguments), train(*arguments))
+
+
+def test_in_bfloat16_only_the_products_are_and_training_stays_near(texts):
+    _, tokens, language_model = texts
+    whole = train(tokens, finetuning(1e-3, epochs=2), 1, quiet, language_model)
+    half = train(tokens, finetuning(1e-3, "bfloat16", epochs=2), 1, quiet, language_model)
+    assert {value.dtype for value in half.model.parameters()} == {torch.float32}
+    expected, found = predictions(tokens, whole), predictions(tokens, half)
+    assert not found.equal(expected)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.1)
+
+
+def test_states_in_bfloat16_are_those_of_float32_to_its_eight_bits(texts):
+    _, tokens, language_model = texts
+    steps = tokens.batch(torch.arange(8))["text"]
+    whole = copy.deepcopy(language_model).eval()
+    half = copy.deepcopy(whole)
+    half.precision = "bfloat16"
+    expected, found = whole(*steps), half(*steps)
+    assert found.dtype == torch.float32
+    assert not found.equal(expected)
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+    assert (found[steps.lengths < steps.values.shape[1], -1] == 0).all()

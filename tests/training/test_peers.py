@@ -427,7 +427,7 @@ def test_a_language_model_is_fine_tuned_under_a_peer(tmp_path):
     tokenizer, model = load_model(str(tmp_path))
     tokens, offsets, names, _ = tokenise(sentences, tokenizer, model, 16)
     encoder, data = LanguageModel(model, names), with_text(tokens, offsets)
-    tuned = {"learning_rate": 1e-3, "warmup": 0.0, "weight_decay": 0.0}
+    tuned = {"learning_rate": 1e-3, "warmup": 0.0, "weight_decay": 0.0, "precision": "float32"}
     for name in ("tfn", "misa"):
         trained = loop.train(data, of_peer(name, epochs=1, finetuning=tuned), 1, quiet, encoder)
         counts = parameter_counts(trained.model)

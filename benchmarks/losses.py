@@ -1,0 +1,185 @@
+"""What is claimed of the hybrid loss: far faster than a loop, and no slower than SupCon's.
+
+Run `python -m benchmarks.losses`: two minutes. Forward and backward pass, down to representations
+of d = 50, on batches of K utterances; all of a K take turns on the same batches.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.table import Line, write_tables
+from benchmarks.timing import exponent, in_turns, say
+from hycon.losses import HybridContrastiveLoss, PairSelection, SubstituteLoss
+from hycon.model import MODALITIES
+from hycon.training.device import set_threads
+from tests.losses import loop_reference
+
+WIDTH = 50  # d
+SIZES = {32: 200, 64: 200, 128: 100, 256: 30, 512: 20}  # K: measurements
+LOOPED = {32: 3, 64: 3}  # the same of the loop, whose time grows to minutes
+PASSES = 50  # of ours in a turn with the loop, whose garbage the first ones still feel
+BATCHES = 8  # of each K: always the same one would be known to the branch predictor by heart
+ALPHA, WEIGHTS = 0.8, (0.1, 0.1, 0.1)
+SELECTION = PairSelection(beta=0.5, gamma=1.0)
+LEAST, MOST = 200, 1.5  # times as fast as the loop; times SupCon's time
+GROWTH = 2.1  # the exponent that still counts as K^2
+LOSSES = {
+    "HyCon": HybridContrastiveLoss(ALPHA, WEIGHTS),
+    "HyCon-v2": HybridContrastiveLoss(ALPHA, WEIGHTS, SELECTION),
+}
+Batch = tuple[dict[str, Tensor], Tensor]  # representations and classes
+
+
+class RowsInALoop(loop_reference.Batch):
+    """The loop of the tests over pairs, with a pair's cosine in one operation, in float32."""
+
+    def __init__(self, representations: dict[str, Tensor], classes: Tensor) -> None:
+        super().__init__({}, classes)
+        self.rows = {name: list(value) for name, value in representations.items()}
+        self.modalities = list(representations)
+
+    def _s(self, m: str, k: int, n: str, i: int) -> Tensor:
+        cosine = torch.nn.functional.cosine_similarity(self.rows[m][k], self.rows[n][i], dim=0)
+        return (1 + cosine) / 2
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        prog="python -m benchmarks.losses", description=__doc__.splitlines()[0]
+    )
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument(
+        "--output", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
+    )
+    arguments = options.parse_args()
+    set_threads(arguments.threads)
+    found = {}
+    for size, repeats in SIZES.items():
+        say(f"losses: K = {size}")
+        found[size] = of_size(size, repeats)
+    lines = [
+        *against_loop(),
+        *(line for size, times in found.items() for line in against_supcon(size, times)),
+        *growth(found),
+    ]
+    notes = [
+        f"d = {WIDTH}, three modalities, two classes, float32, {arguments.threads} threads; ms of "
+        "a forward and a backward pass.",
+        "loop: over single pairs, as the tests have it, a pair's cosine in one operation; it gives "
+        "the same value, which is checked.",
+        "SupConLoss: of pytorch-metric-learning, one call on all 3K representations, which "
+        "compares 3K (3K - 1) ordered pairs. HyCon compares as many: IAMCL 3K (K - 1), IEMCL "
+        "6K (K - 1), SCL 6K; each once.",
+        "SupCon in place of IAMCL and IEMCL: the variant `supcon` of params.yaml, six calls on "
+        "lists of the same pairs.",
+        "floor: the matrix products alone, (3K, d) by (d, 3K) and, for the gradient, two of "
+        "(3K, 3K) by (3K, d): they are what grows with K^2 d.",
+    ]
+    packages = ("torch", "pytorch-metric-learning")
+    print(write_tables(arguments.output / "losses", lines, notes, "", packages))
+
+
+def batches(size: int) -> Iterator[Batch]:
+    """Return batches of K utterances, a few of them again and again."""
+    draw = torch.Generator().manual_seed(0)
+    some = []
+    for _ in range(BATCHES):
+        x = {name: torch.randn(size, WIDTH, generator=draw) for name in MODALITIES}
+        classes = torch.randint(0, 2, (size,), generator=draw)
+        some.append(({name: value.requires_grad_() for name, value in x.items()}, classes))
+    return itertools.cycle(some)
+
+
+def pass_both_ways(size: int, loss: Callable[[dict[str, Tensor], Tensor], Tensor]) -> Callable:
+    """Return what takes the next batch forward to a loss and back to its gradients."""
+    source = batches(size)
+
+    def work() -> None:
+        x, classes = next(source)
+        loss(x, classes).backward()
+        for value in x.values():
+            value.grad = None
+
+    return work
+
+
+def of_size(size: int, repeats: int) -> dict[str, list[float]]:
+    """Return the ms that each loss and the products alone take on batches of K utterances."""
+    from pytorch_metric_learning.losses import SupConLoss
+
+    supcon, substitute = SupConLoss(), SubstituteLoss("supcon", ALPHA, WEIGHTS)
+    losses = {
+        **{name: lambda x, c, loss=loss: loss(x, c).total for name, loss in LOSSES.items()},
+        "SupConLoss": lambda x, c: supcon(torch.cat(tuple(x.values())), c.repeat(len(x))),
+        "SupCon in place": lambda x, c: substitute(x, c).total,
+    }
+    works = {name: pass_both_ways(size, loss) for name, loss in losses.items()}
+    rows, square = torch.randn(3 * size, WIDTH), torch.randn(3 * size, 3 * size)
+
+    def products() -> None:
+        _ = rows @ rows.T, square @ rows, square.T @ rows
+
+    return in_ms(in_turns({**works, "floor": products}, repeats))
+
+
+def in_ms(times: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {name: [1e3 * each for each in values] for name, values in times.items()}
+
+
+def against_loop() -> list[Line]:
+    """Return what HyCon and a loop over pairs take on the same batches."""
+    lines = []
+    for size, repeats in LOOPED.items():
+        say(f"losses: loop, K = {size}")
+        x, classes = next(batches(size))
+
+        def loop(x: dict[str, Tensor], classes: Tensor) -> Tensor:
+            return loop_reference.hybrid(RowsInALoop(x, classes), ALPHA, WEIGHTS)
+
+        same = LOSSES["HyCon"](x, classes).total
+        torch.testing.assert_close(loop(x, classes), same, rtol=1e-4, atol=1e-5)
+        works = {
+            "ours": pass_both_ways(size, lambda x, c: LOSSES["HyCon"](x, c).total),
+            "loop": pass_both_ways(size, loop),
+        }
+        took = in_ms(in_turns(works, repeats, {"ours": PASSES}))
+        line = Line("HyCon", f"K = {size}", "ms", took["ours"], took["loop"], "loop")
+        lines.append(line._replace(claim=f"{LEAST}x or more", holds=line.ratio >= LEAST))
+    return lines
+
+
+def against_supcon(size: int, took: dict[str, list[float]]) -> list[Line]:
+    """Return the losses beside SupCon's, and beside the products that they cannot do without."""
+    lines = []
+    for name in LOSSES:
+        line = Line(name, f"K = {size}", "ms", took[name], took["SupConLoss"], "SupConLoss")
+        claim = f"at most {MOST}x its time"
+        lines.append(line._replace(claim=claim, holds=line.ratio >= 1 / MOST))
+    place = "SupCon in place of IAMCL and IEMCL"
+    lines.append(Line("HyCon", f"K = {size}", "ms", took["HyCon"], took["SupCon in place"], place))
+    lines.append(Line("HyCon", f"K = {size}", "ms", took["HyCon"], took["floor"], "floor"))
+    return lines
+
+
+def growth(found: dict[int, dict[str, list[float]]]) -> list[Line]:
+    """Return with which power of K the times grow."""
+    first, *_, last = found
+    lines = []
+    for small in (first, 128):
+        sizes, ends = [small, last], (found[small], found[last])
+        floor = exponent(sizes, [end["floor"] for end in ends])
+        for name in LOSSES:
+            power = exponent(sizes, [end[name] for end in ends])
+            claim = (f"exponent at most {GROWTH} (K^2)", power <= GROWTH)
+            size = f"K = {small} to {last}"
+            lines.append(Line(f"growth, {name}", size, "", [power], [floor], "floor", *claim))
+    return lines
+
+
+if __name__ == "__main__":
+    main()

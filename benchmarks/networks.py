@@ -1,0 +1,62 @@
+"""Made-up corpora of two shapes, and the settings that go with them: what training is timed on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hycon.model import MODALITIES, HyCon
+from hycon.params import Settings, load
+from hycon.params.loading import read_yaml
+from hycon.peers import Peer
+from hycon.training import loop
+from hycon.training.batches import Data, Ragged
+
+ROOT = Path(__file__).resolve().parents[1]
+# the paper's: CMU-MOSI with BERT's states (768), COVAREP (74) and FACET (47), up to 50 steps each,
+# with params.yaml as it is. The tiny one: what config/mosi-utterance-evidence.yaml trains; text
+# of at most 32 tokens (384), audio (73) and vision (256) of one step
+SHAPES = {
+    "paper": ("mosi", "bert", None, {"text": 768, "audio": 74, "vision": 47}, 50),
+    "tiny": (
+        "mosi-utterance",
+        "minilm",
+        ROOT / "config" / "mosi-utterance-evidence.yaml",
+        {"text": 384, "audio": 73, "vision": 256},
+        32,
+    ),
+}
+
+
+def settings(shape: str, variant: str) -> Settings:
+    """Return a variant's settings in a shape."""
+    corpus, encoder, overlay, _, _ = SHAPES[shape]
+    return load(ROOT, read_yaml(overlay) if overlay else None).settings(corpus, variant, encoder)
+
+
+def corpus(shape: str, count: int) -> Data:
+    """Return utterances of a shape, all of them for training; drawn at random, the same each time.
+
+    Their lengths are drawn evenly, so that every batch has steps to the longest, or nearly.
+    """
+    _, _, _, widths, longest = SHAPES[shape]
+    rng = np.random.default_rng(0)
+    text = rng.integers(3, longest, count, endpoint=True)
+    features = {}
+    for name in MODALITIES:
+        lengths = text if name == "text" or shape == "paper" else np.ones(count, dtype=np.int64)
+        values = rng.standard_normal((lengths.sum(), widths[name]), dtype=np.float32)
+        features[name] = Ragged.of(values, np.concatenate([[0], lengths.cumsum()]), "cpu")
+    scores = torch.from_numpy(rng.uniform(-3, 3, count).astype(np.float32))
+    classes = scores.round().long() if shape == "tiny" else (scores >= 0).long()
+    return Data(features, scores, classes, {"train": torch.arange(count)}, 1)
+
+
+def trainer(data: Data, row: Settings) -> tuple[HyCon | Peer, Callable[[], object]]:
+    """Return a new network, and what trains it for an epoch, from where the last one ended."""
+    torch.manual_seed(1)
+    model = loop.make_network(data, row, None)
+    step = loop.Stepper(model, row.train, 10**6)
+    contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
+    return model, lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)

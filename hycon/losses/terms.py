@@ -1,0 +1,167 @@
+"""IAMCL, IEMCL and SCL of a batch in one pass over its similarities, and their gradient.
+
+At the size of a batch the losses cost what their operations cost to start, not the arithmetic: 32
+utterances of three modalities have 9,216 similarities, which an operation takes two microseconds
+for. So there are few, and the gradient is written out: by autograd it takes twice the time.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from hycon.losses.pairs import Pairs, PairSelection, Weights, check_classes, class_pairs
+from hycon.losses.similarity import (
+    EPSILON,
+    check_representations,
+    check_similarity,
+    compare,
+    compare_backward,
+)
+
+
+class Terms(NamedTuple):
+    """What the losses are made of, besides the representations."""
+
+    classes: Tensor
+    alpha: float
+    selection: PairSelection | None
+    refinement: bool
+    similarity: str
+
+
+def contrastive_terms(representations: Mapping[str, Tensor], terms: Terms) -> Tensor:
+    """Return the three losses of a batch.
+
+    Args:
+        representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+        terms: (K,) integer classes; the modality margin, which SCL draws to, and IEMCL's refinement
+            (IAMCL's draws to 1); which pairs to keep, and how to weight them, or None for all,
+            unweighted; whether IAMCL and IEMCL include their refinement; see `similarities`.
+
+    Returns:
+        (3,) tensor: IAMCL, IEMCL, SCL. An anchor without a positive takes no part in the first two;
+        they are 0, with zero gradients, where no anchor has one.
+
+    Raises:
+        TypeError: a tensor's dtype is not as above.
+        ValueError: a shape is not as above.
+
+    Method: sections 3 to 6.
+    """
+    check_similarity(terms.similarity)
+    check_representations(representations)
+    check_classes(terms.classes, len(next(iter(representations.values()))))
+    return _Terms.apply(terms, *representations.values())
+
+
+class _Terms(torch.autograd.Function):
+    """The three losses of representations (K, d)."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, terms: Terms, *representations: Tensor) -> Tensor:
+        classes, alpha, selection, refinement, similarity = terms
+        modalities, utterances = len(representations), len(classes)
+        compared = compare(representations, similarity)
+        s = compared.s.view(modalities, utterances, modalities, utterances)
+        pairs = class_pairs(classes)
+        pull, push, kept = _selected(s, pairs, selection) if selection else _all_alike(s, pairs)
+        blocks, target, across = _blocks(modalities, utterances, alpha, s.dtype, s.device)
+        # in two tensors of this size: at large K, new memory costs as much as the arithmetic
+        held = s * pull
+        sums = [held.sum(-1), torch.mul(s, push, out=held).sum(-1)]
+        sums.append(kept.sum(-1).expand(s.shape[:3]))
+        gap = s.sub_(target)
+        shared = gap.diagonal(dim1=1, dim2=3).clone()  # (M, M, K): one utterance, two modalities
+        if refinement:
+            torch.mul(gap, kept, out=held)
+            sums.append(gap.mul_(held).sum(-1))
+        # from (M, K, M), by the modality of the candidates, to (2, M, K): its own, the others'
+        pulled, pushed, positives, *squares = (torch.stack(sums)[:, None] * blocks).sum(-1)
+        # 1 - ratio is the negatives' share. Written so, an anchor without a negative has ratio 1,
+        # and so has one whose similarities are all 0: there is nothing to push away.
+        total = pulled + pushed
+        inverse = total.masked_fill_(total < EPSILON, torch.inf).reciprocal_()
+        loss = pushed * inverse - 1
+        count = positives.clamp(min=1)
+        for square in squares:
+            loss += square / count
+        # what an anchor counts for in the mean of those that have a positive
+        share = (positives > 0).to(s.dtype)
+        share /= share.sum((1, 2), keepdim=True).clamp_(min=1)
+        ctx.compared, ctx.refinement = compared._replace(s=None), refinement
+        ctx.save_for_backward(
+            held, pull, push, pulled, pushed, inverse, count, share, shared, blocks, across
+        )
+        semi = (shared.square() * across).sum()
+        return torch.cat([(loss * share).sum((1, 2)), semi[None]])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        held, pull, push, pulled, pushed, inverse, count, share, shared, blocks, across = (
+            ctx.saved_tensors
+        )
+        share = share * gradient[:2, None, None]
+        steep = share * inverse.square()
+        slopes = [pulled * steep, -pushed * steep]  # by what pushes, and by what pulls
+        if ctx.refinement:
+            slopes.append(2 * share / count)
+        # back from (2, M, K) to (M, K, M, 1)
+        slopes = (torch.stack(slopes)[..., None] * blocks).sum(1)[..., None]
+        by_push, by_pull, *by_squares = slopes
+        by_s = push * by_push
+        by_s.addcmul_(pull, by_pull)
+        for by_square in by_squares:
+            by_s.addcmul_(held, by_square)
+        by_s.diagonal(dim1=1, dim2=3).addcmul_(shared, across * (2 * gradient[2]))
+        modalities, utterances = held.shape[:2]
+        by_s = by_s.view(modalities * utterances, -1)
+        by_x = compare_backward(by_s, ctx.compared)
+        return None, *by_x.view(modalities, utterances, -1)
+
+
+@functools.lru_cache(maxsize=64)
+def _blocks(
+    modalities: int, utterances: int, alpha: float, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return constants of the blocks of s, each of which compares two modalities.
+
+    Returns:
+        (2, M, 1, M): 1 where IAMCL, and where IEMCL, compares. (M, 1, M, 1): the similarity that is
+        wanted of positives. (M, M, 1): what a pair of an utterance counts for in SCL's mean.
+    """
+    own = torch.eye(modalities, dtype=dtype, device=device)
+    others = 1 - own
+    target = own + alpha * others
+    across = others / (modalities * (modalities - 1) * utterances)
+    return torch.stack([own, others])[:, :, None], target[:, None, :, None], across[..., None]
+
+
+def _all_alike(s: Tensor, pairs: Pairs) -> Weights:
+    """Return the weights where all pairs count the same: (K, 1, K)."""
+    positive, negative = (mask[:, None].to(s.dtype) for mask in pairs)
+    return Weights(positive, negative, positive)
+
+
+def _selected(s: Tensor, pairs: Pairs, selection: PairSelection) -> Weights:
+    """Return the weights (M, K, M, K) of the pairs that a selection keeps.
+
+    IAMCL selects among the candidates of one modality, IEMCL among those of all others together.
+    """
+    others = [mask[:, None].expand(s.shape).clone() for mask in pairs]
+    for mask in others:
+        _own(mask).fill_(False)
+    weights = selection.weigh(s.flatten(2), Pairs(*(mask.flatten(2) for mask in others)))
+    weights = Weights(*(weight.view(s.shape) for weight in weights))
+    for weight, within in zip(weights, selection.weigh(_own(s), pairs), strict=True):
+        _own(weight).copy_(within)
+    return weights
+
+
+def _own(blocks: Tensor) -> Tensor:
+    """Return the blocks (M, K, K) of each modality with itself, as a view."""
+    return blocks.diagonal(dim1=0, dim2=2).movedim(-1, 0)

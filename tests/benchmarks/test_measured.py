@@ -1,0 +1,84 @@
+"""What benchmarks say of what they measured: ratios, powers, costs, and the losses they compare."""
+
+import csv
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import losses
+from benchmarks.networks import corpus, settings, trainer
+from benchmarks.processes import cost
+from benchmarks.table import Line, write_tables
+from benchmarks.timing import exponent, in_turns
+
+
+def test_a_ratio_says_how_many_times_as_fast_hycon_is():
+    assert Line("a", "", "s", [1.0, 2.0, 9.0], [8.0]).ratio == 4
+    assert Line("a", "", "utterances/s", [8.0], [1.0, 2.0, 9.0]).ratio == 4
+
+
+def test_tables_name_what_hycon_is_set_against_and_whether_the_claim_holds(tmp_path):
+    lines = [
+        Line("a", "K = 2", "ms", [2.0, 1.0, 3.0], [5.0], "", "2x or more", True),
+        Line("b", "K = 2", "ms", [2.0], [1.0], "another", "1x or more", False),
+    ]
+    text = write_tables(tmp_path / "new" / "name", lines, ["a note"], "the usual", ("numpy",))
+    assert f"numpy {np.__version__}" in text
+    assert "| a | K = 2 | ms | 2 (1–3) | 5 | the usual | 2.5x | 2x or more | yes |" in text
+    assert "| b | K = 2 | ms | 2 | 1 | another | 0.5x | 1x or more | **no** |" in text
+    with (tmp_path / "new" / "name.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [(row["what"], row["by"], row["median"], row["least"], row["repeats"]) for row in rows]
+    assert found == [
+        ("a", "hycon", "2.0", "1.0", "3"),
+        ("a", "the usual", "5.0", "5.0", "1"),
+        ("b", "hycon", "2.0", "2.0", "1"),
+        ("b", "another", "1.0", "1.0", "1"),
+    ]
+
+
+def test_works_take_turns_after_one_of_each():
+    order = []
+    works = {name: lambda name=name: order.append(name) for name in "ab"}
+    found = in_turns(works, 2, {"a": 2})
+    assert "".join(order) == "ab" + "aab" * 2
+    assert {name: len(times) for name, times in found.items()} == {"a": 4, "b": 2}
+
+
+def test_the_power_of_growth_is_that_of_the_medians():
+    assert exponent([2, 6], [[1.0, 5.0, 5.0], [45.0, 45.0, 99.0]]) == pytest.approx(2)
+
+
+def test_a_command_costs_its_processes_memory_and_a_failure_is_not_measured(tmp_path):
+    code = "import time; held = bytearray(200 * 2**20); held[::4096] = held[::4096]; time.sleep(1)"
+    held = cost([sys.executable, "-c", code], tmp_path)
+    assert held.peak > 200
+    assert held.cpu > 0
+    with pytest.raises(RuntimeError, match="exit code 3\nsaid"):
+        cost([sys.executable, "-c", "print('said'); raise SystemExit(3)"], tmp_path)
+
+
+def test_the_loop_that_is_timed_gives_the_value_and_gradients_of_the_loss():
+    x, classes = next(losses.batches(6))
+    loop = losses.loop_reference.hybrid(
+        losses.RowsInALoop(x, classes), losses.ALPHA, losses.WEIGHTS
+    )
+    found = losses.LOSSES["HyCon"](x, classes).total
+    torch.testing.assert_close(found, loop)
+    values = list(x.values())
+    torch.testing.assert_close(
+        torch.autograd.grad(found, values), torch.autograd.grad(loop, values)
+    )
+
+
+@pytest.mark.parametrize("shape", ["paper", "tiny"])
+def test_what_is_timed_trains(shape):
+    data = corpus(shape, 32)
+    model, train = trainer(data, settings(shape, "hycon-v2"))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    losses_of_epoch = train()
+    assert set(losses_of_epoch) == {"task", "intra", "inter", "semi"}
+    assert all(np.isfinite(value) for value in losses_of_epoch.values())
+    assert any(not value.equal(before[name]) for name, value in model.state_dict().items())
