@@ -47,6 +47,8 @@ def places_of(name):
 # these change where and how a step runs, not what comes of it: they are no rule's params, so that
 # naming a mirror or another device reruns nothing
 DEVICE = PARAMS.device
+# what a cluster is asked for; `auto` takes a GPU where one is, and cannot know it beforehand
+GPU = int(PARAMS.device.startswith("cuda"))
 PLACES = json.dumps({name: places_of(name) for name in PARAMS.catalogue})
 
 # what came from where, with digests; in git
@@ -253,6 +255,23 @@ def tuning_of(wildcards):
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     return tuning.as_json(), json.dumps(places)
+
+
+def growing(amount):
+    """Return a resource of which a job that failed gets more, up to four times as much."""
+
+    def grown(wildcards, attempt):
+        return min(attempt, 4) * (amount(wildcards) if callable(amount) else amount)
+
+    return grown
+
+
+def minutes(wildcards):
+    """Return how long training a row may take: all its seeds, but a day at most.
+
+    It does not grow: a job that was stopped goes on from what it left.
+    """
+    return min(len(PARAMS.seeds) * (240 if settings_of(wildcards).train.finetuning else 60), 1440)
 
 
 def memory(wildcards):

@@ -17,7 +17,8 @@ rule aggregate:
     log:
         "logs/aggregate.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("aggregate"),
         plan=json.dumps(metrics_plan()),
@@ -48,7 +49,8 @@ rule tables:
     log:
         "logs/tables/{corpus}/{experiment}.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("tables"),
         title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
@@ -83,7 +85,8 @@ rule compare:
     log:
         "logs/compare/{corpus}/{experiment}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("compare"),
         title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
@@ -119,7 +122,8 @@ rule published:
     log:
         "logs/published/{corpus}.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("published"),
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
@@ -150,7 +154,8 @@ rule figures:
     log:
         "logs/figures/{corpus}/{experiment}-{kind}-{encoder}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("figures"),
         drawing=drawing,
@@ -173,7 +178,9 @@ rule complexity:
         "logs/complexity/{corpus}.log",
     threads: workflow.cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(60),
+        gpu=GPU,
     params:
         code=code("complexity"),
         corpus=corpus_json,
@@ -202,7 +209,8 @@ rule costs:
     log:
         "logs/costs/{corpus}.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("costs"),
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
