@@ -178,7 +178,7 @@ rule complexity:
         "logs/complexity/{corpus}.log",
     threads: workflow.cores
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(features_memory),
         runtime=growing(60),
         gpu=GPU,
     params:

@@ -33,7 +33,7 @@ rule encode:
         "logs/encode/{corpus}/{encoder}.log",
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(encode_memory),
         runtime=growing(120),
         gpu=GPU,
     params:
