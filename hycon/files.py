@@ -1,27 +1,31 @@
 """Writing files so that nothing half-written is ever found under its final name."""
 
+import errno
 import hashlib
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds."""
+    """Yield an empty file beside `path`; rename it to `path` if the block succeeds.
+
+    Its name is the same every time: what a killed process left is written over by the next one. So
+    only one process may write a path at a time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(path)
     try:
-        yield temporary
-        # mkstemp makes files private; results are meant to be shared as the umask says
-        temporary.chmod(0o666 & ~_umask())
+        temporary.unlink(missing_ok=True)
+        temporary.touch()
+        with _named(path):
+            yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -29,11 +33,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; move its files into `path` if the block succeeds."""
+    """Yield an empty folder beside `path`; move its files into `path` if the block succeeds.
+
+    As with `atomic_file`, only one process may write a path at a time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = _beside(path)
     try:
-        yield temporary
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        with _named(path):
+            yield temporary
         path.mkdir(exist_ok=True)
         for file in sorted(temporary.iterdir()):
             file.replace(path / file.name)
@@ -41,10 +51,21 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Have a failure to write be the system's, and name the path."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(errno.EIO, str(error), str(path)) from error
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -11,11 +11,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hycon.errors import HyConError
+from hycon.errors import HyConError, Terminated
 from hycon.params import Corpus, Encoder, Settings
 
 log = logging.getLogger("hycon")
 USER_ERROR = 2
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the next run goes on
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -92,6 +93,9 @@ def run(main: Callable[[Sequence[str] | None], None]) -> None:
         log.debug("%s", traceback.format_exc())
         place = error.filename or "file system"
         _stop(f"{place}: {error.strerror or error}; make room or give access")
+    except Terminated as request:
+        log.warning("asked to end (SIGTERM): %s", request)
+        sys.exit(TRY_AGAIN)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -19,6 +19,7 @@ from hycon.params import Corpus
 from hycon.provenance import code_digest, commit, environment
 from hycon.stages import log, run, start, training_parser
 from hycon.training.batches import Data, load_data
+from hycon.training.checkpoint import Checkpoint, ending_on_request
 from hycon.training.device import make_deterministic, pick_device, set_threads
 from hycon.training.loop import Trained, infer, train
 from hycon.training.text import read_text
@@ -47,8 +48,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     missing = [seed for seed, folder in folders.items() if not is_run_of(folder, seed, origin)]
     if kept := len(folders) - len(missing):
         log.info("%s: %d of %d seeds stand already", arguments.name, kept, len(folders))
+    for seed in folders.keys() - set(missing):
+        checkpoint_of(folders[seed]).unlink(missing_ok=True)  # of a process killed right at its end
     if missing:
-        _train(arguments, origin, {seed: folders[seed] for seed in missing})
+        with ending_on_request():
+            _train(arguments, origin, {seed: folders[seed] for seed in missing})
     # the digest of each seed's record, which has those of its files
     records = {str(seed): sha256_of(folder / "run.json") for seed, folder in folders.items()}
     write_json(arguments.output / "runs.json", {"name": arguments.name, "seeds": records})
@@ -69,6 +73,11 @@ def is_run_of(folder: Path, seed: int, origin: dict[str, Any]) -> bool:
         return False
 
 
+def checkpoint_of(folder: Path) -> Path:
+    """Return where the checkpoint of a run is kept while it is under way."""
+    return folder.with_name(f"{folder.name}.checkpoint")
+
+
 def _train(arguments: Namespace, origin: dict[str, Any], folders: dict[int, Path]) -> None:
     """Train the seeds one after the other; each leaves its folder as soon as it is trained."""
     set_threads(arguments.threads)
@@ -83,10 +92,13 @@ def _train(arguments: Namespace, origin: dict[str, Any], folders: dict[int, Path
         device,
     )
     for seed, folder in folders.items():
-        started = datetime.now(UTC)
         name = f"{arguments.name} seed {seed}"
+        place = {"device": device, "threads": arguments.threads, "versions": environment()}
+        checkpoint = Checkpoint(checkpoint_of(folder), {"seed": seed, **origin, **place})
         try:
-            trained = train(data, arguments.settings, seed, _Teller(name), text.language_model)
+            trained = train(
+                data, arguments.settings, seed, _Teller(name), text.language_model, checkpoint
+            )
         except FloatingPointError as error:
             raise HyConError(f"{name}: {error}; lower train.learning_rate") from None
         criterion = _criterion(arguments.corpus)
@@ -100,15 +112,16 @@ def _train(arguments: Namespace, origin: dict[str, Any], folders: dict[int, Path
                 "value": trained.score,
             },
             "parameters": parameter_counts(trained.model),
-            "device": device,
-            "threads": arguments.threads,
+            **place,
             **commit(),
-            "versions": environment(),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round((datetime.now(UTC) - started).total_seconds(), 3),
+            "started": checkpoint.started.isoformat(timespec="seconds"),
+            "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(checkpoint.seconds, 3),
+            "resumed": checkpoint.resumed,
         }
         with atomic_folder(folder) as temporary:
             _write(temporary, trained, data, record)
+        checkpoint.delete()
         epochs = f"epoch {trained.epoch} of {len(trained.history)}"
         log.info("%s: %s, validation %s %.3f", name, epochs, criterion, trained.score)
 

@@ -60,7 +60,7 @@ class _Training(NamedTuple):
 
     model: HyCon | Peer
     kept: HyCon | Peer  # the network itself, or what follows it as a moving average
-    step: Callable[[Tensor], None]
+    step: Callable[[Tensor], None]  # a `hycon.training.loop.Stepper`, or what counts its calls
     contrastive: HybridContrastiveLoss | SubstituteLoss | None
 
 
@@ -175,8 +175,8 @@ def _start(row: Row) -> _Training:
     torch.manual_seed(SEED)
     model = loop.make_network(row.data, row.settings, row.language_model)
     per_epoch = math.ceil(len(row.data.folds["train"]) / options.batch_size)
-    step, kept = loop.make_stepper(model, options, options.epochs * per_epoch)
-    return _Training(model, kept, step, loop.contrastive_loss(options))
+    step = loop.Stepper(model, options, options.epochs * per_epoch)
+    return _Training(model, step.kept, step, loop.contrastive_loss(options))
 
 
 def _epoch(row: Row, training: _Training, utterances: Tensor | None = None) -> None:

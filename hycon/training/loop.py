@@ -16,6 +16,7 @@ from hycon.model import HyCon, Output
 from hycon.params import Model, Settings, Train
 from hycon.peers import Peer
 from hycon.training.batches import Data
+from hycon.training.checkpoint import Checkpoint, State, named
 
 INFERENCE_BATCH = 64  # of tensor fusion, half a megabyte an utterance at d = 50, 4 at d = 100
 
@@ -30,12 +31,26 @@ class Trained:
     history: list[dict[str, float]]  # one row an epoch
 
 
+@dataclass
+class Position:
+    """How far an epoch has come: batches done, and the sums of their losses, by name."""
+
+    batches: int
+    names: list[str]
+    sums: Tensor  # (5,); names may be fewer
+
+    @classmethod
+    def start(cls, device: torch.device) -> "Position":
+        return cls(0, [], torch.zeros(5, device=device))
+
+
 def train(
     data: Data,
     settings: Settings,
     seed: int,
     tell: Callable[[dict[str, float]], None],
     language_model: LanguageModel | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train one network; keep the epoch with the lowest validation MAE (or cross-entropy).
 
@@ -48,31 +63,123 @@ def train(
         seed: of all that is random.
         tell: receives each epoch's row of the history.
         language_model: what reads the text, if that is tokens; a copy of it is fine-tuned.
+        checkpoint: where the run is kept as it goes, and gone on with; it ends in the same bits as
+            one that nothing broke off.
+
+    Raises:
+        FloatingPointError: no epoch had a validation score that is a number.
+        Terminated: the process was asked to end, and the run is kept.
     """
-    options = settings.train
-    torch.manual_seed(seed)
-    model = make_network(data, settings, language_model)
-    per_epoch = math.ceil(len(data.folds["train"]) / options.batch_size)
-    step, kept = make_stepper(model, options, options.epochs * per_epoch)
-    contrastive = contrastive_loss(options)
-    order = torch.Generator().manual_seed(seed)
-    history: list[dict[str, float]] = []
-    best: dict[str, Tensor] = {}
-    best_epoch, best_score = 0, float("inf")
-    for epoch in range(1, options.epochs + 1):
-        losses = run_epoch(model, data, options, order, contrastive, step)
-        score = validation_score(kept, data, options)
-        history.append({"epoch": epoch, **losses, "validation": score})
-        tell(history[-1])
-        if score < best_score:
-            best_epoch, best_score = epoch, score
-            best = {name: value.clone() for name, value in kept.state_dict().items()}
-        if epoch - best_epoch >= options.patience:
-            break
-    if not best:
-        raise FloatingPointError(f"validation score is {score} from the first epoch on")
-    model.load_state_dict(best)
-    return Trained(model.eval(), best_epoch, best_score, history)
+    training = Training(data, settings, seed, language_model)
+    if checkpoint is not None and (found := checkpoint.load()) is not None:
+        training.restore(found)
+    while not training.ended:
+        training.run_epoch(lambda: checkpoint and checkpoint.within_epoch(training.state))
+        tell(training.history[-1])
+        if checkpoint is not None and not training.ended:
+            checkpoint.after_epoch(training.state)
+    return training.result()
+
+
+class Training:
+    """One run under way: all that decides what comes of it, to be kept and gone on with."""
+
+    def __init__(
+        self, data: Data, settings: Settings, seed: int, language_model: LanguageModel | None
+    ) -> None:
+        self.data, self.options = data, settings.train
+        torch.manual_seed(seed)
+        self.model = make_network(data, settings, language_model)
+        per_epoch = math.ceil(len(data.folds["train"]) / self.options.batch_size)
+        self.stepper = Stepper(self.model, self.options, self.options.epochs * per_epoch)
+        self.contrastive = contrastive_loss(self.options)
+        self.order = torch.Generator().manual_seed(seed)
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_epoch, self.best_score = 0, float("inf")
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.position = Position.start(self.data.labels.device)
+        self.order_of_epoch = self.order.get_state()  # an epoch that is gone on with is drawn anew
+
+    @property
+    def ended(self) -> bool:
+        """Whether all epochs are over, or `patience` of them since the best one."""
+        epochs = len(self.history)
+        return epochs >= self.options.epochs or epochs - self.best_epoch >= self.options.patience
+
+    def run_epoch(self, after_step: Callable[[], object]) -> None:
+        """Train for an epoch, or what is left of it; validate, and keep the weights if best."""
+        losses = run_epoch(
+            self.model,
+            self.data,
+            self.options,
+            self.order,
+            self.contrastive,
+            self.stepper,
+            self.position,
+            after_step,
+        )
+        score = validation_score(self.stepper.kept, self.data, self.options)
+        self.history.append({"epoch": len(self.history) + 1, **losses, "validation": score})
+        if score < self.best_score:
+            self.best_epoch, self.best_score = len(self.history), score
+            kept = self.stepper.kept.state_dict()
+            self.best = {name: value.clone() for name, value in kept.items()}
+        self._begin_epoch()
+
+    def result(self) -> Trained:
+        """Return the network with the weights of the best epoch.
+
+        Raises:
+            FloatingPointError: no epoch had a validation score that is a number.
+        """
+        if not self.best:
+            score = self.history[-1]["validation"]
+            raise FloatingPointError(f"validation score is {score} from the first epoch on")
+        self.model.load_state_dict(self.best)
+        return Trained(self.model.eval(), self.best_epoch, self.best_score, self.history)
+
+    def state(self) -> State:
+        """Return where the run stands; the tensors are those of the run, not copies."""
+        device = self.data.labels.device
+        steps = self.stepper.state()
+        tensors = {
+            "order": self.order_of_epoch,
+            "random": torch.get_rng_state(),
+            "sums": self.position.sums,
+            **named("model", self.model.state_dict()),
+            **named("best", self.best),
+            **named("steps", steps.tensors),
+        }
+        if device.type == "cuda":
+            tensors["random of device"] = torch.cuda.get_rng_state(device)
+        return State(
+            tensors,
+            {
+                "position": [self.position.batches, self.position.names],
+                "history": self.history,
+                "best": [self.best_epoch, self.best_score],
+                "steps": steps.values,
+            },
+        )
+
+    def restore(self, state: State) -> None:
+        """Stand where a run of the same parameters, seed, inputs and code stood."""
+        tensors, values = state
+        device = self.data.labels.device
+        self.model.load_state_dict(state.group("model"))
+        self.best = state.group("best")
+        self.stepper.restore(State(state.group("steps"), values["steps"]))
+        self.history = values["history"]
+        self.best_epoch, self.best_score = values["best"]
+        self.order.set_state(tensors["order"])
+        self._begin_epoch()
+        self.position = Position(*values["position"], tensors["sums"].to(device))
+        torch.set_rng_state(tensors["random"])
+        if device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random of device"], device)
 
 
 def make_network(
@@ -91,36 +198,67 @@ def make_network(
     return model.to(data.labels.device)
 
 
-def make_stepper(
-    model: HyCon | Peer, options: Train, steps: int
-) -> tuple[Callable[[Tensor], None], HyCon | Peer]:
-    """Return a function that takes one step down a loss, and the network whose weights are kept.
+class Stepper:
+    """Takes a step down a loss when it is called.
 
-    That is the network itself or, with `averaging`, one that follows it as a moving average.
+    `kept` is the network whose weights are validated and kept: the one that is trained or, with
+    `averaging`, one that follows it as a moving average.
     """
-    groups, warmups = _parameter_groups(model, options)
-    optimiser = torch.optim.AdamW(groups, fused=True)
-    factors = [
-        functools.partial(learning_rate_factor, steps=steps, warmup=warmup, kind=options.schedule)
-        for warmup in warmups
-    ]
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factors)
-    averaged = None
-    if options.averaging:
-        decay = swa_utils.get_ema_multi_avg_fn(options.averaging)
-        averaged = swa_utils.AveragedModel(model, multi_avg_fn=decay)
 
-    def step(loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
+    def __init__(self, model: HyCon | Peer, options: Train, steps: int) -> None:
+        self.model, self.clip_norm = model, options.clip_norm
+        groups, warmups = _parameter_groups(model, options)
+        self.optimiser = torch.optim.AdamW(groups, fused=True)
+        factors = [
+            functools.partial(
+                learning_rate_factor, steps=steps, warmup=warmup, kind=options.schedule
+            )
+            for warmup in warmups
+        ]
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, factors)
+        self.averaged = None
+        if options.averaging:
+            decay = swa_utils.get_ema_multi_avg_fn(options.averaging)
+            self.averaged = swa_utils.AveragedModel(model, multi_avg_fn=decay)
+
+    @property
+    def kept(self) -> HyCon | Peer:
+        return self.averaged.module if self.averaged is not None else self.model
+
+    def __call__(self, loss: Tensor) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        if options.clip_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm)
-        optimiser.step()
-        schedule.step()
-        if averaged is not None:
-            averaged.update_parameters(model)
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.optimiser.step()
+        self.schedule.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
 
-    return step, averaged.module if averaged is not None else model
+    def state(self) -> State:
+        """Return the state of the optimiser, the schedule and the averaged weights."""
+        optimiser = self.optimiser.state_dict()
+        tensors = {}
+        for number, moments in optimiser["state"].items():
+            tensors |= named(f"optimiser.{number}", moments)
+        if self.averaged is not None:
+            tensors |= named("averaged", self.averaged.state_dict())
+        rates = [group["lr"] for group in optimiser["param_groups"]]
+        return State(tensors, {"rates": rates, "schedule": self.schedule.state_dict()})
+
+    def restore(self, state: State) -> None:
+        """Stand where another stepper of the same network and options stood."""
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.group("optimiser").items():
+            number, _, name = key.partition(".")
+            moments.setdefault(int(number), {})[name] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        for group, rate in zip(groups, state.values["rates"], strict=True):
+            group["lr"] = rate
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.schedule.load_state_dict(state.values["schedule"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state.group("averaged"))
 
 
 def _parameter_groups(model: nn.Module, options: Train) -> tuple[list[dict], list[float]]:
@@ -190,16 +328,34 @@ def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tens
     return nn.functional.binary_cross_entropy_with_logits(prediction, yes)
 
 
-def run_epoch(model, data, options, order, contrastive, step) -> dict[str, float]:
+def run_epoch(
+    model: HyCon | Peer,
+    data: Data,
+    options: Train,
+    order: torch.Generator,
+    contrastive: HybridContrastiveLoss | SubstituteLoss | None,
+    step: Callable[[Tensor], None],
+    position: Position | None = None,
+    after_step: Callable[[], object] = lambda: None,
+) -> dict[str, float]:
     """Train for one epoch; return the mean over the utterances of each term that has a weight.
 
     A peer with losses of its own has one term more, their weighted sum.
+
+    Args:
+        model, data, options: what is trained, on what, and how.
+        order: draws the batches.
+        contrastive: of `contrastive_loss`.
+        step: goes down a loss.
+        position: where to go on in these batches; it moves along. None: at their beginning.
+        after_step: called after each of them.
     """
     model.train()
     rows = data.folds["train"]
+    position = position or Position.start(rows.device)
     weighted = [name for name, weight in options.lambdas if weight]
-    names, sums = ["task", *weighted], torch.zeros(5, device=rows.device)
-    for batch in data.shuffled(rows, options.batch_size, order):
+    names = ["task", *weighted]
+    for batch in data.shuffled(rows, options.batch_size, order)[position.batches :]:
         output = model(data.batch(batch))
         task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
         loss, parts = task, [task]
@@ -211,8 +367,11 @@ def run_epoch(model, data, options, order, contrastive, step) -> dict[str, float
             loss = loss + auxiliary
             names, parts = ["task", *weighted, "auxiliary"], [*parts, auxiliary]
         step(loss)
-        sums[: len(parts)] += torch.stack([part.detach() for part in parts]) * len(batch)
-    return dict(zip(names, (sums / len(rows)).tolist(), strict=False))
+        losses = torch.stack([part.detach() for part in parts])
+        position.names, position.batches = names, position.batches + 1
+        position.sums[: len(parts)] += losses * len(batch)
+        after_step()
+    return dict(zip(position.names, (position.sums / len(rows)).tolist(), strict=False))
 
 
 @torch.no_grad()

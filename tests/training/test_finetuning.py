@@ -13,6 +13,7 @@ from hycon.model import HyCon, parameter_counts
 from hycon.training import loop
 from hycon.training.batches import Data, Ragged
 from hycon.training.loop import infer, train
+from tests.training.test_checkpoint import in_sittings, same
 from tests.training.test_loop import corpus, quiet, settings
 
 WORDS = [
@@ -141,3 +142,9 @@ def test_states_do_not_depend_on_padding_or_on_the_others_of_the_batch(texts):
         expected = states.features["text"].values[begin : begin + length]
         torch.testing.assert_close(found[row, :length], expected, rtol=1e-4, atol=1e-5)
         assert not found[row, length:].any()
+
+
+def test_a_language_model_in_training_is_gone_on_with(texts, tmp_path):
+    _, tokens, encoder = texts
+    arguments = (tokens, finetuning(1e-2, epochs=2), 1, quiet, encoder)
+    same(in_sittings(tmp_path / "run.checkpoint", 3, *arguments), train(*arguments))

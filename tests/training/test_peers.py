@@ -23,6 +23,7 @@ from hycon.training.batches import Data
 from hycon.training.complexity import Row, measure, multiply_adds
 from hycon.training.device import make_deterministic
 from tests.test_params import ROOT
+from tests.training.test_checkpoint import in_sittings, same
 from tests.training.test_finetuning import WORDS, with_text
 from tests.training.test_loop import corpus, quiet, settings
 from tests.training.test_model import ragged
@@ -493,3 +494,10 @@ def test_steps_beyond_the_longest_that_is_read_take_no_part(name):
         found = network(whole).prediction
         assert torch.equal(found, network(cut).prediction)
         assert not torch.equal(found, peer(name).eval()(whole).prediction)
+
+
+def test_a_peer_with_losses_of_its_own_is_gone_on_with_after_it_was_broken_off(tmp_path):
+    arguments = (corpus(), of_peer("misa"), 1, quiet)
+    whole = loop.train(*arguments)
+    assert "auxiliary" in whole.history[0]
+    same(in_sittings(tmp_path / "run.checkpoint", 5, *arguments), whole)  # at the end of an epoch

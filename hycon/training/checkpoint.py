@@ -1,0 +1,174 @@
+"""Checkpoints: where a run stands, gone on with only if the file is whole and of the same run.
+
+One safetensors file, replaced at once. Its header holds the rest of the state as JSON, what the run
+comes of, and a digest over everything.
+"""
+
+import hashlib
+import json
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hycon.errors import Terminated
+from hycon.files import atomic_file
+
+log = logging.getLogger("hycon")
+
+AFTER_EPOCH = 1.0  # seconds since the last checkpoint for the end of an epoch to make another
+WITHIN_EPOCH = 60.0  # the same for a step
+SHARE = 0.03  # of the time that writing takes at most
+
+
+class State(NamedTuple):
+    """Where something stands: tensors by name, and whatever else JSON can hold."""
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+    def group(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors that were `named` so, under their own names."""
+        return {
+            key.removeprefix(f"{name}."): value
+            for key, value in self.tensors.items()
+            if key.startswith(f"{name}.")
+        }
+
+
+def named(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors under names that say what they belong to."""
+    return {f"{group}.{name}": value for name, value in tensors.items()}
+
+
+class Checkpoint:
+    """The checkpoint of one run: when it is due, how it is written, whether it can be read."""
+
+    def __init__(self, path: Path, origin: dict[str, Any]) -> None:
+        """Args:
+        path: of the file.
+        origin: all that the run's bits depend on, as JSON: a checkpoint of another one is not
+            gone on with.
+        """
+        self.path, self.origin = path, origin
+        self.started = datetime.now(UTC)
+        self.resumed = 0  # how often the run was gone on with
+        self._before = 0.0  # seconds that it took before
+        self._begun = self._last = time.monotonic()
+        self._cost = 0.0  # seconds that the last writing took
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took, all sittings together, up to now."""
+        return self._before + time.monotonic() - self._begun
+
+    def within_epoch(self, state: Callable[[], State]) -> None:
+        """Keep the run if it was long ago, or if the process was asked to end.
+
+        Raises:
+            Terminated: the latter.
+        """
+        if asked_to_end():
+            self.save(state())
+            raise Terminated(f"{self.path}: kept; the next run goes on from there")
+        if self._is_due(WITHIN_EPOCH):
+            self.save(state())
+
+    def after_epoch(self, state: Callable[[], State]) -> None:
+        """Keep the run, unless it was just now."""
+        if self._is_due(AFTER_EPOCH):
+            self.save(state())
+
+    def _is_due(self, pause: float) -> bool:
+        return time.monotonic() - self._last >= max(pause, self._cost / SHARE)
+
+    def save(self, state: State) -> None:
+        """Write the file anew."""
+        began = time.monotonic()
+        run = {
+            "started": self.started.isoformat(),
+            "seconds": self.seconds,
+            "resumed": self.resumed,
+        }
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
+        texts = {
+            "origin": json.dumps(self.origin),
+            "run": json.dumps(run),
+            "values": json.dumps(state.values),
+        }
+        with atomic_file(self.path) as temporary:
+            save_file(tensors, temporary, {**texts, "sha256": _digest(tensors, texts)})
+        self._last = time.monotonic()
+        self._cost = self._last - began
+
+    def load(self) -> State | None:
+        """Return the state to go on from, None if there is none; says why if one is passed over."""
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                texts = dict(file.metadata() or {})
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if texts.pop("sha256", None) != _digest(tensors, texts):
+                raise ValueError("its digest is another")
+            origin, run, values = (json.loads(texts[key]) for key in ("origin", "run", "values"))
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            log.warning("%s: damaged (%s); training starts over", self.path, error)
+            return None
+        if others := [key for key, value in self.origin.items() if origin.get(key) != value]:
+            log.warning("%s: of other %s; training starts over", self.path, ", ".join(others))
+            return None
+        self.started = datetime.fromisoformat(run["started"])
+        self.resumed = run["resumed"] + 1
+        self._before = run["seconds"]
+        epochs = len(values["history"])
+        log.info("%s: goes on after %d epochs", self.path, epochs)
+        return State(tensors, values)
+
+    def delete(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def _digest(tensors: dict[str, Tensor], texts: dict[str, str]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(texts):
+        digest.update(f"{key}\0{texts[key]}\0".encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+_asked = False
+
+
+def asked_to_end() -> bool:
+    """Return whether SIGTERM has come within `ending_on_request`."""
+    return _asked
+
+
+@contextmanager
+def ending_on_request() -> Iterator[None]:
+    """Let SIGTERM be a request, which `Checkpoint.within_epoch` heeds: Slurm's before it kills."""
+    global _asked
+
+    def note(*_) -> None:
+        global _asked
+        _asked = True
+
+    _asked = False
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
