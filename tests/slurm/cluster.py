@@ -4,10 +4,12 @@ import getpass
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -29,7 +31,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmdParameters=config_overrides
 # no control groups, no accounting
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -56,7 +58,7 @@ def _found(name):
     return shutil.which(name, path=f"{os.environ['PATH']}:{SYSTEM}")
 
 
-def wait_for(what, seconds=120):
+def wait_for(what, seconds=300):
     """Wait until something is true; return it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -83,10 +85,8 @@ class Cluster:
     def __exit__(self, *_):
         if self.started:
             self._quietly("scancel", "--user", getpass.getuser())
-            self._quietly("scancel", "--user", getpass.getuser(), "--signal=KILL", "--full")
-            # a step's own process ends by itself once its job has
-            end = time.monotonic() + 60
-            while self._stepping() and time.monotonic() < end:
+            end = time.monotonic() + 40
+            while self._of_jobs() and time.monotonic() < end:
                 time.sleep(0.2)
         for process in reversed(self.started):
             process.terminate()
@@ -96,6 +96,9 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for number in self._of_jobs():
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
@@ -106,6 +109,7 @@ class Cluster:
         """Run a command of Slurm; return what it printed."""
         done = subprocess.run(
             [self.folder / "bin" / command[0], *command[1:]],
+            env={**os.environ, **self.environment()},
             capture_output=True,
             text=True,
             timeout=60,
@@ -170,9 +174,14 @@ class Cluster:
         except (AssertionError, OSError, subprocess.TimeoutExpired):
             return ""
 
-    def _stepping(self):
-        """Return whether a job's step still runs: each has a socket in the node's folder."""
-        return any(path.is_socket() for path in (self.folder / "spool").iterdir())
+    def _of_jobs(self):
+        """Return the processes that have this Slurm in their PATH: those of its jobs."""
+        mark, found = f"{self.folder}/bin".encode(), []
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in place.read_bytes():
+                    found.append(int(place.parent.name))
+        return found
 
 
 def _free_ports(count):

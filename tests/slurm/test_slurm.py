@@ -23,7 +23,7 @@ ROWS = ("hycon-v2-glove", "no-contrastive-glove")
 # there is no accounting, and jobs are short
 POLLING = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1}
 # what differs from run to run
-PASSING = ("started", "seconds", "commit", "clean", "run")
+PASSING = ("started", "ended", "seconds", "resumed", "commit", "clean", "run")
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,7 @@ def test_dvc_repro_spreads_over_slurm_and_survives_a_preemption(cluster, project
     assert jobs(phase(printed, "runs")) == {"train": 2, "evaluate": 2}
     assert "Trying to restart" not in printed
     assert "1 of 2 seeds stand already" in logged(project)
+    assert resumed(project) == 1
     assert same(outcome(project), local)
     assert project.clean()
 
@@ -160,6 +161,7 @@ def test_a_row_whose_time_is_nearly_up_is_submitted_anew_with_more_memory(
     assert jobs(printed)["train"] == 1
     assert printed.count("Trying to restart") == 1
     assert "1 of 2 seeds stand already" in logged(project)
+    assert resumed(project) == 1
     other.snakemake("all")
     assert same(outcome(project), outcome(other))
     assert project.planned() == {}
@@ -184,6 +186,12 @@ def test_a_cluster_leaves_nothing_behind():
 def logged(project):
     """Return the log of a row's training."""
     return (project / "logs/train/sample/hycon-v2-glove.log").read_text()
+
+
+def resumed(project):
+    """Return how often the second seed of a row was gone on with from a checkpoint."""
+    record = project / "results/runs/sample/hycon-v2-glove/seed-2/run.json"
+    return json.loads(record.read_text())["resumed"]
 
 
 def asked(cluster, number):
