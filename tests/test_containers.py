@@ -64,5 +64,5 @@ def test_the_container_has_all_that_a_run_reads():
 
 def test_docker_s_container_is_no_root_s_and_runs_everything():
     kinds = dict(instructions())
-    assert kinds["USER"] == "hycon"
+    assert kinds["USER"] == "1000"
     assert kinds["CMD"] == '["snakemake", "--cores", "all", "all"]'
