@@ -1,7 +1,7 @@
 """A Slurm of one node, on this machine, of the user who runs the tests, in one folder."""
 
-import getpass
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -58,6 +58,10 @@ def _found(name):
     return shutil.which(name, path=f"{os.environ['PATH']}:{SYSTEM}")
 
 
+def _user():
+    return pwd.getpwuid(os.getuid()).pw_name
+
+
 def wait_for(what, seconds=300):
     """Wait until something is true; return it."""
     end = time.monotonic() + seconds
@@ -84,10 +88,10 @@ class Cluster:
 
     def __exit__(self, *_):
         if self.started:
-            self._quietly("scancel", "--user", getpass.getuser())
-            end = time.monotonic() + 40
-            while self._of_jobs() and time.monotonic() < end:
-                time.sleep(0.2)
+            self._quietly("scancel", "--user", _user())
+            # jobs get half a minute to end, and their steps have to report it
+            with suppress(TimeoutError):
+                wait_for(lambda: not self._stepping(), 60)
         for process in reversed(self.started):
             process.terminate()
         for process in reversed(self.started):
@@ -96,7 +100,7 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for number in self._of_jobs():
+        for number in self._strays():
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -140,7 +144,7 @@ class Cluster:
         (self.folder / "munge.key").chmod(0o400)
         settings = {
             "host": socket.gethostname().split(".")[0],
-            "user": getpass.getuser(),
+            "user": _user(),
             "folder": self.folder,
         }
         settings |= dict(zip(("controller", "node"), _free_ports(2), strict=True))
@@ -174,7 +178,11 @@ class Cluster:
         except (AssertionError, OSError, subprocess.TimeoutExpired):
             return ""
 
-    def _of_jobs(self):
+    def _stepping(self):
+        """Return whether a job's step still runs: each has a socket in the node's folder."""
+        return any(path.is_socket() for path in (self.folder / "spool").iterdir())
+
+    def _strays(self):
         """Return the processes that have this Slurm in their PATH: those of its jobs."""
         mark, found = f"{self.folder}/bin".encode(), []
         for place in Path("/proc").glob("[0-9]*/environ"):
