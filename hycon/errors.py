@@ -1,5 +1,12 @@
 """The exceptions that a stage ends in without a traceback."""
 
+LONGEST = 4000  # characters of a message, which may quote a file
+
+
+def printable(text: str) -> str:
+    """Return a text, which a stranger may have written, without control characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
 
 class HyConError(Exception):
     """Something the user can put right: one line on what was found, expected, and to be done.
@@ -7,6 +14,9 @@ class HyConError(Exception):
     Stages print it without a traceback and exit with code 2 (`hycon.stages.run`).
     """
 
+    def __init__(self, message: str) -> None:
+        line = printable(" ".join(message.splitlines()))
+        super().__init__(line if len(line) <= LONGEST else f"{line[:LONGEST]} ...")
 
 class Terminated(Exception):
     """The process was asked to end (SIGTERM), and what it did is kept.

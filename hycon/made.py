@@ -8,13 +8,13 @@ anew.
 """
 
 import base64
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hycon.files import sha256_of, write_json
 from hycon.progress import progress
+from hycon.reading import read_json
 
 # DVC keeps the first with Snakemake's records; the second is of this machine, so that files are not
 # read again at every start
@@ -84,7 +84,7 @@ class Outputs:
         file = Path(path)
         now = [file.stat().st_size, file.stat().st_mtime_ns]
         before = self.seen.get(path)
-        if before is None or before[:2] != now:
+        if not isinstance(before, list) or len(before) != 3 or before[:2] != now:
             self.seen[path] = [*now, sha256_of(file)]
         return self.seen[path][2]
 
@@ -94,7 +94,7 @@ class Outputs:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -16,6 +16,10 @@ from hycon.files import write_json
 
 # a boundary this far inside a word cuts it, seconds: forced alignment is no finer
 CUT_DEPTH = 0.01
+# in attention, each word looks at each: time and memory of training grow with the square
+MANY_WORDS = 1000
+# characters; a reader of tables takes no more than 131,072 in a field
+LONGEST_TEXT = 100_000
 
 
 class Report:
@@ -25,6 +29,9 @@ class Report:
         self.dropped: list[dict[str, str | int]] = []
         self.tokens = Counter()
         self.counts = {name: Counter() for name in MODALITIES}
+        self.known_rows = Counter()  # by modality, those with a value that is known
+        self.unlabelled: list[str] = []  # videos of the folds that have no labels
+        self.repeated = 0  # segments with the times of another of their video
         self._bounds = self._cut = 0
 
     def drop(self, video: str, segment: int, reason: str) -> None:
@@ -62,6 +69,7 @@ class Report:
         counts["infinite"] += int(np.isinf(rows[covered]).sum())
         with np.errstate(over="ignore"):
             rows = rows.astype(np.float32)
+        self.known_rows[name] += int((np.isfinite(rows).any(axis=1) & covered).sum())
         return np.where(np.isfinite(rows) & covered[:, None], rows, np.float32(np.nan))
 
     def content(self, utterances: list[Utterance]) -> dict:
@@ -69,6 +77,13 @@ class Report:
         folds = Counter(utterance.fold for utterance in utterances)
         videos = len({utterance.video for utterance in utterances})
         reasons = Counter(str(entry["reason"]) for entry in self.dropped)
+        rare = {
+            "videos of the folds without labels": self.unlabelled,
+            "segments with the times of another": self.repeated,
+            f"utterances of more than {MANY_WORDS} words": [
+                utterance.id for utterance in utterances if utterance.words > MANY_WORDS
+            ],
+        }
         return {
             "utterances": {fold: folds[fold] for fold in FOLDS},
             "videos": videos,
@@ -79,6 +94,7 @@ class Report:
             "segment boundaries that cut a word": self._cut / max(1, self._bounds),
             "dropped, by reason": dict(reasons.most_common()),
             "dropped": self.dropped,
+            **{name: found for name, found in rare.items() if found},
             "modalities": {
                 name: dict(sorted(counts.items())) for name, counts in self.counts.items() if counts
             },
@@ -109,6 +125,10 @@ def build(
             name: stack.enter_context(ragged_file(folder / f"{name}.npy")) for name in MODALITIES
         }
         for utterance, rows in found:
+            if max(len(utterance.text), len(utterance.id)) > LONGEST_TEXT:
+                reason = f"its text or name is longer than {LONGEST_TEXT} characters"
+                report.drop(utterance.video[:100], utterance.segment, reason)
+                continue
             for name, file in files.items():
                 # a rule's outputs are the same for every corpus: no vectors are 0 of them
                 file.append(rows[name] if name in rows else np.zeros((1, 0), np.float32))

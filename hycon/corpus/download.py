@@ -1,7 +1,6 @@
 """Downloading over HTTP: goes on where it broke off, and is patient with a server within bounds."""
 
 import http.client
-import json
 import random
 import re
 import socket
@@ -18,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from hycon.corpus.formats import PAGE, is_page
 from hycon.corpus.transfer import Differs, Refused, amount, check_room, length, shown, writing
 from hycon.files import write_json
+from hycon.reading import read_json
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 PIECE = 1 << 16  # bytes; what a broken connection may lose
 PROGRESS = 1 << 20  # bytes, or 1% of a smaller file: with less, an attempt got nowhere
 HOPS = 10
+# bytes of one file whose size is not known beforehand; the largest of CMU-MOSEI has some tens of GB
+LARGEST = 200 * 10**9
+# a compressed answer may become so many times its length, or 100 MB
+EXPANSION, SMALL = 100, 100_000_000
 # what may be sent back to a server: a strong ETag, a date
 VALIDATORS = {"ETag": r'"[!#-~]{1,200}"', "Last-Modified": r"[A-Za-z0-9 ,:+-]{1,60}"}
+REMEDY = "give the file's size in corpora.yaml if it is right"
 Say = Callable[[str], None]
 
 
@@ -164,9 +169,9 @@ def _kept(wanted: _Wanted) -> _Kept:
 def _remembered(part: Path) -> tuple[str | None, str | None, int | None]:
     """Return which address a part came from, the mark of its version and the whole's length."""
     try:
-        side = json.loads(_side(part).read_text(encoding="utf-8"))
+        side = read_json(_side(part))
         address, validator, total = side["address"], side["validator"], side["total"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None, None, None
     marked = isinstance(validator, str) and any(
         re.fullmatch(form, validator) for form in VALIDATORS.values()
@@ -251,24 +256,40 @@ def _receive(response: "Response", wanted: _Wanted, kept: _Kept) -> None:
         raise Refused(PAGE if first else "is empty")
     if wanted.size is not None and total not in (None, wanted.size):
         raise Differs(f"offers {total} bytes, expected {wanted.size}")
+    if wanted.size is None and total is not None and total > LARGEST:
+        raise Refused(f"offers {total} bytes, the limit is {LARGEST}; {REMEDY}")
     if total is not None:
         check_room(part, total - length(part))
     if not kept.size:
         discard(part)
-    done = kept.size
+    done, excess = kept.size, None
     with writing(part), part.open("ab" if kept.size else "wb") as file:
         # written when the part is empty: a mark never stands beside another version's bytes
         mark = {"validator": kept.validator, "total": total}
         write_json(_side(part), {"address": bare(wanted.address), **mark})
         for piece in shown(chain([first], pieces), part.stem, total, done):
             done += file.write(piece)
-            if wanted.size is not None and done > wanted.size:
+            came = response.raw.tell()  # as it travelled
+            excess = _excess(done, max(0, done - kept.size - SMALL), came, wanted)
+            if excess or (wanted.size is not None and done > wanted.size):
                 break
+    if excess:
+        discard(part)
+        raise Refused(excess)
     if wanted.size is not None and done > wanted.size:
         discard(part)
         raise Differs(f"sends more than the expected {wanted.size} bytes")
     if total is not None and done != total:
         raise _Stumbled(f"{done} of {total} bytes came")
+
+
+def _excess(done: int, new: int, came: int, wanted: _Wanted) -> str | None:
+    """Return why no more is taken of an answer, None if more may come."""
+    if new > EXPANSION * came:
+        return f"sends what unpacks to more than {EXPANSION} times its length, which is the limit"
+    if wanted.size is None and done > LARGEST:
+        return f"sends more than {LARGEST} bytes, the limit; {REMEDY}"
+    return None
 
 
 def _pieces(response: "Response", patience: Patience) -> Iterator[bytes]:

@@ -1,11 +1,11 @@
 """Which video belongs to which fold."""
 
 import importlib.util
-import json
 from pathlib import Path
 
 from hycon.corpus.utterances import FOLDS
 from hycon.errors import HyConError
+from hycon.reading import read_json
 
 
 def standard_folds(dataset: str) -> dict[str, list[str]]:
@@ -27,7 +27,7 @@ def read_folds(path: Path) -> dict[str, list[str]]:
         HyConError: not of this form.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise HyConError(f"{path}: cannot be read as JSON ({error}); fetch it again") from None
     whole = isinstance(content, dict) and set(content) == set(FOLDS)

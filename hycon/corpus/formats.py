@@ -1,11 +1,13 @@
 """What a corpus's files look like from outside: looked at before they are used, never executed."""
 
-import json
 import os
 import re
 from pathlib import Path
 
 import h5py
+
+from hycon.corpus.hdf5 import is_own
+from hycon.reading import read_json
 
 PAGE = "is an HTML page, not the file"
 TAGS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<h1")
@@ -46,21 +48,17 @@ def _is_sequence(path: Path) -> bool:
     """Return whether a root group holds `data`; links out of the file are not followed."""
     try:
         with h5py.File(path, "r") as file:
-            names = (name for name in file if _is_inside(file, name))
+            names = (name for name in file if is_own(file, name))
             roots = (file[name] for name in names)
-            return any(isinstance(root, h5py.Group) and _is_inside(root, "data") for root in roots)
+            return any(isinstance(root, h5py.Group) and is_own(root, "data") for root in roots)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError):
         return False
 
 
-def _is_inside(group: h5py.Group, name: str) -> bool:
-    return isinstance(group.get(name, getlink=True), h5py.HardLink)
-
-
 def _is_json(path: Path) -> bool:
     try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        read_json(path)
+    except ValueError:
         return False
     return True
 

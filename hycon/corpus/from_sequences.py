@@ -44,6 +44,7 @@ def read(
             if name != "folds"
         }
         widths = {name: _width(opened[name]) for name in MODALITIES if name in opened}
+        report.unlabelled = sorted(set(fold_of) - set(opened["labels"].videos))
         for video in progress(opened["labels"].videos, "align", unit="videos"):
             segments = _segments(opened["labels"], video, fold_of, corpus.emotions, report)
             if segments and video not in opened["words"]:
@@ -61,10 +62,17 @@ def _folds(files: dict[str, Path], corpus: Corpus) -> dict[str, str]:
 
 
 def _width(sequence: Sequence) -> int:
-    """Return the number of features of a sequence, from its first video."""
-    if not sequence.videos:
-        raise HyConError(f"{sequence.path}: holds no video; fetch it again")
-    return sequence.read(sequence.videos[0])[1].shape[1]
+    """Return the number of features of a sequence, from its first video that has any rows."""
+    for video in sequence.videos:
+        _, features = sequence.read(video)
+        if len(features) and features.shape[1]:
+            return features.shape[1]
+        if len(features):
+            raise HyConError(
+                f"{sequence.path}: video {video} has {len(features)} rows without features; fetch "
+                "the file again"
+            )
+    raise HyConError(f"{sequence.path}: holds no video with rows; fetch it again")
 
 
 def _segments(
@@ -76,11 +84,16 @@ def _segments(
 ) -> list[Utterance]:
     """Return a video's labelled segments in the file's order, without words yet."""
     intervals, features = labels.read(video)
+    report.repeated += len(intervals) - len(np.unique(intervals, axis=0))
     kept = []
     for segment, ((start, end), row) in enumerate(zip(intervals, features, strict=True)):
         try:
             if video not in fold_of:
                 raise ValueError("the video is in no fold")
+            if not np.isfinite((start, end)).all():
+                raise ValueError("its start or end is not a finite number")
+            if end <= start:
+                raise ValueError("it does not end after it starts")
             label = read_label(row, emotions)
         except ValueError as reason:
             report.drop(video, segment, str(reason))
@@ -141,11 +154,24 @@ def _words(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return spans (W, 2) and texts (W,) of a video's words, by start, without pauses."""
     spans, features = sequence.read(video)
-    words = words_of(features)
-    pauses, instants = words == PAUSE, spans[:, 1] - spans[:, 0] <= epsilon
+    try:
+        words = words_of(features)
+    except ValueError as error:
+        raise HyConError(
+            f"{sequence.path}: video {video} has {error}; this is not the file of the words"
+        ) from None
+    with np.errstate(invalid="ignore"):
+        lengths = np.where(np.isfinite(spans).all(axis=1), spans[:, 1] - spans[:, 0], np.nan)
+    pauses, instants = words == PAUSE, np.abs(lengths) <= epsilon
     counts["pauses"] += int(pauses.sum())
     counts["words of no length"] += int((instants & ~pauses).sum())
-    spoken = ~pauses & ~instants & (words != "")
+    strange = {
+        "words that end before they start": lengths < -epsilon,
+        "words without a time": np.isnan(lengths),
+        "words without a letter": words == "",
+    }
+    _count({name: (found & ~pauses).sum() for name, found in strange.items()}, counts)
+    spoken = ~pauses & (lengths > epsilon) & (words != "")
     spans, words = spans[spoken], words[spoken]
     order = np.argsort(spans[:, 0], kind="stable")
     return spans[order], words[order]
@@ -159,13 +185,26 @@ def _frames(
         counts["videos missing"] += 1
         return np.zeros((0, 2)), np.zeros((0, width), np.float32)
     intervals, frames = sequence.read(video)
+    if not len(frames):
+        counts["videos without a frame"] += 1
+        return np.zeros((0, 2)), np.zeros((0, width), np.float32)
     if frames.shape[1] != width or not np.issubdtype(frames.dtype, np.number):
         raise HyConError(
             f"{sequence.path}: video {video} has {frames.shape[1]} features of {frames.dtype}, "
             f"other videos {width} numbers; fetch the file again"
         )
     counts["frames"] += len(frames)
+    strange = {
+        "frames that end before they start": intervals[:, 1] < intervals[:, 0],
+        "frames without a time": ~np.isfinite(intervals).all(axis=1),
+    }
+    _count({name: found.sum() for name, found in strange.items()}, counts)
     return intervals, frames
+
+
+def _count(strange: dict[str, int], counts: Counter) -> None:
+    """Count what hardly ever happens, so that a report speaks of it only where it does."""
+    counts.update({name: int(number) for name, number in strange.items() if number})
 
 
 def _own(

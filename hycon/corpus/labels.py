@@ -15,7 +15,7 @@ def read_label(row: np.ndarray, emotions: list[str] | None) -> str:
     Raises:
         ValueError: not a label; the message is the reason.
     """
-    if not np.issubdtype(row.dtype, np.number) or not np.isfinite(row).all():
+    if row.dtype.kind not in "iuf" or not len(row) or not np.isfinite(row).all():
         raise ValueError("label is not a finite number")
     if emotions is None:
         # a float32 score as the decimal that was meant: 2.4 and not 2.4000000953674316

@@ -1,6 +1,5 @@
 """The manifest: what came of each file of a corpus, and from where; a small file kept in git."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 from hycon.errors import HyConError
 from hycon.files import write_json
+from hycon.reading import read_json
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,10 @@ def exclusive(path: Path, busy: Callable[[], object] = lambda: None) -> Iterator
 
 def _read(manifest: Path) -> dict[str, dict[str, Known]]:
     try:
-        text = manifest.read_text(encoding="utf-8")
-        content = json.loads(text, object_pairs_hook=_distinct)
+        content = read_json(manifest)
     except FileNotFoundError:
         return {}
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _malformed(manifest, f"not valid JSON ({error})") from None
     if not isinstance(content, dict):
         raise _malformed(manifest, "found no corpora")
@@ -98,14 +97,6 @@ def _read(manifest: Path) -> dict[str, dict[str, Known]]:
         }
         for corpus, files in content.items()
     }
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that stands twice, as merging two branches leaves it."""
-    keys = [key for key, _ in pairs]
-    if twice := next((key for key in keys if keys.count(key) > 1), None):
-        raise ValueError(f"the key {twice!r} stands twice")
-    return dict(pairs)
 
 
 def _known(manifest: Path, where: str, entry: Any) -> Known:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from hycon.corpus.formats import mistaken
-from hycon.errors import HyConError
+from hycon.errors import HyConError, printable
 
 LEAVES = (str, bytes, bytearray, int, float, type(None), np.generic, np.dtype)
 DTYPE = re.compile(r"\?|b1|[iufSU][0-9]+|O[0-9]*")
@@ -63,8 +63,7 @@ def load_pickle(path: Path) -> Any:
 
 def _one_line(error: Exception) -> str:
     """Return what an error says, which may quote the file, fit for a terminal."""
-    said = str(error)[:200] or type(error).__name__
-    return "".join(letter if letter.isprintable() else "?" for letter in said)
+    return printable(str(error)[:200] or type(error).__name__)
 
 
 class _Foreign(Exception):

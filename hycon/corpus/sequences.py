@@ -2,7 +2,8 @@
 
 A computational sequence is an HDF5 file with one root group: `data` holds, for each video,
 `intervals` (n, 2) in seconds and `features` (n, D); `metadata` holds texts. The files are read with
-h5py and not through mmsdk, whose reader checks less and prints to the terminal.
+h5py and not through mmsdk, whose reader checks less and prints to the terminal. What is read of a
+file is bounded by `hycon.corpus.hdf5`.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from hycon.corpus import hdf5
 from hycon.errors import HyConError
 
 METADATA = 2**20  # bytes
@@ -20,13 +22,15 @@ METADATA = 2**20  # bytes
 class Sequence:
     """An open computational sequence: a mapping from video to (intervals, features)."""
 
-    def __init__(self, path: Path, data: h5py.Group) -> None:
+    def __init__(self, path: Path, data: h5py.Group, videos: list[str]) -> None:
         self.path = path
+        self.videos = videos
         self._data = data
-        self.videos = sorted(data)
+        self._known = frozenset(videos)
+        self._left = max(hdf5.LARGEST, hdf5.EXPANSION * path.stat().st_size)
 
     def __contains__(self, video: str) -> bool:
-        return video in self._data
+        return video in self._known
 
     def read(self, video: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a video's intervals (n, 2) float64 in seconds and features (n, D) as stored.
@@ -35,11 +39,21 @@ class Sequence:
             HyConError: the video's group is not what a computational sequence holds.
         """
         where = f"{self.path}: video {video}"
-        group = self._data[video]
-        parts = [group.get(name) if isinstance(group, h5py.Group) else None for name in _PARTS]
-        if not all(isinstance(part, h5py.Dataset) for part in parts):
+        try:
+            with _damaged(where):
+                group = hdf5.own(self._data, video)
+                parts = [hdf5.own(group, name) for name in _PARTS if isinstance(group, h5py.Group)]
+        except hdf5.Refused as reason:
+            raise HyConError(f"{where}: {reason}; use the file that its authors publish") from None
+        if not parts or not all(isinstance(part, h5py.Dataset) for part in parts):
             raise HyConError(f"{where} lacks intervals or features; fetch the file again")
-        intervals, features = (_values(part, where) for part in parts)
+        intervals, features = (
+            self._values(part, f"{where}: {name}") for name, part in zip(_PARTS, parts, strict=True)
+        )
+        if intervals.dtype.kind not in "fiu":
+            raise HyConError(
+                f"{where}: intervals of {intervals.dtype}, expected seconds; fetch the file again"
+            )
         if intervals.ndim != 2 or intervals.shape[1] != 2 or features.ndim != 2:
             raise HyConError(
                 f"{where}: intervals {intervals.shape} and features {features.shape}, "
@@ -53,15 +67,31 @@ class Sequence:
         # float32 times miscount past about 256 s once an epsilon of 1e-5 is added to them
         return intervals.astype(np.float64), features
 
+    def _values(self, dataset: h5py.Dataset, where: str) -> np.ndarray:
+        try:
+            with _damaged(where):
+                self._left -= hdf5.check(dataset)
+                if self._left < 0:
+                    raise hdf5.Refused(
+                        f"all that was read of the file is more than {hdf5.EXPANSION} times its "
+                        "size, which is the limit"
+                    )
+                return np.asarray(dataset[()])  # a single value comes without a shape
+        except hdf5.Refused as reason:
+            raise HyConError(f"{where} {reason}; use the file that its authors publish") from None
+
 
 _PARTS = ("intervals", "features")
 
 
-def _values(dataset: h5py.Dataset, where: str) -> np.ndarray:
+@contextmanager
+def _damaged(where: str) -> Iterator[None]:
+    """Say of whatever HDF5 stumbles over which part of a file it is in."""
     try:
-        return dataset[()]
-    except (OSError, RuntimeError) as error:
-        raise HyConError(f"{where}: damaged ({error}); fetch the file again") from None
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise HyConError(f"{where}: damaged ({said}); fetch the file again") from None
 
 
 @contextmanager
@@ -80,16 +110,22 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
             f"{path}: not a readable HDF5 file (empty, truncated or something else); delete it and "
             "fetch it again"
         ) from None
-    _limit_metadata(file)
     with file:
-        roots = [name for name in file if isinstance(file.get(name, getlink=True), h5py.HardLink)]
-        data = file.get(f"{roots[0]}/data") if len(roots) == 1 else None
+        try:
+            with _damaged(str(path)):
+                _limit_metadata(file)
+                roots = hdf5.names_of(file)
+                root = hdf5.own(file, roots[0]) if len(roots) == 1 else None
+                data = hdf5.own(root, "data") if isinstance(root, h5py.Group) else None
+                videos = hdf5.names_of(data) if isinstance(data, h5py.Group) else []
+        except hdf5.Refused as reason:
+            raise HyConError(f"{path}: {reason}; use the file that its authors publish") from None
         if not isinstance(data, h5py.Group):
             raise HyConError(
                 f"{path}: found roots {roots or 'none'}, expected one root group that holds "
                 "`data`; this is not a computational sequence"
             )
-        yield Sequence(path, data)
+        yield Sequence(path, data, videos)
 
 
 def _limit_metadata(file: h5py.File) -> None:
@@ -102,8 +138,14 @@ def _limit_metadata(file: h5py.File) -> None:
 
 
 def words_of(features: np.ndarray) -> np.ndarray:
-    """Return the words of a words sequence's features (n, 1) as an array of str (n,)."""
-    flat = features.reshape(len(features), -1)[:, 0]
+    """Return the words of a words sequence's features (n, 1) as an array of str (n,).
+
+    Raises:
+        ValueError: they hold no texts.
+    """
+    flat = features[:, 0] if features.shape[1] else np.full(len(features), None)
+    if not all(isinstance(word, (bytes, str)) for word in flat):
+        raise ValueError(f"features {features.shape} of {features.dtype}, expected texts")
     decoded = (
         word.decode("utf-8", errors="replace") if isinstance(word, bytes) else str(word)
         for word in flat

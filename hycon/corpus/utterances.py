@@ -180,8 +180,13 @@ def read_ragged(path: Path, utterances: int) -> Ragged:
 def _open(path: Path) -> np.ndarray:
     """Open a numeric .npy file memory-mapped; its size must be what its header says."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # not np.load, which takes archives and pickles too; a header of another version may claim
+        # 4 GB for itself
+        with path.open("rb") as file:
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("a version of the format other than 1.0")
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a header is a Python literal: it can fail in many ways
         raise HyConError(f"{path}: missing or damaged ({error}); make it again") from None
     if array.dtype.kind not in "fi":
         raise HyConError(f"{path}: found {array.dtype}, expected numbers; make it again")

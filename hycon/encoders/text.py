@@ -2,13 +2,17 @@
 
 import importlib.util
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hycon.errors import HyConError
 from hycon.files import sha256_of
 from hycon.progress import progress
+from hycon.reading import read_json
 
 PACKAGE, TINY = "package:", "tiny:"
 
@@ -67,7 +71,7 @@ def load(place: str):
     Weights come as safetensors only, and no code of the model's author runs.
 
     Raises:
-        HyConError: the model cannot be had.
+        HyConError: the model cannot be had, or its files do not belong together.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import transformers
@@ -78,22 +82,91 @@ def load(place: str):
     safe = {"trust_remote_code": False, "local_files_only": local}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **safe)
+        _refuse_foreign(place, local)
         # some come in half precision, which the rest of the network is not
-        model = transformers.AutoModel.from_pretrained(
-            place, use_safetensors=True, dtype="float32", **safe
+        model, weights = transformers.AutoModel.from_pretrained(
+            place,
+            use_safetensors=True,
+            dtype="float32",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
+            **safe,
         )
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise HyConError(
-            f"encoder {place}: cannot be loaded ({first}); give a local folder as `model`, or "
-            "connect to the network once"
-        ) from None
+    except HyConError:
+        raise
+    except Exception as error:  # whatever a stranger's files can cause
+        first = (str(error).splitlines() or [""])[0][:300] or type(error).__name__
+        remedy = (
+            "its files are damaged or not all there: install it again"
+            if local
+            else "give a local folder as `model`, or connect to the network once"
+        )
+        raise HyConError(f"encoder {place}: cannot be loaded ({first}); {remedy}") from None
     if model.config.is_encoder_decoder:
         raise HyConError(
             f"encoder {place}: is an encoder with a decoder ({model.config.model_type}); take one "
             "that has no decoder, such as BERT or XLNet"
         )
+    _check_whole(place, tokenizer, weights)
     return tokenizer, model.eval()
+
+
+def _check_whole(place: str, tokenizer, weights: dict) -> None:
+    """Refuse weights that are not all there, which would be random, and a tokenizer of no words."""
+    again = "its files do not belong together: install it again"
+    for name, found, expected in sorted(weights["mismatched_keys"]):
+        raise HyConError(
+            f"encoder {place}: {name} is {tuple(found)}, expected {tuple(expected)} by its "
+            f"config.json; {again}"
+        )
+    # a pooler is taken off, see `hycon.encoders.language_model`
+    missing = sorted(name for name in weights["missing_keys"] if not name.startswith("pooler."))
+    if missing:
+        raise HyConError(
+            f"encoder {place}: its weights lack {len(missing)} tensors that its config.json asks "
+            f"for, such as {missing[0]}; {again}"
+        )
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise HyConError(f"encoder {place}: its tokenizer knows no words; {again}")
+
+
+def _refuse_foreign(place: str, local: bool) -> None:
+    """Refuse what transformers would follow to code or weights that lie somewhere else.
+
+    A config may name kernels on the hub, which `trust_remote_code` does not stop; an index may send
+    from safetensors to any file; an adapter's config may name another model.
+    """
+    from transformers import PreTrainedConfig
+    from transformers.utils import cached_file
+
+    config, _ = PreTrainedConfig.get_config_dict(place, local_files_only=local)
+    for key, value in _entries(config):
+        if key.endswith("_implementation") and "/" in str(value):
+            raise HyConError(
+                f"encoder {place}: its config.json takes code from {value} ({key}); no code of a "
+                "model's author runs here: take the key out, or another model"
+            )
+    quiet = {"local_files_only": local, "_raise_exceptions_for_missing_entries": False}
+    if cached_file(place, "adapter_config.json", **quiet):
+        raise HyConError(f"encoder {place}: is an adapter of another model; take that one")
+    index = cached_file(place, "model.safetensors.index.json", **quiet)
+    for name in set(read_json(Path(index))["weight_map"].values()) if index else ():
+        if not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
+            raise HyConError(
+                f"encoder {place}: model.safetensors.index.json names {name!r}, expected "
+                "safetensors beside it; only safetensors are loaded"
+            )
+
+
+def _entries(config: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every key with its value, however deep."""
+    if isinstance(config, list):
+        for value in config:
+            yield from _entries(value)
+    if isinstance(config, dict):
+        for key, value in config.items():
+            yield key, value
+            yield from _entries(value)
 
 
 def tokenise(
@@ -110,12 +183,21 @@ def tokenise(
         Tokens (T, I) int64, a column for each of the model's inputs; offsets (N + 1,) int64; the
         inputs' names; and how many texts were cut. There is no attention mask among them: it
         follows from the lengths, so that tokenizers without a padding token do as well.
+
+    Raises:
+        HyConError: the tokenizer knows tokens that the model does not.
     """
     limit = _limit(tokenizer, model, max_tokens)
     full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
     tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
     names = tuple(name for name in tokens if name != "attention_mask")
     lengths = [len(ids) for ids in tokens["input_ids"]]
+    known = model.get_input_embeddings().weight.shape[0]
+    if (highest := max(map(max, tokens["input_ids"]))) >= known:
+        raise HyConError(
+            f"encoder {model.name_or_path}: its tokenizer gives the token {highest}, its weights "
+            f"have {known}; its files do not belong together: install it again"
+        )
     cut = sum(len(whole) > length for whole, length in zip(full, lengths, strict=True))
     columns = [np.concatenate([np.array(row, np.int64) for row in tokens[name]]) for name in names]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

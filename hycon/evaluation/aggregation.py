@@ -1,6 +1,5 @@
 """Scores of single runs, and their mean and spread over seeds."""
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hycon.errors import HyConError
+from hycon.reading import read_json
 
 
 def summarise(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | int | None]]:
@@ -42,12 +42,19 @@ def read_scores(path: Path) -> dict[str, Any]:
         HyConError: it cannot be read or lacks its seeds.
     """
     try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
+        scores = read_json(path)
         if not scores["seeds"]:
             raise ValueError("no seeds")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for seed, run in scores["seeds"].items():
+            if not seed.isdecimal() or not all(map(_is_number, run.get("test", {}).values())):
+                raise ValueError(f"seed {seed[:20]} has no numbers under `test`")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); evaluate the runs again") from None
     return scores
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_made_of(expected: Mapping[str, str]) -> None:
@@ -88,7 +95,9 @@ def read_output(folder: Path, utterances: int, name: str = "prediction") -> np.n
     path = folder / "representations.safetensors"
     try:
         output = load_file(path)[name]
-    except (OSError, SafetensorError, KeyError) as error:
+        if output.dtype.kind != "f" or output.ndim not in (1, 2) or not np.isfinite(output).all():
+            raise ValueError(f"{name} is {output.dtype} {output.shape}, expected finite numbers")
+    except (OSError, ValueError, SafetensorError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
     if len(output) != utterances:
         raise HyConError(f"{path}: {len(output)} of {name}, expected {utterances}; train again")

@@ -1,6 +1,5 @@
 """What each row costs, as a table."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from hycon.evidence import forms
 from hycon.evidence.forms import Cell, Sheet
 from hycon.evidence.tables import opening
 from hycon.params import Corpus
+from hycon.reading import read_json
 
 NOTE = (
     "Measured in one run on one machine, rows in turns: {processor}, {cores} cores, {threads} "
@@ -34,7 +34,7 @@ def read_costs(path: Path, labels: dict[str, tuple[str, str]]) -> dict[str, Any]
         HyConError: it cannot be read, or holds other rows.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         record["rows"][0]["seconds per epoch"], record["machine"], record["repeats"]
         for row in record["rows"]:
             row["label"], row["encoder"] = labels[row["label"]]

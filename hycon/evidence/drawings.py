@@ -15,6 +15,11 @@ HREF = "{http://www.w3.org/1999/xlink}href"
 # a curve's picture and the rectangle of its axes: left, top, right, bottom
 WIDTH, HEIGHT = 240, 136
 AXES = (38, 18, 232, 110)
+# what matplotlib and graphviz draw with
+SHAPES = {
+    "svg", "g", "defs", "clipPath", "path", "rect", "circle", "ellipse", "line", "polyline",
+    "polygon", "text", "tspan", "use", "image",
+}  # fmt: skip
 LOOKS = 4  # lines that the page's style tells apart, s1 to s4
 
 
@@ -57,15 +62,31 @@ def inline_svg(path: Path, prefix: str, label: str) -> str:
             name = child.tag.removeprefix(f"{{{SVG}}}")
             if name == "style":
                 root.set("style", re.sub(r"^\s*\*\s*\{(.*)\}\s*$", r"\1", child.text or ""))
-            if name in ("style", "metadata", "title", "script"):
+            if name in ("style", "metadata", "title"):
                 parent.remove(child)
     for element in root.iter():
+        if reason := _foreign(element):
+            raise HyConError(f"{path}: holds {reason}, expected shapes; delete it and draw again")
         _prefix(element, prefix)
     for name in ("width", "height"):
         root.attrib.pop(name, None)
     root.attrib |= {"role": "img", "aria-label": label}
     ElementTree.register_namespace("", SVG)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _foreign(element: ElementTree.Element) -> str | None:
+    """Return what of an element is no drawing but runs or loads something, None if nothing."""
+    name = str(element.tag).removeprefix(f"{{{SVG}}}")
+    if name not in SHAPES:
+        return f"<{name}>"
+    for key, value in element.attrib.items():
+        plain = key.rpartition("}")[2].lower()
+        own = value.startswith(("#", "data:image/png;base64,"))
+        loads = re.search(r"url\((?!#)|@import|\\", value, re.IGNORECASE)
+        if plain.startswith("on") or plain == "base" or (plain == "href" and not own) or loads:
+            return f'{plain}="{value[:60]}"'
+    return None
 
 
 def _prefix(element: ElementTree.Element, prefix: str) -> None:

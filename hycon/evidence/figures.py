@@ -37,6 +37,7 @@ STYLE = {
     "pdf.fonttype": 42,  # letters stay letters: whole TrueType, which journals ask for
     "svg.fonttype": "path",  # letters are drawn, so that a reader's fonts change nothing
     "svg.hashsalt": "hycon",
+    "text.parse_math": False,  # a title is a text, whatever dollars it has
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
 }

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import category
 
 import pandas as pd
 from tabulate import tabulate
 
 from hycon.files import atomic_file
 
+# what `html` writes; a file of a stranger may hold anything
+TAG = re.compile(
+    r"</?(?:table|caption|span|thead|tbody|tr|th|td|strong)"
+    r'(?: (?:id|scope|class|data-sort|data-sort-method)="[^"<>]*")*>'
+)
 SIDES = {"l": "left", "r": "right"}
 
 
@@ -65,12 +71,22 @@ def markdown(sheet: Sheet) -> str:
         colalign=sides,
         disable_numparse=True,
     )
-    return f"{text}\n\n{sheet.caption}\n"
+    return f"{text}\n\n{_plain(sheet.caption)}\n"
 
 
 def _piped(text: str) -> str:
     """Return a text as Markdown has it in a table, where a bar would end the cell."""
-    return text.replace("|", r"\|")
+    return _plain(text).replace("|", r"\|")
+
+
+def _plain(text: str) -> str:
+    """Return a text as Markdown shows it: on one line, no HTML, no link."""
+    return re.sub(r"<(?=[A-Za-z/!?])|(?<=\])\(", r"\\\g<0>", _line(text))
+
+
+def _line(text: str) -> str:
+    """Return a text on one line and without control characters, where a line would end a cell."""
+    return "".join(letter for letter in " ".join(text.split()) if category(letter) != "Cc")
 
 
 def latex(sheet: Sheet) -> str:
@@ -116,7 +132,7 @@ LATEX = {
 
 def latex_text(text: str) -> str:
     """Return a text as LaTeX."""
-    text = "".join(LATEX.get(character, character) for character in text)
+    text = "".join(LATEX.get(character, character) for character in _line(text))
     return text.replace("$>$=", r"$\geq$").replace("$<$=", r"$\leq$")
 
 
@@ -152,6 +168,11 @@ def html(sheet: Sheet) -> str:
             "",
         ]
     )
+
+
+def is_table(text: str) -> bool:
+    """Return whether a fragment of a page has the elements and attributes of `html` only."""
+    return "<" not in TAG.sub("", text)
 
 
 def _method(number: bool) -> str:

@@ -30,7 +30,9 @@ def curves(points: list[dict[str, Any]]) -> pd.DataFrame:
     for point in points:
         seeds = read_scores(Path(point["scores"]))["seeds"].values()
         summary = summarise([{"": run["test"][point["metric"]]} for run in seeds])[""]
-        found.append({"panel": point["panel"], "x": point["x"], "mean": _short(summary["mean"])})
+        found.append(
+            {"panel": _harmless(point["panel"]), "x": point["x"], "mean": _short(summary["mean"])}
+        )
     return pd.DataFrame(found, columns=["panel", "x", "mean"])
 
 
@@ -45,7 +47,9 @@ def training(rows: list[dict[str, Any]]) -> pd.DataFrame:
         histories = [dict(read_history(Path(folder) / "history.csv")) for folder in row["runs"]]
         for epoch in range(1, min(map(len, histories)) + 1):
             mean = math.fsum(history[epoch] for history in histories) / len(histories)
-            found.append({"panel": row["panel"], "epoch": epoch, "validation": _short(mean)})
+            found.append(
+                {"panel": _harmless(row["panel"]), "epoch": epoch, "validation": _short(mean)}
+            )
     return pd.DataFrame(found, columns=["panel", "epoch", "validation"])
 
 
@@ -69,7 +73,12 @@ def confusion(rows: list[dict[str, Any]]) -> pd.DataFrame:
             predictions = read_output(Path(folder), len(utterances))[test]
             counts.update(_decisions(labels, predictions, corpus.emotions))
         found += [
-            {"panel": row["panel"], "actual": actual, "predicted": predicted, "count": count}
+            {
+                "panel": _harmless(row["panel"]),
+                "actual": actual,
+                "predicted": predicted,
+                "count": count,
+            }
             for (actual, predicted), count in sorted(counts.items())
         ]
     return pd.DataFrame(found, columns=["panel", "actual", "predicted", "count"])
@@ -86,6 +95,11 @@ def _decisions(
         for scores in (labels, predictions)
     )
     return list(zip(actual, chosen, strict=True))
+
+
+def _harmless(label: str) -> str:
+    """Return a label that cannot end the script of DVC's page, which does not escape it."""
+    return label.replace("<", "‹")
 
 
 def _short(value: float) -> float:

@@ -191,7 +191,9 @@ def _html(sheet: Sheet, name: str) -> dict[str, Any]:
 
 def _table(plan: Plan, part: Part, shown: Shown, results: Path) -> dict[str, Any]:
     stem = f"{part.key}/tables/{shown.name}"
-    text = _read(results / f"{stem}.html")
+    path = results / f"{stem}.html"
+    if not forms.is_table(text := _read(path)):
+        raise HyConError(f"{path}: is no table of this project's; delete it and run again")
     return {
         "title": shown.title,
         "name": f"{shown.name}, {part.corpus.title}",

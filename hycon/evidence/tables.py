@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from hycon.errors import HyConError
 from hycon.evaluation.aggregation import read_scores, summarise
 from hycon.evaluation.comparison import distinguishable
 from hycon.evidence import forms
@@ -88,14 +89,20 @@ def make_table(
         note: what else the caption says of the rows.
     """
     read, parameters, all_scores, by_seed = [], [], [], []
+    columns = columns_of(corpus)
     for row in rows:
         scores = read_scores(row.scores)
         seeds = scores["seeds"]
         all_scores.append(scores)
-        read.append((row, summarise([run["test"] for run in seeds.values()]), list(seeds)))
-        parameters.append(next(iter(seeds.values()))["parameters"]["all"])
-        by_seed.append({seed: run["test"] for seed, run in seeds.items()})
-    columns = columns_of(corpus)
+        try:
+            tests = {
+                seed: {name: run["test"][name] for name in columns} for seed, run in seeds.items()
+            }
+            parameters.append(int(next(iter(seeds.values()))["parameters"]["all"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise HyConError(f"{row.scores}: lacks {error}; evaluate the runs again") from None
+        read.append((row, summarise(list(tests.values())), list(seeds)))
+        by_seed.append(tests)
     best = {
         (row, metric)
         for metric in columns

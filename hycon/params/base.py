@@ -2,11 +2,20 @@
 
 import json
 import re
+import unicodedata
+from collections import Counter
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
-from hycon.params.messages import hint
+from hycon.params.messages import hint, shown
 
 
 def _number(value: Any) -> Any:
@@ -22,8 +31,22 @@ Positive = Annotated[Float, Field(gt=0)]
 Fraction = Annotated[Float, Field(ge=0, le=1)]
 Probability = Annotated[Float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-# a name becomes a folder, a rule's wildcard and a key of metrics.json
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+# a name becomes a folder, a rule's wildcard, a part of a shell command and a key of metrics.json
+NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+# two of them and a kind are the name of a figure, and a system's names have 255 bytes
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=80)]
+
+
+def _is_text(text: str) -> str:
+    """Refuse what a shell, a terminal, a table or TeX would stumble over."""
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
+        raise ValueError(f"found {shown(text)}, expected one line without control characters")
+    return text
+
+
+# what people read, and addresses; the lines of a long text are joined
+Line = Annotated[str, AfterValidator(_is_text)]
+Text = Annotated[str, AfterValidator(lambda text: _is_text(" ".join(text.split())))]
 
 
 class Strict(BaseModel):
@@ -45,9 +68,9 @@ def check_known(key: str, names: list[str], table: dict[str, Any]) -> None:
 
 def check_distinct(key: str, values: list[Any]) -> None:
     """Raise ValueError if a value is there twice."""
-    repeated = sorted({value for value in values if values.count(value) > 1})
+    repeated = [value for value, count in Counter(values).items() if count > 1]
     if repeated:
-        raise ValueError(f"{key}: {repeated[0]} is there twice; name each once")
+        raise ValueError(f"{key}: {min(repeated)} is there twice; name each once")
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The catalogue of corpora, and the text encoders."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from hycon.params.base import Count, Fraction, Name, Strict, check_distinct
+from hycon.params.base import Count, Fraction, Line, Name, Strict, Text, check_distinct
 
 # what hycon.corpus.sample makes
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
@@ -21,6 +21,10 @@ REQUIRED = {
 }
 OPTIONAL = {"sequences": ("vectors", "folds")}
 Part = Literal["words", "vectors", "audio", "vision", "labels", "folds", "features"]
+# a file's name here is a path, a rule's wildcard and a part of a shell command
+FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+TAKEN = (".sha256", ".part", ".copy", ".lock")  # what `fetch` puts beside it
+ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -30,8 +34,8 @@ class SourceFile(Strict):
     `also` holds other paths on a server, and whole addresses, of the same file.
     """
 
-    path: str
-    also: list[str] = Field(default=[])
+    path: Line
+    also: list[Line] = Field(default=[])
     sha256: Sha256 | None = None
     size: Count | None = None
 
@@ -42,16 +46,21 @@ class SourceFile(Strict):
     @model_validator(mode="after")
     def _stays_inside(self) -> Self:
         for text in (self.path, *self.also):
-            path = PurePosixPath(text)
-            if text != self.path and urlsplit(text).scheme in ("http", "https"):
+            if text != self.path and ADDRESS.match(text):
                 continue
-            if path.is_absolute() or ".." in path.parts or not path.name or "\0" in text:
-                raise ValueError(f"{text!r} must be a relative path without '..'")
+            path = PurePosixPath(text)
+            if path.is_absolute() or {"..", "~"} & set(path.parts) or re.search(r"[\\:]", text):
+                raise ValueError(f"{text!r} must be a relative path without '..', ':' and '\\\\'")
+        if not FILE.fullmatch(self.name) or self.name.endswith(TAKEN):
+            raise ValueError(
+                f"path: {self.name[:100]!r} becomes a file's name here: a letter or digit, then at "
+                f"most 199 of A-Z, a-z, 0-9 and . _ + -, none of {', '.join(TAKEN)} at the end"
+            )
         return self
 
     def places(self, mirror: str | None, servers: list[str]) -> list[str]:
         """Return the addresses of the file in the order in which to ask them."""
-        whole = [text for text in self.also if urlsplit(text).scheme]
+        whole = [text for text in self.also if ADDRESS.match(text)]
         paths = [self.path, *(text for text in self.also if text not in whole)]
         roots = [mirror, *servers] if mirror else servers
         return [f"{root.rstrip('/')}/{path}" for root in roots for path in paths] + whole
@@ -68,7 +77,7 @@ class Generator(Strict):
 class Corpus(Strict):
     """One entry of the catalogue (corpora.yaml)."""
 
-    title: str
+    title: Line
     task: Literal["regression", "classification"]
     format: Literal["sequences", "mmsa", "mult"] = "sequences"
     emotions: Annotated[list[Name], Field(min_length=2)] | None = None
@@ -77,13 +86,13 @@ class Corpus(Strict):
     # share of the segment boundaries that may cut a word; of CMU-MOSI 2.4% do with labels of the
     # words' own alignment, 5.3% with those of another
     cut_boundaries: Fraction = 0.04
-    vectors: str = "GloVe"
-    servers: list[str] = Field(default=[])
+    vectors: Line = "GloVe"
+    servers: list[Line] = Field(default=[])
     generator: Generator | None = None
-    note: str = ""
-    homepage: str = ""
-    citation: str = ""
-    licence: str = ""
+    note: Text = ""
+    homepage: Text = ""
+    citation: Text = ""
+    licence: Text = ""
     files: dict[Part, SourceFile]
 
     @model_validator(mode="after")
@@ -139,9 +148,9 @@ class Corpus(Strict):
 class Encoder(Strict):
     """A text encoder: the corpus's own word vectors, or a pretrained Transformer's states."""
 
-    label: str
+    label: Line
     kind: Literal["vectors", "transformer"]
-    model: str | None = None
+    model: Line | None = None
     sha256: Sha256 | None = None
     max_tokens: Annotated[int, Field(ge=3, le=4096)] = 128
     batch_size: Count = 64

@@ -12,10 +12,35 @@ from hycon.params.messages import explain, shown
 from hycon.params.schema import Params
 
 FILES = ("params.yaml", "corpora.yaml")
+# of one file; params.yaml and corpora.yaml have 14 kB and 9 kB
+LARGEST_YAML = 2**20  # bytes
+MOST_VALUES = 100_000  # keys, entries and values, those of an alias each time that it stands there
+DEEPEST = 100  # lists and pairs in one another
+MOST_BITS = 256  # of an integer; more is no count and no seed
+LONGEST_LINE = 2000  # letters of what is said of a value
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand only once."""
+    """Safe YAML in which a key may stand only once, and aliases cannot multiply without end."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._count = 0
+        self._sizes: dict[int, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        mark, before = self.peek_event().start_mark, self._count
+        alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if alias and id(node) not in self._sizes:
+            raise yaml.MarkedYAMLError(problem="an alias holds itself", problem_mark=mark)
+        self._count += self._sizes[id(node)] if alias else 1
+        if self._count > MOST_VALUES:
+            problem = f"more than {MOST_VALUES} values, which is the limit"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        if not alias:
+            self._sizes[id(node)] = self._count - before
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -29,10 +54,39 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _unfit(values: dict[str, Any]) -> str | None:
+    """Return what no parameter can be in any place, None if all may be one.
+
+    Snakemake reads overlays, and sets no limits to aliases.
+    """
+    waiting: list[tuple[Any, int]] = [(values, 0)]
+    count = 0
+    while waiting:
+        part, depth = waiting.pop()
+        if isinstance(part, int) and part.bit_length() > MOST_BITS:
+            return f"found an integer of {part.bit_length()} bits, expected {MOST_BITS} at most"
+        if isinstance(part, str) and any("\ud800" <= letter <= "\udfff" for letter in part):
+            return f"found {ascii(part)[:60]}, which holds half of a character; write it whole"
+        parts = list(part.items()) if isinstance(part, dict) else part
+        if not isinstance(parts, (list, tuple)):
+            continue
+        count += len(parts)
+        if depth > DEEPEST:
+            return "nested too deeply, or without end; no alias may stand inside what it names"
+        if count > MOST_VALUES:
+            return f"more than {MOST_VALUES} values, which is the limit; use fewer aliases"
+        waiting += [(one, depth + 1) for one in parts]
+    return None
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping; raise HyConError naming file, line and problem."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        with path.open("rb") as file:
+            text = file.read(LARGEST_YAML + 1)
+        if len(text) > LARGEST_YAML:
+            raise HyConError(f"{path}: larger than {LARGEST_YAML} bytes, which is the limit")
+        content = yaml.load(text.decode("utf-8"), Loader=_Loader)
     except OSError as error:
         raise HyConError(f"{path}: cannot be read ({error.strerror}); restore it") from None
     except UnicodeDecodeError as error:
@@ -40,9 +94,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise HyConError(f"{where}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        first = str(error).splitlines()[0] if str(error) else "nested too deeply"
+        problem = " ".join(str(error.problem).split())
+        raise HyConError(f"{where}: not valid YAML: {problem}") from None
+    except RecursionError:
+        raise HyConError(f"{path}: not valid YAML: nested too deeply") from None
+    except HyConError:
+        raise
+    except Exception as error:  # yaml's tags, such as !!int, can fail in many ways
+        first = " ".join(str(error).split())[:200] or type(error).__name__
         raise HyConError(f"{path}: not valid YAML: {first}") from None
     if not isinstance(content, dict):
         raise HyConError(f"{path}: found {shown(content)}, expected keys and values")
@@ -59,8 +118,8 @@ def read_texts(values: Any) -> Any:
     if isinstance(values, list):
         return [read_texts(value) for value in values]
     try:
-        return yaml.safe_load(values) if isinstance(values, str) else values
-    except yaml.YAMLError:
+        return yaml.load(values, Loader=_Loader) if isinstance(values, str) else values
+    except Exception:  # as of `read_yaml`: then it is the text that it looks like
         return values
 
 
@@ -77,16 +136,23 @@ def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
     merged: dict[str, Any] = {}
     for name in FILES:
         content = read_yaml(root / name)
-        clash = sorted(set(merged) & set(content))
+        clash = [key for key in content if key in merged]
         if clash:
             raise HyConError(f"{name}: the key '{clash[0]}' stands in params.yaml already")
         merged = merge(merged, content)
     overlay = overlay or {}
+    for origin, values in (
+        ("params.yaml or corpora.yaml", merged),
+        ("--configfile or --config", overlay),
+    ):
+        if problem := _unfit(values):
+            raise HyConError(f"{origin}: {problem}")
     try:
         return Params.model_validate(merge(merged, overlay))
     except ValidationError as error:
         problem = explain(Params, error.errors()[0])
-    raise HyConError(f"{_origin(problem, overlay)}: {problem}")
+    said = problem if len(problem) <= LONGEST_LINE else f"{problem[:LONGEST_LINE]}..."
+    raise HyConError(f"{_origin(problem, overlay)}: {said}")
 
 
 def _origin(problem: str, overlay: dict[str, Any]) -> str:

@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import BaseModel
 
 TAG = "network"  # says which of several models it is
+LONGEST = 60  # letters of a value or key that a message shows
 
 
 def explain(kind: type[BaseModel], problem: dict[str, Any]) -> str:
     """Put pydantic's first complaint into one line for a person."""
     place, within = _follow(kind, [part for part in problem["loc"] if part != "[key]"])
-    key = ".".join(str(part) for part in place)
+    key = ".".join(" ".join(str(part)[:LONGEST].split()) for part in place)
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key{hint(str(place[-1]), within.model_fields)}"
     if problem["type"] == "union_tag_invalid":
@@ -26,6 +27,7 @@ def explain(kind: type[BaseModel], problem: dict[str, Any]) -> str:
         return f"{key}: {problem['ctx']['error']}".removeprefix(": ")
     expected = {
         "string_pattern_mismatch": f"a text of the form {problem.get('ctx', {}).get('pattern')}",
+        "string_too_long": f"at most {problem.get('ctx', {}).get('max_length')} characters",
         "too_short": f"at least {problem.get('ctx', {}).get('min_length')}",
         "too_long": f"at most {problem.get('ctx', {}).get('max_length')}",
         "model_type": "keys and values",
@@ -67,14 +69,28 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    shown = text if len(text) <= 60 else text[:57] + "..."
+    text = _beginning(value)
+    shown = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
     kind = {str: "text", bool: "true/false", list: "a list", dict: "keys and values"}
     name = next((word for type_, word in kind.items() if isinstance(value, type_)), None)
     return f"{shown} ({name})" if name else "nothing" if value is None else shown
 
 
+def _beginning(value: Any) -> str:
+    """Return the first letters of a value as JSON, however large, deep or strange it is."""
+    encoder = json.JSONEncoder(ensure_ascii=False, default=str, skipkeys=True)
+    text = ""
+    try:
+        for part in encoder.iterencode(value):  # in pieces, as long as they are wanted
+            text += part
+            if len(text) > LONGEST:
+                break
+    except (ValueError, RecursionError):  # a number of thousands of digits, a list in itself
+        text += "..."
+    return text
+
+
 def hint(found: str, allowed: Any) -> str:
-    close = difflib.get_close_matches(str(found), list(allowed), n=1)
+    close = difflib.get_close_matches(str(found)[:LONGEST], list(allowed), n=1)
     meant = f"; did you mean '{close[0]}'?" if close else ""
     return f"{meant} (allowed: {', '.join(allowed)})"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from hycon.errors import HyConError
-from hycon.params.base import Float, Name, Strict
+from hycon.params.base import Float, Line, Name, Strict
 from hycon.params.loading import read_yaml
 from hycon.params.messages import explain
 
@@ -21,10 +21,10 @@ class Published(Strict):
     """One published row: metrics under our names, Acc and F1 in per cent."""
 
     corpus: Name
-    model: str
-    encoder: str
+    model: Line
+    encoder: Line
     row: Name | None
-    source: str
+    source: Line
     metrics: Annotated[dict[Metric, Float], Field(min_length=1)]
 
 

@@ -5,7 +5,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
-from hycon.params.base import Count, Name, Positive, Strict, check_distinct, check_known, merge
+from hycon.params.base import (
+    Count,
+    Line,
+    Name,
+    Positive,
+    Strict,
+    check_distinct,
+    check_known,
+    merge,
+)
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
 from hycon.params.peers import AnyPeer, PeerSettings, installed
@@ -25,7 +34,7 @@ class Experiment(Strict):
     measured of its rows.
     """
 
-    title: str
+    title: Line
     reference: Name | None = None
     curve: Annotated[str, StringConstraints(pattern=r"^(model|train)(\.[a-z_]+)+$")] | None = None
     tsne: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
@@ -55,7 +64,7 @@ class Variant(Changes):
     Of a peer, `train` is what changes of the common optimisation.
     """
 
-    label: str
+    label: Line
     of: Name | None = None
     peer: PeerSettings | None = None
 
@@ -116,7 +125,7 @@ class Params(Strict):
 
     corpora: Annotated[list[Name], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
-    mirror: str | None
+    mirror: Line | None
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     experiments: Annotated[
         dict[Name, Experiment], BeforeValidator(_switched_on), Field(min_length=1)

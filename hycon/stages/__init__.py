@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hycon.errors import HyConError, Terminated
+from hycon.errors import HyConError, Terminated, printable
 from hycon.params import Corpus, Encoder, Settings
 
 log = logging.getLogger("hycon")
@@ -64,6 +64,7 @@ def start(arguments: argparse.Namespace) -> None:
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(_OneLine("%(message)s"))
     terminal.setLevel(logging.INFO)  # a traceback goes to the log file only
+    logging.raiseExceptions = False  # of a log on a full disk
     log.handlers = [terminal]
     log.setLevel(logging.DEBUG)
     log.propagate = False
@@ -75,11 +76,13 @@ def start(arguments: argparse.Namespace) -> None:
 
 
 class _OneLine(logging.Formatter):
-    """Message only; a warning or an error says that it is one. No tracebacks on the terminal."""
+    """Message only; a warning or an error says that it is one. No tracebacks on the terminal, and
+    nothing that steers it: a message may quote a server or a file.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         severity = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
-        return severity + record.getMessage()
+        return severity + printable(record.getMessage())
 
 
 def run(main: Callable[[Sequence[str] | None], None]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hycon.corpus import from_mmsa, from_mult, from_sequences
-from hycon.corpus.build import Report, build
+from hycon.corpus.build import MANY_WORDS, Report, build
 from hycon.corpus.transfer import digest_of
 from hycon.errors import HyConError
 from hycon.files import atomic_folder
@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     where = files["labels" if "labels" in files else "features"]
     with atomic_folder(arguments.output) as folder:
         content = build(found, report, folder, where)
+        _check_known(report, content, files)
     _tell(arguments.output, content, corpus)
 
 
@@ -49,6 +50,24 @@ def _check(path: Path) -> None:
             f"{path}: sha256 is {found}, expected {' '.join(expected)} as {record.name} says: it "
             f"changed after it was fetched; put it back, or delete {record} to have it checked anew"
         )
+
+
+def _check_known(report: Report, content: dict, files: dict[str, Path]) -> None:
+    """Refuse a corpus of which a whole modality says nothing: a network would learn from zeros."""
+    whole = files.get("features")
+    if not content["words"]:
+        raise HyConError(
+            f"{whole or files['words']}: no word lies within a labelled segment; are the times in "
+            "seconds, and of the same videos? Take words and labels from one source"
+        )
+    for name, counts in report.counts.items():
+        if counts["rows"] and not report.known_rows[name]:
+            raise HyConError(
+                f"{whole or files[name]}: found nothing of {name} in any utterance: "
+                f"{counts['rows without a frame']} of {counts['rows']} rows have no frame, the "
+                "others NaN or infinities only; are the times in seconds, and of the same videos? "
+                "Take another file"
+            )
 
 
 def _tell(output: Path, report: dict, corpus: Corpus) -> None:
@@ -71,8 +90,30 @@ def _tell(output: Path, report: dict, corpus: Corpus) -> None:
             100 * cut,
             100 * corpus.cut_boundaries,
         )
+    if missing := report.get("videos of the folds without labels"):
+        log.warning(
+            "%s: %d videos of the folds have no labels (%s); see report.json",
+            output,
+            len(missing),
+            _named(missing),
+        )
+    if repeated := report.get("segments with the times of another"):
+        log.warning("%s: %d segments have the times of another; see report.json", output, repeated)
+    if long := report.get(f"utterances of more than {MANY_WORDS} words"):
+        log.warning(
+            "%s: %d utterances have more than %d words (%s): training needs memory by the square "
+            "of them; see report.json",
+            output,
+            len(long),
+            MANY_WORDS,
+            _named(long),
+        )
     for reason, count in report["dropped, by reason"].items():
         log.warning("%s: %d segments dropped: %s; see report.json", output, count, reason)
+
+
+def _named(names: list[str]) -> str:
+    return names[0] + (", ..." if names[1:] else "")
 
 
 if __name__ == "__main__":

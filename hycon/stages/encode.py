@@ -26,6 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.encoder.kind == "vectors":
         states, offsets = read_ragged(arguments.aligned / "vectors.npy", len(utterances))
         cut = 0
+        if not states.shape[1]:
+            raise HyConError(
+                f"{arguments.aligned / 'vectors.npy'}: the corpus has no word vectors; take a text "
+                "encoder of kind: transformer"
+            )
     else:
         states, offsets, cut = _transformer(arguments, [u.text for u in utterances])
         if not np.isfinite(states).all():

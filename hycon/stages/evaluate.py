@@ -14,6 +14,7 @@ from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
 from hycon.files import sha256_of, write_json
 from hycon.params import Corpus, Metrics, Settings
 from hycon.provenance import parameters_digest
+from hycon.reading import read_json
 from hycon.stages import log, row_parser, run, start
 
 FOLDS = ("valid", "test")
@@ -78,15 +79,20 @@ def score(
             predictions[rows], numbers, corpus.emotions, apart, arguments.metrics.f1
         )
     except ValueError as error:
-        raise HyConError(f"fold {fold}: cannot be scored: {error}") from None
+        table = arguments.aligned / "utterances.csv"
+        raise HyConError(
+            f"{arguments.name}: fold {fold}: cannot be scored ({error}); see {table}: align the "
+            "corpus again, or train again"
+        ) from None
 
 
 def _record(path: Path, expected: dict) -> dict:
     """Return a run's record, refusing one made with other parameters."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         made_with = {key: record[key] for key in expected}
-        record["seed"], record["selection"]
+        if type(record["seed"]) is not int or not isinstance(record["selection"], dict):
+            raise ValueError("its seed or selection is none")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
     if made_with != expected:

@@ -24,6 +24,7 @@ from hycon.evidence.figures import (
 )
 from hycon.evidence.tables import columns_of, metrics_note, opening
 from hycon.params import Corpus, Figures
+from hycon.reading import read_json
 from hycon.stages import evidence_parser, log, run, start
 
 POLARITIES = np.array(["negative", "neutral", "positive"])
@@ -184,7 +185,7 @@ def _classes(utterances: list[Utterance], corpus: Corpus) -> np.ndarray:
 
 def _seed(path: Path) -> int:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["seed"]
+        return read_json(path)["seed"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
 

@@ -1,10 +1,12 @@
 """Print the tables that `all` left behind, and where everything lies."""
 
-import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hycon.errors import HyConError
+from hycon.errors import HyConError, printable
+from hycon.params.base import NAME
+from hycon.reading import read_json
 from hycon.stages import parser, run, start
 
 PLACES = {
@@ -26,13 +28,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     start(arguments)
     path = arguments.results / "metrics.json"
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        metrics = read_json(path)
+        # names of the file become paths
+        names = [(corpus, name) for corpus, names in metrics.items() for name in names]
+        if strange := [name for pair in names for name in pair if not re.fullmatch(NAME, name)]:
+            raise ValueError(f"{strange[0]!r} is no name of a corpus or an experiment")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); run snakemake --cores 1 all") from None
-    for corpus, experiments in metrics.items():
-        for experiment in experiments:
-            table = arguments.results / corpus / "tables" / f"{experiment}.md"
-            print(f"\n{table}\n\n{table.read_text(encoding='utf-8')}")
+    for corpus, experiment in names:
+        table = arguments.results / corpus / "tables" / f"{experiment}.md"
+        lines = map(printable, table.read_text(encoding="utf-8").splitlines())
+        print(f"\n{table}\n", *lines, sep="\n")
     width = max(map(len, PLACES))
     for place, what in PLACES.items():
         print(f"{place:<{width}}  {what}")

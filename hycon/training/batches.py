@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hycon.corpus.labels import sentiment_classes
+from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
 from hycon.model import MODALITIES, Steps
@@ -103,9 +103,11 @@ def load_data(
         fold: (N,) names of the folds, if not the corpus's own.
 
     Raises:
-        HyConError: a file is missing, damaged, or does not fit the others.
+        HyConError: a file is missing, damaged, or does not fit the others; or all training
+            utterances are of one class.
     """
-    utterances = read_table(aligned / "utterances.csv")
+    table = aligned / "utterances.csv"
+    utterances = read_table(table)
     raw = {"text": (text.values, text.offsets)}
     for name in ("audio", "vision"):
         raw[name] = read_ragged(aligned / f"{name}.npy", len(utterances))
@@ -116,29 +118,55 @@ def load_data(
         if name != "text" or text.standardise:
             values = standardise(values, np.repeat(fold == "train", np.diff(bounds)))
         features[name] = Ragged.of(values, bounds, device)
-    labels, classes, outputs = _labels(utterances, emotions, scheme)
+    labels, classes, outputs = _labels(utterances, emotions, scheme, table)
+    _check_several(classes[torch.from_numpy(fold == "train")], emotions, scheme, table)
     folds = {name: torch.from_numpy(np.flatnonzero(fold == name)).to(device) for name in FOLDS}
     return Data(features, labels.to(device), classes.to(device), folds, outputs)
 
 
 def _labels(
-    utterances: list[Utterance], emotions: list[str] | None, scheme: str | None
+    utterances: list[Utterance], emotions: list[str] | None, scheme: str | None, table: Path
 ) -> tuple[Tensor, Tensor, int]:
     """Return labels (N,), classes for pairs (N,), and the number of outputs."""
     if emotions is None:
-        try:
-            scores = np.array([float(utterance.label) for utterance in utterances])
-        except ValueError as error:
-            raise HyConError(f"utterances.csv: {error}; align the corpus again") from None
+        scores = np.array([_score(utterance, table) for utterance in utterances])
         classes = torch.from_numpy(sentiment_classes(scores, scheme or "sign"))
         return torch.from_numpy(scores).float(), classes, 1
     labels = [utterance.label for utterance in utterances]
     if strangers := set(labels) - set(emotions):
         raise HyConError(
-            f"utterances.csv: unknown emotion {strangers.pop()}; align the corpus again"
+            f"{table}: found the emotion {min(strangers)}, expected {', '.join(emotions)}; align "
+            "the corpus again"
         )
     classes = torch.tensor([emotions.index(label) for label in labels])
     return classes, classes, len(emotions)
+
+
+def _score(utterance: Utterance, table: Path) -> float:
+    try:
+        score = float(utterance.label)
+    except ValueError:
+        score = np.nan
+    if not abs(score) <= SCORE_LIMIT:  # nor if it is NaN
+        raise HyConError(
+            f"{table}: utterance {utterance.id} has the label {utterance.label!r}, expected a "
+            f"score in [-{SCORE_LIMIT:g}, {SCORE_LIMIT:g}]; align the corpus again"
+        )
+    return score
+
+
+def _check_several(
+    classes: Tensor, emotions: list[str] | None, scheme: str | None, table: Path
+) -> None:
+    """Refuse training utterances that are all of one class: there is nothing to tell apart."""
+    found = classes.unique().tolist()
+    if len(found) < 2:
+        what = f"the emotion {emotions[found[0]]}" if emotions and found else "one class"
+        by = "" if emotions else f" of scheme {scheme or 'sign'}"
+        raise HyConError(
+            f"{table}: all {len(classes)} training utterances are of {what}{by}, expected several "
+            "classes; check the labels and the folds, or set train.classes to a finer scheme"
+        )
 
 
 def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:

@@ -64,7 +64,9 @@ def open_study(path: Path, name: str) -> optuna.Study:
             study_name=name,
             load_if_exists=True,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+    except (
+        ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError
+    ) as error:  # fmt: skip
         raise HyConError(f"{path}: damaged ({error}); delete it and tune again") from None
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)

@@ -226,14 +226,6 @@ def test_a_broken_sequence_is_refused_with_its_name_and_what_is_wrong(
     assert str(files["audio"]) in str(caught.value)
 
 
-def test_external_links_of_a_sequence_are_not_followed(files, tmp_path):
-    with h5py.File(tmp_path / "evil.csd", "w") as file:
-        file["root"] = h5py.ExternalLink(str(files["audio"]), "/audio_root")
-    files["audio"] = tmp_path / "evil.csd"
-    with pytest.raises(HyConError, match="expected one root group"):
-        built(files, tmp_path / "out")
-
-
 def test_a_video_in_two_folds_is_refused():
     with pytest.raises(HyConError, match="video b is in the folds train and test"):
         fold_of_video({"train": ["a", "b"], "valid": ["c"], "test": ["b"]}, "folds.json")

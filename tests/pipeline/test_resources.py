@@ -48,8 +48,7 @@ def test_every_job_on_a_cluster_says_its_memory_and_time(project):
 
 def test_more_memory_is_asked_for_on_each_attempt_up_to_four_times_as_much(project):
     memory = [
-        int(resources(project, "--attempt", str(attempt))["align"]["mem_mb"])
-        for attempt in (2, 6)
+        int(resources(project, "--attempt", str(attempt))["align"]["mem_mb"]) for attempt in (2, 6)
     ]
     assert memory == [2000, 4000]
     assert resources(project)["align"]["mem_mb"] == "1000"

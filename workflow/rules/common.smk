@@ -21,13 +21,19 @@ from hycon.params import (
     load_published,
     merge,
     read_texts,
+    read_yaml,
     setting_at,
 )
 from hycon.provenance import code_digest, parameters_digest
+from hycon.reading import read_json
 
 min_version("9.10")
 
 try:
+    # Snakemake has read the overlays, and lets a key stand twice and aliases multiply
+    for path in map(Path, workflow.config_settings.configfiles):
+        if path.is_file():
+            read_yaml(path)
     given = read_texts(dict(workflow.config_settings.config or {}))
     PARAMS = load(overlay=merge(config, given))
     PUBLISHED = load_published()
@@ -68,9 +74,9 @@ for record in Path("data/raw").glob("*/*.sha256"):
 # and so with a row's runs
 for record in Path("results/runs").glob("*/*/runs.json"):
     try:
-        seeds = json.loads(record.read_text(encoding="utf-8"))["seeds"]
+        seeds = [int(seed) for seed in read_json(record)["seeds"]]
         whole = all((record.parent / f"seed-{seed}/run.json").exists() for seed in seeds)
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
         record.unlink()

@@ -24,7 +24,8 @@ rule aggregate:
         plan=json.dumps(metrics_plan()),
         expected=json.dumps(all_expected()),
         shown=json.dumps({corpus: headline(corpus) for corpus in PARAMS.corpora}),
-        plotted=json.dumps(plots_plan()),
+        # as functions: Snakemake takes braces of a label for a wildcard
+        plotted=lambda wildcards: json.dumps(plots_plan()),
     shell:
         "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --expected {params.expected:q}"
         " --shown {params.shown:q} --output {output.metrics} --summary {output.summary}"
@@ -61,7 +62,7 @@ rule tables:
         expected=experiment_expected,
     shell:
         "{PYTHON} -m hycon.stages.tables --experiment {wildcards.experiment}"
-        " --title {params.title:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
+        " --title={params.title:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
         " --rows {params.rows:q} --left-out={params.left_out:q} --note={params.note:q}"
         " --expected {params.expected:q} --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
         " --log {log}"
@@ -97,8 +98,8 @@ rule compare:
         pairs=pairs_json,
         expected=compared_expected,
     shell:
-        "{PYTHON} -m hycon.stages.compare --title {params.title:q}"
-        " --reference {params.reference:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
+        "{PYTHON} -m hycon.stages.compare --title={params.title:q}"
+        " --reference={params.reference:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
         " --aligned data/aligned/{wildcards.corpus} --pairs {params.pairs:q}"
         " --expected {params.expected:q}"
         " --output results/{wildcards.corpus}/tables/{wildcards.experiment}-differences"

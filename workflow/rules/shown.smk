@@ -198,7 +198,7 @@ def drawing(wildcards):
         options = {"runs": json.dumps(runs), "aligned": f"data/aligned/{corpus}", "seed": "0"}
         title = f"Multimodal representations with and without contrastive learning. {title}"
     options |= {"title": title, "key": corpus, "corpus": corpus_of(wildcards).as_json()}
-    return " ".join(f"--{key} {shlex.quote(value)}" for key, value in options.items())
+    return " ".join(f"--{key}={shlex.quote(value)}" for key, value in options.items())
 
 
 def published_scores(wildcards):

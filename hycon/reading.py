@@ -1,0 +1,60 @@
+"""Reading JSON that a stranger may have written: within a limit, and plain numbers only."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+LARGEST_JSON = 2**24  # bytes; what this project writes is below a tenth of that
+MOST_DIGITS = 30  # of an integer; more is no count, seed or size
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; no NaN, no infinity, no number beyond a double.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is larger than LARGEST_JSON, not UTF-8, not such JSON, nested too deeply, or
+            has a key twice; the message says which.
+    """
+    with path.open("rb") as file:
+        content = file.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
+        raise ValueError(f"larger than the limit of {LARGEST_JSON} bytes")
+    try:
+        return json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_distinct,
+            parse_constant=_refuse,
+            parse_float=_float,
+            parse_int=_int,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"found {text}, expected a finite number")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        _refuse(text[:MOST_DIGITS])
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise ValueError(f"found an integer of {len(text)} digits, expected {MOST_DIGITS} at most")
+    return int(text)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice, as merging two branches leaves it."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice!r} stands twice")
+    return found
