@@ -1,7 +1,7 @@
 # make reproduce: everything on the built-in sample, from an empty machine
 # make test: the tests, from an empty machine
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce test audit bench experiments record day lint format rulegraph clean
+.PHONY: help setup reproduce test test-slurm audit bench experiments record day lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,12 @@ reproduce: setup
 
 test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+# the profile of Slurm on a Slurm of this machine, which is started for it and stopped: 5 to 8 minutes.
+# Its daemons have to be here (Debian: apt-get install slurm-wlm munge); root need not run it
+test-slurm: setup
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[slurm]'
+	@PATH="$(CURDIR)/$(BIN):$$PATH" HYCON_TEST_SLURM=1 $(BIN)/python -m pytest -q tests/slurm
 
 # known holes in the packages of constraints.txt, by an environment that is thrown away; asks PyPI,
 # and ends in an error where a package could not be looked up

@@ -53,6 +53,8 @@ def places_of(name):
 # these change where and how a step runs, not what comes of it: they are no rule's params, so that
 # naming a mirror or another device reruns nothing
 DEVICE = PARAMS.device
+# what a cluster is asked for; `auto` takes a GPU where one is, and cannot know it beforehand
+GPU = int(PARAMS.device.startswith("cuda"))
 PLACES = json.dumps({name: places_of(name) for name in PARAMS.catalogue})
 
 # what came from where, with digests; in git
@@ -179,7 +181,7 @@ def records_of(wildcards):
     return [f"data/raw/{wildcards.corpus}/{file.name}.sha256" for file in files]
 
 
-def align_memory(wildcards):
+def align_memory(wildcards, input):
     """Return what aligning needs in MB: sequences are read by video, other files as a whole."""
     corpus = corpus_of(wildcards)
     if corpus.format == "sequences":
@@ -261,12 +263,44 @@ def tuning_of(wildcards):
     return tuning.as_json(), json.dumps(places)
 
 
-def memory(wildcards):
-    """Return what training a row needs in MB: with a model of its own, or a tensor of weights."""
+def growing(amount):
+    """Return a resource of which a job that failed gets more, up to four times as much."""
+
+    def grown(wildcards, input, attempt):
+        return min(attempt, 4) * (amount(wildcards, input) if callable(amount) else amount)
+
+    return grown
+
+
+def minutes(wildcards):
+    """Return how long training a row may take: all its seeds, but a day at most.
+
+    It does not grow: a job that was stopped goes on from what it left.
+    """
+    return min(len(PARAMS.seeds) * (240 if settings_of(wildcards).train.finetuning else 60), 1440)
+
+
+def memory(wildcards, input):
+    """Return what training a row needs in MB: its features, a model of its own, a tensor of weights."""
     settings = settings_of(wildcards)
     weights = 0
     if isinstance(settings.model, Model) and settings.model.fusion == "tensor":
         weights = settings.model.dimension * (settings.model.dimension + 1) ** 3
     own = 3000 if settings.train.finetuning else 0
     # weights, gradient, two moments, the best and the averaged ones, 4 bytes each
-    return 2000 + own + 24 * weights // 1_000_000
+    return features_memory(wildcards, input) + own + 24 * weights // 1_000_000
+
+
+def features_memory(wildcards, input):
+    """Return what having a corpus's features in memory needs, in MB."""
+    # measured, as a multiple of the files: 6.5 where text is standardised, 2.5 where it is not
+    encoder = wildcards.get("row") and PARAMS.encoders[encoder_of(wildcards)]
+    states = encoder and encoder.kind != "vectors"
+    return int(1000 + (3 if states else 7) * input.size_mb)
+
+
+def encode_memory(wildcards, input):
+    """Return what encoding a corpus needs in MB: a model, and the states of a MB of text a GB."""
+    if PARAMS.encoders[wildcards.encoder].kind == "vectors":
+        return 1000
+    return int(3000 + 1000 * Path(input[0]).stat().st_size / 1_000_000)

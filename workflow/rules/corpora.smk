@@ -11,7 +11,8 @@ rule generate:
     log:
         "logs/generate/{corpus}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("generate"),
         task=lambda wildcards: corpus_of(wildcards).task,
@@ -30,6 +31,8 @@ rule fetch:
         "data/raw/{corpus}/{file}.sha256",
     log:
         "logs/fetch/{corpus}/{file}.log",
+    # where Snakemake itself runs: nodes of a cluster often see no network
+    localrule: True
     resources:
         mem_mb=500,
     params:
@@ -72,7 +75,8 @@ rule align:
     log:
         "logs/align/{corpus}.log",
     resources:
-        mem_mb=align_memory,
+        mem_mb=growing(align_memory),
+        runtime=growing(60),
     params:
         code=code("align"),
         corpus=corpus_json,

@@ -17,7 +17,8 @@ rule aggregate:
     log:
         "logs/aggregate.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("aggregate"),
         plan=json.dumps(metrics_plan()),
@@ -49,7 +50,8 @@ rule tables:
     log:
         "logs/tables/{corpus}/{experiment}.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("tables"),
         title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
@@ -84,7 +86,8 @@ rule compare:
     log:
         "logs/compare/{corpus}/{experiment}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("compare"),
         title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
@@ -120,7 +123,8 @@ rule published:
     log:
         "logs/published/{corpus}.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("published"),
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),
@@ -151,7 +155,8 @@ rule figures:
     log:
         "logs/figures/{corpus}/{experiment}-{kind}-{encoder}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code("figures"),
         drawing=drawing,
@@ -174,7 +179,9 @@ rule complexity:
         "logs/complexity/{corpus}.log",
     threads: workflow.cores
     resources:
-        mem_mb=4000,
+        mem_mb=growing(features_memory),
+        runtime=growing(60),
+        gpu=GPU,
     params:
         code=code("complexity"),
         corpus=corpus_json,
@@ -203,7 +210,8 @@ rule costs:
     log:
         "logs/costs/{corpus}.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("costs"),
         corpus=lambda wildcards: corpus_of(wildcards).as_json(),

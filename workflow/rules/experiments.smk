@@ -13,7 +13,9 @@ rule train:
         "logs/train/{corpus}/{row}.log",
     threads: 1
     resources:
-        mem_mb=memory,
+        mem_mb=growing(memory),
+        runtime=minutes,
+        gpu=GPU,
     params:
         code=code("train"),
         corpus=corpus_json,
@@ -23,7 +25,7 @@ rule train:
         states=states_folder,
         tiny=tiny_folder,
     shell:
-        "{PYTHON} -m hycon.stages.train --name {wildcards.corpus}/{wildcards.row}"
+        "exec {PYTHON} -m hycon.stages.train --name {wildcards.corpus}/{wildcards.row}"
         " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
         " --seeds {params.seeds} --inputs {input:q} --aligned data/aligned/{wildcards.corpus}"
         " --states {params.states} --tiny {params.tiny} --device {DEVICE} --threads {threads}"
@@ -39,7 +41,8 @@ rule evaluate:
     log:
         "logs/evaluate/{corpus}/{row}.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("evaluate"),
         corpus=corpus_json,
@@ -85,7 +88,9 @@ rule tune_row:
         row=tuned_row(),
     threads: 1
     resources:
-        mem_mb=memory,
+        mem_mb=growing(memory),
+        runtime=minutes,
+        gpu=GPU,
     params:
         code=code("tune"),
         corpus=corpus_json,

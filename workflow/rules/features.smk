@@ -12,7 +12,8 @@ rule tiny:
     log:
         "logs/tiny/{corpus}-{tiny}.log",
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         code=code("tiny"),
     shell:
@@ -32,7 +33,9 @@ rule encode:
         "logs/encode/{corpus}/{encoder}.log",
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(encode_memory),
+        runtime=growing(120),
+        gpu=GPU,
     params:
         code=code("encode"),
         encoder=encoder_json,

@@ -14,7 +14,8 @@ rule report:
     log:
         "logs/report.log",
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         code=code("report"),
         page=[sha256_of(path) for path in sorted((PACKAGE / "evidence/page").iterdir())],
