@@ -101,7 +101,7 @@ rule tune_row:
         states=states_folder,
         tiny=tiny_folder,
     shell:
-        "{PYTHON} -m hycon.stages.tune --name {wildcards.corpus}/{wildcards.row}"
+        "exec {PYTHON} -m hycon.stages.tune --name {wildcards.corpus}/{wildcards.row}"
         " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
         " --tuning {params.tuning:q} --places {params.places:q}"
         " --aligned data/aligned/{wildcards.corpus} --states {params.states} --tiny {params.tiny}"
