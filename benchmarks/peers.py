@@ -42,6 +42,8 @@ def main() -> None:
     notes = [
         f"Threads: {arguments.threads}. Batches of {BATCH} for all, cached text states, the same "
         "training loop; the networks as MMSA ships them for CMU-MOSI (params.yaml).",
+        "HyCon's time with sequences of 50 steps is that of its three Transformer layers for each "
+        "modality: by torch's profiler 29% attention, 10% drawing what dropout leaves out.",
         "Parameters: trained ones, in thousands.",
     ]
     print(write_tables(arguments.output / "peers", lines, notes, "", ("torch", "MMSA")))
