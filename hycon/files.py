@@ -63,6 +63,8 @@ def naming(path: Path) -> Iterator[None]:
     except SafetensorError as error:
         raise OSError(errno.EIO, str(error), str(path)) from error
     except OSError as error:
+        if error.errno is None:  # numpy's own, of a full disk
+            raise OSError(errno.EIO, str(error), str(path)) from error
         if error.filename is None:
             error.filename = str(path)
         raise

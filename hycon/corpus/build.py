@@ -32,6 +32,7 @@ class Report:
         self.known_rows = Counter()  # by modality, those with a value that is known
         self.unlabelled: list[str] = []  # videos of the folds that have no labels
         self.repeated = 0  # segments with the times of another of their video
+        self.instants = 0  # segments that end where they start
         self._bounds = self._cut = 0
 
     def drop(self, video: str, segment: int, reason: str) -> None:
@@ -80,6 +81,7 @@ class Report:
         rare = {
             "videos of the folds without labels": self.unlabelled,
             "segments with the times of another": self.repeated,
+            "segments of no length": self.instants,
             f"utterances of more than {MANY_WORDS} words": [
                 utterance.id for utterance in utterances if utterance.words > MANY_WORDS
             ],

@@ -85,6 +85,8 @@ def _segments(
     """Return a video's labelled segments in the file's order, without words yet."""
     intervals, features = labels.read(video)
     report.repeated += len(intervals) - len(np.unique(intervals, axis=0))
+    # kept, without words: CMU-MOSI's label file has one, and all count it
+    report.instants += int((intervals[:, 0] == intervals[:, 1]).sum())
     kept = []
     for segment, ((start, end), row) in enumerate(zip(intervals, features, strict=True)):
         try:
@@ -92,8 +94,8 @@ def _segments(
                 raise ValueError("the video is in no fold")
             if not np.isfinite((start, end)).all():
                 raise ValueError("its start or end is not a finite number")
-            if end <= start:
-                raise ValueError("it does not end after it starts")
+            if end < start:
+                raise ValueError("it ends before it starts")
             label = read_label(row, emotions)
         except ValueError as reason:
             report.drop(video, segment, str(reason))

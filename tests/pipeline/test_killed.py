@@ -53,7 +53,9 @@ def reference(tmp_path_factory):
     finally:
         busy.kill()
         busy.wait()
-    found = re.findall(r"^Shell command: \S+ -m hycon\.stages\.(\w+) (.*)$", printed, re.MULTILINE)
+    found = re.findall(
+        r"^Shell command: (?:exec )?\S+ -m hycon\.stages\.(\w+) (.*)$", printed, re.MULTILINE
+    )
     return repository.folder, [(name, shlex.split(rest)) for name, rest in found]
 
 
