@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
-        temporary.unlink(missing_ok=True)
+        _clear(temporary)
         temporary.touch()
         with naming(path):
             yield temporary
@@ -40,7 +40,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _clear(temporary)
         temporary.mkdir()
         with naming(path):
             yield temporary
@@ -53,6 +53,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.part")
+
+
+def _clear(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -68,6 +75,33 @@ def naming(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+@contextmanager
+def exclusive(path: Path, busy: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Keep all other processes out of the same block for the same path; leaves no file behind.
+
+    Args:
+        path: what is to be written. The lock lies beside it, so that machines that share the folder
+            share the lock.
+        busy: called once if there is another process to wait for.
+    """
+    from filelock import FileLock, Timeout
+
+    file = path.with_name(f".{path.name}.lock")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        busy()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        # who waits with this file open finds that it has lost its name, and asks for a new one
+        file.unlink(missing_ok=True)
+        lock.release()
 
 
 def write_json(path: Path, content: Any) -> None:

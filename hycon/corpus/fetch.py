@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hycon.corpus.download import PATIENCE, Patience, Say, bare, discard, download
 from hycon.corpus.formats import complaint, mistaken
-from hycon.corpus.manifest import Known, exclusive, record, recorded
+from hycon.corpus.manifest import Known, record, recorded
 from hycon.corpus.transfer import (
     Differs,
     Refused,
@@ -19,6 +19,7 @@ from hycon.corpus.transfer import (
     writing,
 )
 from hycon.errors import HyConError
+from hycon.files import exclusive
 
 
 def fetch(

@@ -1,14 +1,12 @@
 """The manifest: what came of each file of a corpus, and from where; a small file kept in git."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hycon.errors import HyConError
-from hycon.files import write_json
+from hycon.files import exclusive, write_json
 from hycon.reading import read_json
 
 
@@ -50,33 +48,6 @@ def record(manifest: Path, corpus: str, name: str, known: Known) -> None:
                 for corpus, files in sorted(entries.items())
             },
         )
-
-
-@contextmanager
-def exclusive(path: Path, busy: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Keep all other processes out of the same block for the same path; leaves no file behind.
-
-    Args:
-        path: what is to be written. The lock lies beside it, so that machines that share the folder
-            share the lock.
-        busy: called once if there is another process to wait for.
-    """
-    from filelock import FileLock, Timeout
-
-    file = path.with_name(f".{path.name}.lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        busy()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        # who waits with this file open finds that it has lost its name, and asks for a new one
-        file.unlink(missing_ok=True)
-        lock.release()
 
 
 def _read(manifest: Path) -> dict[str, dict[str, Known]]:

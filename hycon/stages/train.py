@@ -1,6 +1,7 @@
 """Train the seeds of one row that are not trained yet (rule `train`)."""
 
 import csv
+import functools
 import sys
 import time
 from argparse import Namespace
@@ -12,7 +13,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from hycon.errors import HyConError
-from hycon.files import atomic_folder, sha256_of, write_json
+from hycon.files import atomic_folder, exclusive, sha256_of, write_json
 from hycon.model import parameter_counts
 from hycon.params import Corpus
 from hycon.provenance import code_digest, commit, environment
@@ -44,18 +45,41 @@ def main(argv: Sequence[str] | None = None) -> None:
         "code": code_digest("hycon.stages.train"),
         "inputs": {str(path): sha256_of(path) for path in arguments.inputs},
     }
+    waits = functools.partial(log.info, "%s: waits for another process", arguments.name)
+    with exclusive(arguments.output, waits):
+        _complete(arguments, origin)
+
+
+def _complete(arguments: Namespace, origin: dict[str, Any]) -> None:
+    """Train the seeds that do not stand, and record all."""
     folders = {seed: arguments.output / f"seed-{seed}" for seed in arguments.seeds}
     missing = [seed for seed, folder in folders.items() if not is_run_of(folder, seed, origin)]
     if kept := len(folders) - len(missing):
         log.info("%s: %d of %d seeds stand already", arguments.name, kept, len(folders))
-    for seed in folders.keys() - set(missing):
-        checkpoint_of(folders[seed]).unlink(missing_ok=True)  # of a process killed right at its end
+    now = environment()
+    for seed in sorted(folders.keys() - set(missing)):
+        # of a process killed right at its end
+        Checkpoint(checkpoint_of(folders[seed]), origin).delete()
+        if (versions := read_json(folders[seed] / "run.json").get("versions", {})) != now:
+            log.warning(
+                "%s seed %d: stands, but was trained with other versions (%s); to train it again, "
+                "delete %s",
+                arguments.name,
+                seed,
+                _difference(versions, now),
+                folders[seed],
+            )
     if missing:
         with ending_on_request():
             _train(arguments, origin, {seed: folders[seed] for seed in missing})
     # the digest of each seed's record, which has those of its files
     records = {str(seed): sha256_of(folder / "run.json") for seed, folder in folders.items()}
     write_json(arguments.output / "runs.json", {"name": arguments.name, "seeds": records})
+
+
+def _difference(found: dict[str, str], now: dict[str, str]) -> str:
+    names = sorted(name for name in found.keys() | now.keys() if found.get(name) != now.get(name))
+    return ", ".join(f"{name} {found.get(name)}, now {now.get(name)}" for name in names)
 
 
 def is_run_of(folder: Path, seed: int, origin: dict[str, Any]) -> bool:
@@ -75,7 +99,7 @@ def is_run_of(folder: Path, seed: int, origin: dict[str, Any]) -> bool:
 
 def checkpoint_of(folder: Path) -> Path:
     """Return where the checkpoint of a run is kept while it is under way."""
-    return folder.with_name(f"{folder.name}.checkpoint")
+    return folder.with_name(f"{folder.name}.checkpoint") / "state.safetensors"
 
 
 def _train(arguments: Namespace, origin: dict[str, Any], folders: dict[int, Path]) -> None:

@@ -15,7 +15,7 @@ import yaml
 from hycon.corpus.utterances import offsets_path, read_table
 from hycon.encoders.text import locate
 from hycon.errors import HyConError
-from hycon.files import atomic_file, naming, sha256_of
+from hycon.files import atomic_file, exclusive, naming, sha256_of
 from hycon.params import Settings, Tuning, merge, with_values
 from hycon.provenance import code_digest
 from hycon.stages import log, run, start, training_parser
@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     start(arguments)
     set_threads(arguments.threads)
     make_deterministic()
-    with naming(arguments.study):
+    waits = functools.partial(log.info, "%s: waits for another process", arguments.name)
+    with naming(arguments.study), exclusive(arguments.study, waits):
         study = open_study(arguments.study, _digest(arguments))
         if found := len(finished(study)):
             log.info("%s: going on after trial %d", arguments.name, found)

@@ -7,6 +7,7 @@ comes of, and a digest over everything.
 import hashlib
 import json
 import logging
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hycon.errors import Terminated
-from hycon.files import atomic_file
+from hycon.files import atomic_folder
 
 log = logging.getLogger("hycon")
 
@@ -55,7 +56,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, origin: dict[str, Any]) -> None:
         """Args:
-        path: of the file.
+        path: of the file, which has a folder of its own.
         origin: all that the run's bits depend on, as JSON: a checkpoint of another one is not
             gone on with.
         """
@@ -105,8 +106,10 @@ class Checkpoint:
             "run": json.dumps(run),
             "values": json.dumps(state.values),
         }
-        with atomic_file(self.path) as temporary:
-            save_file(tensors, temporary, {**texts, "sha256": _digest(tensors, texts)})
+        # a folder of its own, whose remains are cleared: killed, safetensors leaves a file behind
+        with atomic_folder(self.path.parent) as folder:
+            file = folder / self.path.name
+            save_file(tensors, file, {**texts, "sha256": _digest(tensors, texts)})
         self._last = time.monotonic()
         self._cost = self._last - began
 
@@ -124,7 +127,7 @@ class Checkpoint:
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("%s: damaged (%s); training starts over", self.path, error)
             return None
-        if others := [key for key, value in self.origin.items() if origin.get(key) != value]:
+        if others := [key for key in self.origin if origin.get(key) != self.origin[key]]:
             log.warning("%s: of other %s; training starts over", self.path, ", ".join(others))
             return None
         self.started = datetime.fromisoformat(run["started"])
@@ -135,7 +138,8 @@ class Checkpoint:
         return State(tensors, values)
 
     def delete(self) -> None:
-        self.path.unlink(missing_ok=True)
+        """Delete the file, and its folder."""
+        shutil.rmtree(self.path.parent, ignore_errors=True)
 
 
 def _digest(tensors: dict[str, Tensor], texts: dict[str, str]) -> str:

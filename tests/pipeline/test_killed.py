@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 import pytest
+from safetensors import safe_open
 
 from hycon.stages import TRY_AGAIN, USER_ERROR
 from tests.pipeline.processes import Stage
@@ -36,6 +37,7 @@ tuning: {trials: 4, folds: 0}
 # times, the repository that it was, and the digest of a file that holds these
 APART = ("started", "ended", "seconds", "resumed", "commit", "clean", "run")
 ROW = "results/runs/sample/hycon-v2-bert"
+CHECKPOINT = "seed-1.checkpoint/state.safetensors"
 KILLS_OF_A_STEP, KILLS_OF_TRAINING = 3, 20
 
 
@@ -136,10 +138,9 @@ def test_training_killed_at_twenty_moments_ends_with_the_same_bytes(trained, ref
     _resumed(folder, reference[0])
     moments, killed, resumed = random.Random(11), 0, 0
     while killed < KILLS_OF_TRAINING:
-        if not (folder / ROW / "seed-1.checkpoint").exists():
-            shutil.rmtree(
-                folder / ROW, ignore_errors=True
-            )  # it came to its end: once more from the beginning
+        if not (folder / ROW / CHECKPOINT).exists():
+            # it came to its end, or not to a checkpoint: once more from the beginning
+            shutil.rmtree(folder / ROW, ignore_errors=True)
         stage = Stage(folder, "train", arguments, at_once=True)
         killed += stage.signal(moments.uniform(0, seconds))
         if (folder / ROW / "runs.json").exists():
@@ -162,7 +163,7 @@ def test_asked_to_end_a_training_keeps_its_run_and_says_so_with_a_code_for_tryin
     trained, reference
 ):
     folder, arguments = trained
-    path = folder / ROW / "seed-1.checkpoint"
+    path = folder / ROW / CHECKPOINT
     for sitting in range(3):
         before = path.stat().st_mtime_ns if sitting else None
         stage = Stage(folder, "train", arguments, at_once=True)
@@ -172,7 +173,7 @@ def test_asked_to_end_a_training_keeps_its_run_and_says_so_with_a_code_for_tryin
         )
         _, printed = stage.wait(TRY_AGAIN)
         last = printed.splitlines()[-1]
-        assert last.startswith(f"warning: asked to end (SIGTERM): {ROW}/seed-1.checkpoint: kept")
+        assert last.startswith(f"warning: asked to end (SIGTERM): {ROW}/{CHECKPOINT}: kept")
         assert os.listdir(folder / ROW) == ["seed-1.checkpoint"]
     Stage(folder, "train", arguments).wait()
     assert _resumed(folder, reference[0]) == 3
@@ -182,15 +183,20 @@ def test_a_damaged_checkpoint_and_one_of_other_parameters_start_over_with_a_warn
     trained, reference
 ):
     folder, arguments = trained
-    path = folder / ROW / "seed-1.checkpoint"
+    path = folder / ROW / CHECKPOINT
     Stage(folder, "train", arguments, at_once=True).signal_once(path.exists)
+    with safe_open(path, "np") as file:
+        origin = json.loads(file.metadata()["origin"])
+    assert origin.keys() == {"seed", "corpus", "encoder", "settings", "code", "inputs", "device",
+                             "threads", "versions"}  # fmt: skip
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     _, printed = Stage(folder, "train", arguments).wait()
-    warning = rf"^warning: {ROW}/seed-1\.checkpoint: damaged \(.*; training starts over$"
+    warning = rf"^warning: {ROW}/{CHECKPOINT}: damaged \(.*; training starts over$"
     assert re.search(warning, printed, re.MULTILINE)
     assert _resumed(folder, reference[0]) == 0
 
+    path.parent.mkdir()
     path.write_bytes(content)
     shutil.rmtree(folder / ROW / "seed-1")
     other = [text.replace('"alpha": 0.8', '"alpha": 0.7') for text in arguments]
@@ -199,6 +205,15 @@ def test_a_damaged_checkpoint_and_one_of_other_parameters_start_over_with_a_warn
     assert f"warning: {path.relative_to(folder)}: of other settings; training starts over" in (
         printed.splitlines()
     )
+
+
+def test_of_two_processes_that_train_a_row_one_waits_and_takes_its_seeds(trained, reference):
+    folder, arguments = trained
+    both = [Stage(folder, "train", arguments) for _ in range(2)]
+    printed = [stage.wait()[1] for stage in both]
+    (waited,) = (text for text in printed if "waits for another process" in text)
+    assert "1 of 1 seeds stand already" in waited
+    assert _resumed(folder, reference[0]) == 0
 
 
 def _stop_every_step(folder, reference, when, **limits):

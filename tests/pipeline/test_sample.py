@@ -107,6 +107,11 @@ def test_scores_of_every_seed_stand_beside_their_parameters_versions_and_commit(
     for seed in ("1", "2"):
         run = scores["seeds"][seed]
         assert {"commit", "versions", "selection", "device", "threads", "started"} <= set(run)
+        folder = project / f"results/runs/sample/hycon-v2-bert/seed-{seed}"
+        record = json.loads((folder / "run.json").read_text())
+        assert {"settings", "seed", "commit", "clean", "code", "versions", "device", "threads",
+                "started", "ended"} <= set(record)  # fmt: skip
+        assert {Path(name).name for name in record["inputs"]} >= {"audio.npy", "states.npy"}
         assert set(run["test"]) == set(run["valid"])
 
 

@@ -128,3 +128,17 @@ def test_a_row_that_was_broken_off_goes_on_with_the_seeds_that_it_lacks(row, tmp
     row("runs", 1, 2)
     assert stamps(folder / "seed-1") == before
     assert (folder / "seed-2/run.json").exists()
+
+
+def test_a_seed_trained_with_other_versions_stands_and_says_so(row, capsys):
+    folder = row("runs", 1)
+    capsys.readouterr()
+    path = folder / "seed-1/run.json"
+    record = json.loads(path.read_text())
+    record["versions"]["torch"] = "1.0"
+    path.write_text(json.dumps(record))
+    row("runs", 1, 2)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "other versions" in line)
+    assert line.startswith("warning: sample/hycon-bert seed 1: stands, but was trained with other")
+    assert "(torch 1.0, now " in line
+    assert line.endswith(f"delete {folder}/seed-1")
