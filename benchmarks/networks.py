@@ -1,5 +1,6 @@
 """Made-up corpora of two shapes, and the settings that go with them: what training is timed on."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hycon.params.loading import read_yaml
 from hycon.peers import Peer
 from hycon.training import loop
 from hycon.training.batches import Data, Ragged
+from hycon.training.device import make_deterministic, set_threads
 
 ROOT = Path(__file__).resolve().parents[1]
 # the paper's: CMU-MOSI with BERT's states (768), COVAREP (74) and FACET (47), up to 50 steps each,
@@ -27,6 +29,21 @@ SHAPES = {
         32,
     ),
 }
+
+
+def arguments_of(name: str, description: str) -> argparse.Namespace:
+    """Read the options of a benchmark of training, and set torch up as a training does."""
+    options = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}", description=description.splitlines()[0]
+    )
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument(
+        "--output", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
+    )
+    arguments = options.parse_args()
+    set_threads(arguments.threads)
+    make_deterministic()
+    return arguments
 
 
 def settings(shape: str, variant: str) -> Settings:

@@ -5,15 +5,11 @@ package MMSA, in the same training on the same batches; what else they cost is i
 `complexity` of every corpus.
 """
 
-import argparse
-from pathlib import Path
-
-from benchmarks.networks import corpus, settings, trainer
+from benchmarks.networks import arguments_of, corpus, settings, trainer
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import in_turns, say
 from hycon.model import parameter_counts
 from hycon.params import Settings
-from hycon.training.device import make_deterministic, set_threads
 
 BATCH = 32
 OURS = {"HyCon": "hycon", "HyCon-v2": "hycon-v2"}
@@ -28,22 +24,13 @@ SHAPES = {
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers", description=__doc__.splitlines()[0]
-    )
-    options.add_argument("--threads", type=int, default=1)
-    options.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
-    )
-    arguments = options.parse_args()
-    set_threads(arguments.threads)
-    make_deterministic()
+    arguments = arguments_of("peers", __doc__)
     lines = [line for shape in SHAPES for line in of_shape(shape)]
     notes = [
         f"Threads: {arguments.threads}. Batches of {BATCH} for all, cached text states, the same "
         "training loop; the networks as MMSA ships them for CMU-MOSI (params.yaml).",
         "HyCon's time with sequences of 50 steps is that of its three Transformer layers for each "
-        "modality: by torch's profiler 29% attention, 10% drawing what dropout leaves out.",
+        "modality: when this was profiled, 29% attention, 10% drawing what dropout leaves out.",
         "Parameters: trained ones, in thousands.",
     ]
     print(write_tables(arguments.output / "peers", lines, notes, "", ("torch", "MMSA")))

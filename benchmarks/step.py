@@ -4,14 +4,11 @@ Run `python -m benchmarks.step`: two minutes. Steps with and without it take tur
 batches, in the network of the paper and in a tiny one, whose step is a few milliseconds.
 """
 
-import argparse
 import statistics
-from pathlib import Path
 
-from benchmarks.networks import corpus, settings, trainer
+from benchmarks.networks import arguments_of, corpus, settings, trainer
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import in_turns, say
-from hycon.training.device import make_deterministic, set_threads
 
 VARIANTS = {"HyCon": "hycon", "HyCon-v2": "hycon-v2"}
 WITHOUT = "no-contrastive"
@@ -24,16 +21,7 @@ SHAPES = {
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        prog="python -m benchmarks.step", description=__doc__.splitlines()[0]
-    )
-    options.add_argument("--threads", type=int, default=1)
-    options.add_argument(
-        "--output", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
-    )
-    arguments = options.parse_args()
-    set_threads(arguments.threads)
-    make_deterministic()
+    arguments = arguments_of("step", __doc__)
     lines = [line for shape in SHAPES for line in of_shape(shape)]
     notes = [
         f"Threads: {arguments.threads}. Batches of 32 utterances with cached text states; a step "

@@ -12,19 +12,10 @@ from safetensors.torch import load_file, save_file
 from hycon.errors import Terminated
 from hycon.training import checkpoint as module
 from hycon.training.checkpoint import Checkpoint, State
-from hycon.training.device import make_deterministic
 from hycon.training.loop import train
 from tests.training.test_loop import corpus, quiet, settings
 
 ORIGIN = {"seed": 1, "settings": {"alpha": 0.8}, "code": "a", "threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def _deterministic():
-    torch.set_num_threads(1)
-    make_deterministic()
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 def in_sittings(path, steps, *arguments):

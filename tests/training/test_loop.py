@@ -9,17 +9,8 @@ from hycon.model import MODALITIES
 from hycon.params import Settings
 from hycon.training import loop
 from hycon.training.batches import Data
-from hycon.training.device import make_deterministic
 from hycon.training.loop import contrastive_loss, infer, task_loss, train
 from tests.training.test_model import WIDTHS, ragged
-
-
-@pytest.fixture(autouse=True)
-def _deterministic():
-    torch.set_num_threads(1)
-    make_deterministic()
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 def settings(**changes):

@@ -21,7 +21,6 @@ from hycon.params import ADAPTED, Settings, installed, load
 from hycon.training import loop
 from hycon.training.batches import Data
 from hycon.training.complexity import Row, measure, multiply_adds
-from hycon.training.device import make_deterministic
 from tests.test_params import ROOT
 from tests.training.test_checkpoint import in_sittings, same
 from tests.training.test_finetuning import WORDS, with_text
@@ -51,14 +50,6 @@ LAST_LAYER = {
     "tfn": "post_fusion_layer_3", "lf-dnn": "post_fusion_layer_3", "ef-lstm": "out",
     "mfn": "out_fc2", "graph-mfn": "out_fc2", "mult": "out_layer", "misa": "fusion.fusion_layer_3",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _deterministic():
-    torch.set_num_threads(1)
-    make_deterministic()
-    yield
-    torch.use_deterministic_algorithms(False)
 
 
 def sizes(name, **changes):
