@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-# Utterances of like length that go through the model together: of the 32 of a batch, most are
-# short, and padded to the longest half of the work would be padding.
+# Utterances of like length that go through the model together on a CPU: of the 32 of a batch, most
+# are short, and padded to the longest half of the work would be padding.
 PIECE = 8
 
 
@@ -16,10 +16,12 @@ class LanguageModel(nn.Module):
         inputs: which of its inputs the columns of the tokens are.
 
     `precision` is "float32" or "bfloat16": of the model's matrix products, by autocast. Weights,
-    their gradients and the states given are float32 in both.
+    their gradients and the states given are float32 in both. `piece` is how many utterances go
+    through the model at once on a CPU: all, where a batch is of like lengths already.
     """
 
     precision = "float32"
+    piece = PIECE
 
     def __init__(self, model: nn.Module, inputs: tuple[str, ...]) -> None:
         super().__init__()
@@ -41,7 +43,7 @@ class LanguageModel(nn.Module):
         states = []
         half = self.precision == "bfloat16"
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
-            for piece in order.split(PIECE if tokens.device.type == "cpu" else len(order)):
+            for piece in order.split(self.piece if tokens.device.type == "cpu" else len(order)):
                 longest = int(lengths[piece].max())
                 valid = torch.arange(longest, device=tokens.device) < lengths[piece, None]
                 columns = tokens[piece, :longest].unbind(2)

@@ -264,6 +264,7 @@ def encode(
     tokens, offsets, names, cut = tokenise(texts, tokenizer, model, max_tokens)
     lengths = np.diff(offsets)
     reader = LanguageModel(model, names).to(device).eval()
+    reader.piece = batch_size
     states = np.empty((offsets[-1], reader.width), dtype=np.float32)
     order = np.argsort(lengths, kind="stable")
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
