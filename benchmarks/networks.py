@@ -14,6 +14,7 @@ from hycon.peers import Peer
 from hycon.training import loop
 from hycon.training.batches import Data, Ragged
 from hycon.training.device import make_deterministic, set_threads
+from hycon.training.optimiser import Stepper
 
 ROOT = Path(__file__).resolve().parents[1]
 # the paper's: CMU-MOSI with BERT's states (768), COVAREP (74) and FACET (47), up to 50 steps each,
@@ -74,6 +75,6 @@ def trainer(data: Data, row: Settings) -> tuple[HyCon | Peer, Callable[[], objec
     """Return a new network, and what trains it for an epoch, from where the last one ended."""
     torch.manual_seed(1)
     model = loop.make_network(data, row, None)
-    step = loop.Stepper(model, row.train, 10**6)
+    step = Stepper(model, row.train, 10**6)
     contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
     return model, lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)

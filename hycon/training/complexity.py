@@ -21,6 +21,7 @@ from hycon.params import Settings
 from hycon.peers import Peer
 from hycon.training import loop
 from hycon.training.batches import Data
+from hycon.training.optimiser import Stepper
 
 BATCH = 32  # utterances whose multiply-adds are counted, whatever a row trains with
 SEED = 1
@@ -60,7 +61,7 @@ class _Training(NamedTuple):
 
     model: HyCon | Peer
     kept: HyCon | Peer  # the network itself, or what follows it as a moving average
-    step: Callable[[Tensor], None]  # a `hycon.training.loop.Stepper`, or what counts its calls
+    step: Callable[[Tensor], None]  # a `hycon.training.optimiser.Stepper`, or what counts its calls
     contrastive: HybridContrastiveLoss | SubstituteLoss | None
 
 
@@ -175,7 +176,7 @@ def _start(row: Row) -> _Training:
     torch.manual_seed(SEED)
     model = loop.make_network(row.data, row.settings, row.language_model)
     per_epoch = math.ceil(len(row.data.folds["train"]) / options.batch_size)
-    step = loop.Stepper(model, options, options.epochs * per_epoch)
+    step = Stepper(model, options, options.epochs * per_epoch)
     return _Training(model, step.kept, step, loop.contrastive_loss(options))
 
 

@@ -37,6 +37,14 @@ def in_sittings(path, steps, *arguments):
         return run
 
 
+@pytest.fixture(autouse=True)
+def _heard(monkeypatch, caplog):
+    """Let pytest hear what is said, once, whatever a stage has set up before."""
+    monkeypatch.setattr(module.log, "handlers", [])
+    monkeypatch.setattr(module.log, "propagate", True)
+    caplog.set_level(logging.INFO, "hycon")
+
+
 def same(run, other):
     assert (run.epoch, run.score, run.history) == (other.epoch, other.score, other.history)
     weights, others = run.model.state_dict(), other.model.state_dict()
@@ -140,7 +148,6 @@ def test_a_checkpoint_that_is_damaged_anywhere_is_passed_over_with_a_warning(kep
         flipped[place] ^= 1 << (place % 8)
         damaged.append(bytes(flipped))
     passed_over = 0
-    logging.getLogger("hycon").propagate = True
     for content in damaged:
         path.write_bytes(content)
         caplog.clear()
@@ -176,7 +183,6 @@ def test_a_file_made_by_someone_else_is_passed_over(kept):
 )
 def test_a_checkpoint_of_another_run_is_passed_over_and_says_of_what(kept, key, value, caplog):
     path, _ = kept
-    logging.getLogger("hycon").propagate = True
     assert Checkpoint(path, {**ORIGIN, key: value}).load() is None
     assert f"{path}: of other {key}; training starts over" in caplog.text
 

@@ -11,7 +11,7 @@ from hycon.encoders import text
 from hycon.encoders.language_model import LanguageModel
 from hycon.encoders.tiny import BUILDERS
 from hycon.model import HyCon, parameter_counts
-from hycon.training import loop
+from hycon.training import optimiser
 from hycon.training.batches import Data, Ragged
 from hycon.training.loop import infer, train
 from tests.training.test_checkpoint import in_sittings, same
@@ -97,7 +97,7 @@ def test_it_has_a_learning_rate_warm_up_and_weight_decay_of_its_own(texts):
         {**tokens.widths, "text": language_model.width}, 1, settings().model, language_model
     )
     language_model.requires_grad_(True)
-    groups, warmups = loop._parameter_groups(network, options)
+    groups, warmups = optimiser._parameter_groups(network, options)
     found = [(group["lr"], group["weight_decay"]) for group in groups]
     assert found == [(5e-4, 0.3), (2e-5, 0.1), (2e-5, 0.0)]
     assert warmups == [0.25, 0.0, 0.0]

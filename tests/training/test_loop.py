@@ -10,6 +10,7 @@ from hycon.params import Settings
 from hycon.training import loop
 from hycon.training.batches import Data
 from hycon.training.loop import contrastive_loss, infer, task_loss, train
+from hycon.training.optimiser import learning_rate_factor
 from tests.training.test_model import WIDTHS, ragged
 
 
@@ -124,7 +125,7 @@ def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
     ],
 )
 def test_the_learning_rate_rises_and_falls_as_the_schedule_says(schedule, warmup, expected):
-    found = [loop.learning_rate_factor(step, 4, warmup, schedule) for step in range(4)]
+    found = [learning_rate_factor(step, 4, warmup, schedule) for step in range(4)]
     assert found == pytest.approx(expected)
 
 

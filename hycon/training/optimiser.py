@@ -1,0 +1,110 @@
+"""One step down a loss: the optimiser, its schedule, and the average of the weights."""
+
+import functools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.optim import swa_utils
+
+from hycon.model import HyCon
+from hycon.params import Train
+from hycon.peers import Peer
+from hycon.training.checkpoint import State, named
+
+
+class Stepper:
+    """Takes a step down a loss when it is called.
+
+    `kept` is the network whose weights are validated and kept: the one that is trained or, with
+    `averaging`, one that follows it as a moving average.
+    """
+
+    def __init__(self, model: HyCon | Peer, options: Train, steps: int) -> None:
+        self.model, self.clip_norm = model, options.clip_norm
+        groups, warmups = _parameter_groups(model, options)
+        self.optimiser = torch.optim.AdamW(groups, fused=True)
+        factors = [
+            functools.partial(
+                learning_rate_factor, steps=steps, warmup=warmup, kind=options.schedule
+            )
+            for warmup in warmups
+        ]
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, factors)
+        self.averaged = None
+        if options.averaging:
+            decay = swa_utils.get_ema_multi_avg_fn(options.averaging)
+            self.averaged = swa_utils.AveragedModel(model, multi_avg_fn=decay)
+
+    @property
+    def kept(self) -> HyCon | Peer:
+        return self.averaged.module if self.averaged is not None else self.model
+
+    def __call__(self, loss: Tensor) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        self.optimiser.step()
+        self.schedule.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+
+    def state(self) -> State:
+        """Return the state of the optimiser, the schedule and the averaged weights."""
+        optimiser = self.optimiser.state_dict()
+        tensors = {}
+        for number, moments in optimiser["state"].items():
+            tensors |= named(f"optimiser.{number}", moments)
+        if self.averaged is not None:
+            tensors |= named("averaged", self.averaged.state_dict())
+        rates = [group["lr"] for group in optimiser["param_groups"]]
+        return State(tensors, {"rates": rates, "schedule": self.schedule.state_dict()})
+
+    def restore(self, state: State) -> None:
+        """Stand where another stepper of the same network and options stood."""
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in state.group("optimiser").items():
+            number, _, name = key.partition(".")
+            moments.setdefault(int(number), {})[name] = value
+        groups = self.optimiser.state_dict()["param_groups"]
+        for group, rate in zip(groups, state.values["rates"], strict=True):
+            group["lr"] = rate
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self.schedule.load_state_dict(state.values["schedule"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state.group("averaged"))
+
+
+def _parameter_groups(model: nn.Module, options: Train) -> tuple[list[dict], list[float]]:
+    """Return the optimiser's groups of parameters, and the warm-up of each.
+
+    A language model has its own learning rate, warm-up and weight decay; its biases and norms are
+    not decayed, as is the custom.
+    """
+    inside: dict[bool, list[nn.Parameter]] = {True: [], False: []}  # by whether they are decayed
+    others = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and name.startswith("language_model."):
+            inside[not (name.endswith("bias") or "norm" in name.lower())].append(parameter)
+        elif parameter.requires_grad:
+            others.append(parameter)
+    groups = [{"params": others, "lr": options.learning_rate, "weight_decay": options.weight_decay}]
+    warmups = [options.warmup]
+    for decayed, chosen in inside.items():
+        if chosen:
+            decay = options.finetuning.weight_decay if decayed else 0.0
+            rate = options.finetuning.learning_rate
+            groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+            warmups.append(options.finetuning.warmup)
+    return groups, warmups
+
+
+def learning_rate_factor(step: int, steps: int, warmup: float, kind: str) -> float:
+    """Return what the learning rate is multiplied by at a step (from 0) of all `steps`."""
+    rising = warmup * steps
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    if kind == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
