@@ -31,7 +31,7 @@ reproduce: setup
 	@$(BIN)/python -m hycon.stages.show
 
 test: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # the profile of Slurm on a Slurm of this machine, which is started for it and stopped: 5 to 8 minutes.
 # Its daemons have to be here (Debian: apt-get install slurm-wlm munge); root need not run it
