@@ -28,7 +28,7 @@ def make(folder, change):
     """Write a sequence of one video that lacks its features, which `change` adds."""
     path = folder / "evil.csd"
     with h5py.File(path, "w") as file:
-        video = file.create_group("root/data/v1")
+        video = file.create_group("sequence/data/v1")
         video["intervals"] = np.array([[0.0, 1.0], [1.0, 2.0]])
         change(video)
     return path
@@ -70,11 +70,11 @@ def nothing(video):
 
 
 def loop(video):
-    return h5py.SoftLink("/root/data/v1/features")
+    return h5py.SoftLink("/sequence/data/v1/features")
 
 
 def inside(video):
-    return h5py.SoftLink("/root/data/v1/intervals")
+    return h5py.SoftLink("/sequence/data/v1/intervals")
 
 
 @pytest.mark.parametrize("place", ["features", "video", "root"])
@@ -214,7 +214,7 @@ def test_a_video_of_hours_packed_by_gzip_in_one_piece_passes(tmp_path, monkeypat
     frames[:, 0] = np.random.default_rng(1).normal(size=len(frames))
     path = tmp_path / "long.csd"
     with h5py.File(path, "w") as file:
-        video = file.create_group("root/data/v1")
+        video = file.create_group("sequence/data/v1")
         video["intervals"] = np.stack([np.arange(len(frames))] * 2, axis=1) / 100
         video.create_dataset("features", data=frames, chunks=frames.shape, compression="gzip")
     np.testing.assert_array_equal(read(path)["v1"], frames)
