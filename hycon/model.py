@@ -8,15 +8,9 @@ from torch import Tensor, nn
 
 from hycon.fusion import FUSIONS
 from hycon.params import Model
+from hycon.steps import Packing, Piece, Steps, pooled
 
 MODALITIES = ("text", "audio", "vision")
-
-
-class Steps(NamedTuple):
-    """A padded batch of one modality: values (K, T, D), and the valid steps of each row (K,)."""
-
-    values: Tensor
-    lengths: Tensor
 
 
 class Output(NamedTuple):
@@ -32,6 +26,20 @@ class Output(NamedTuple):
     def representations(self) -> dict[str, Tensor]:
         """The unimodal representations by modality, as the losses take them."""
         return {name: getattr(self, name) for name in MODALITIES}
+
+
+class Dropout(nn.Dropout):
+    """Dropout that draws alike, and fast, on every CPU.
+
+    torch's own draws by MKL's generator on Intel's processors, and by another, which takes three
+    times as long as this, on those of others.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not self.training or not self.p:
+            return super().forward(x)
+        keep = torch.rand_like(x).ge_(self.p).mul_(1 / (1 - self.p))
+        return x * keep
 
 
 class Layer(nn.Module):
@@ -54,75 +62,89 @@ class Layer(nn.Module):
             nn.ReLU(),
             nn.Linear(4 * dimension, dimension),
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, hidden: Tensor, valid: Tensor, wanted: Tensor | None = None) -> Tensor:
-        """Return the states (K, Q, d) of the wanted steps, which attend to all valid ones.
+    def forward(self, hidden: Tensor, pieces: list[Piece], wanted: Tensor | None = None) -> Tensor:
+        """Return the states (Q, d) of the wanted steps, which attend to all of their utterance's.
 
         Args:
-            hidden: (K, T, d) states.
-            valid: (K, 1, 1, T) bool, the steps that are not padding.
-            wanted: (K, 1, d) int64, the one step of each row whose state is needed (repeated d
-                times, as `gather` takes it), or None for all of them.
+            hidden: (W, d) states of the packed steps.
+            pieces: what of the batch is attended to at once; together all of it.
+            wanted: (K,) int64, the one step of each utterance whose state is needed, or None for
+                all of them; with one, there is one piece.
         """
         normed = self.before_attention(hidden)
         asking = normed
         if wanted is not None:
-            asking, hidden = normed.gather(1, wanted), hidden.gather(1, wanted)
-        query = self._split(self.query(asking))
-        key, value = (self._split(part) for part in self.key_value(normed).chunk(2, dim=2))
-        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=valid)
-        hidden = hidden + self.dropout(self.out(attended.transpose(1, 2).flatten(2)))
+            asking, hidden = normed.index_select(0, wanted), hidden.index_select(0, wanted)
+        query, key_value = self.query(asking), self.key_value(normed)
+        if wanted is None:
+            parts = [
+                piece.packed(self._attend(piece.pad(query), piece.pad(key_value), piece.valid))
+                for piece in pieces
+            ]
+            attended = torch.cat(parts)
+        else:
+            (piece,) = pieces
+            attended = self._attend(query[:, None], piece.pad(key_value), piece.valid).squeeze(1)
+        hidden = hidden + self.dropout(self.out(attended))
         return hidden + self.dropout(self.feed_forward(hidden))
 
+    def _attend(self, query: Tensor, key_value: Tensor, valid: Tensor) -> Tensor:
+        """Return what the queries (n, Q, d) find in keys and values (n, T, 2d): (n, Q, d)."""
+        query = self._split(query)
+        key, value = (self._split(part) for part in key_value.chunk(2, dim=2))
+        found = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=valid)
+        return found.transpose(1, 2).flatten(2)
+
     def _split(self, states: Tensor) -> Tensor:
-        """Return (K, T, d) as (K, heads, T, d / heads), laid out as the kernel reads it."""
+        """Return (n, T, d) as (n, heads, T, d / heads), laid out as the kernel reads it."""
         return states.unflatten(2, (self.heads, -1)).transpose(1, 2).contiguous()
 
 
 class Transformer(nn.Module):
-    """Layers over a sequence with positions; gives one state, `pooled` as asked for."""
+    """Layers over sequences with positions; gives one state of each, `pooled` as asked for."""
 
     def __init__(self, layers: int, pooling: str, settings: Model) -> None:
         super().__init__()
         d = settings.dimension
         self.pooling = pooling
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.layers = nn.ModuleList(
             Layer(d, settings.heads, settings.dropout) for _ in range(layers)
         )
         self.after = nn.LayerNorm(d)
 
-    def forward(self, steps: Steps) -> Tensor:
-        hidden, lengths = steps
-        step = torch.arange(hidden.shape[1], device=hidden.device)
-        valid = (step < lengths[:, None])[:, None, None, :]  # (K, 1, 1, T)
-        hidden = self.dropout(hidden + positions(len(step), hidden.shape[2], hidden))
-        for layer in self.layers[:-1]:
-            hidden = layer(hidden, valid)
+    def forward(self, hidden: Tensor, packing: Packing) -> Tensor:
+        codes = positions(int(packing.lengths[-1]), hidden.shape[1], hidden)
+        hidden = self.dropout(hidden + codes.index_select(0, packing.step))
+        *before, last = self.layers
+        pieces = packing.pieces()
+        for layer in before:
+            hidden = layer(hidden, pieces)
         if self.pooling == "mean":
-            return pooled(Steps(self.after(self.layers[-1](hidden, valid)), lengths), "mean")
+            hidden = self.after(last(hidden, pieces))
+            return pooled(Steps(packing.whole().pad(hidden), packing.lengths), "mean")
         # of the last layer nothing but one step is read
-        wanted = lengths - 1 if self.pooling == "last" else torch.zeros_like(lengths)
-        wanted = wanted[:, None, None].expand(-1, 1, hidden.shape[2])
-        return self.after(self.layers[-1](hidden, valid, wanted).squeeze(1))
+        wanted = packing.last if self.pooling == "last" else packing.first
+        return self.after(last(hidden, [packing.whole()], wanted))
 
 
 class Lstm(nn.Module):
-    """Recurrent layers over a sequence, forwards; gives one state, `pooled` as asked for."""
+    """Recurrent layers over sequences, forwards; gives one state of each, `pooled` as asked."""
 
     def __init__(self, layers: int, pooling: str, settings: Model) -> None:
         super().__init__()
         d = settings.dimension
         self.pooling = pooling
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         between = settings.dropout if layers > 1 else 0.0
         self.layers = nn.LSTM(d, d, layers, batch_first=True, dropout=between)
 
-    def forward(self, steps: Steps) -> Tensor:
+    def forward(self, hidden: Tensor, packing: Packing) -> Tensor:
         # padding comes after the valid steps, whose states do not know of it
-        states, _ = self.layers(self.dropout(steps.values))
-        return self.dropout(pooled(Steps(states, steps.lengths), self.pooling))
+        states, _ = self.layers(packing.whole().pad(self.dropout(hidden)))
+        return self.dropout(pooled(Steps(states, packing.lengths), self.pooling))
 
 
 NETWORKS = {"transformer": Transformer, "lstm": Lstm}
@@ -139,9 +161,9 @@ class UnimodalEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.pooling = pooling
-        self.feature_dropout = nn.Dropout(feature_dropout)
+        self.feature_dropout = Dropout(feature_dropout)
         self.projection = nn.Linear(width, settings.dimension)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.network = NETWORKS[settings.network](layers, pooling, settings) if layers else None
 
     def forward(self, steps: Steps) -> Tensor:
@@ -149,22 +171,9 @@ class UnimodalEncoder(nn.Module):
         if self.network is None:
             one = self.feature_dropout(pooled(steps, self.pooling))  # (K, D)
             return self.dropout(self.projection(one))
-        values = self.projection(self.feature_dropout(steps.values))  # (K, T, d)
-        return self.network(Steps(values, steps.lengths))
-
-
-def pooled(steps: Steps, pooling: str) -> Tensor:
-    """Return one row (K, D) of each utterance: its `last` valid step, the `first`, or the `mean`.
-
-    Padding takes no part.
-    """
-    values, lengths = steps
-    if pooling == "first":
-        return values[:, 0]
-    if pooling == "last":
-        return values[torch.arange(len(values), device=values.device), lengths - 1]
-    valid = torch.arange(values.shape[1], device=values.device) < lengths[:, None]
-    return (values * valid[..., None]).sum(dim=1) / lengths[:, None]
+        packing = Packing(steps.lengths)
+        hidden = self.projection(self.feature_dropout(packing.pack(steps.values)))  # (W, d)
+        return packing.restore(self.network(hidden, packing))
 
 
 def positions(time: int, width: int, like: Tensor) -> Tensor:
@@ -209,7 +218,7 @@ class HyCon(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(self.fusion.dimension, settings.dimension),
             nn.ReLU(),
-            nn.Dropout(settings.dropout),
+            Dropout(settings.dropout),
             nn.Linear(settings.dimension, outputs),
         )
         self.language_model = language_model

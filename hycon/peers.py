@@ -26,8 +26,9 @@ import torch
 from torch import Tensor, nn
 
 from hycon.errors import HyConError
-from hycon.model import MODALITIES, Output, Steps, pooled, read_tokens
+from hycon.model import MODALITIES, Output, read_tokens
 from hycon.params.peers import MISSING, AnyPeer, Mult, installed
+from hycon.steps import Steps, pooled
 
 ALIAS = "_hycon_mmsa"
 

@@ -16,8 +16,9 @@ NOTE = (
     "Measured in one run on one machine, rows in turns: {processor}, {cores} cores, {threads} "
     "thread{s}{gpu}, torch {torch}; medians of {repeats} rounds [interquartile range]. Parameters: "
     "trained ones. Multiply-adds: matrix products of an utterance's forward pass in a batch of 32, "
-    "padding included. Memory: weights, gradients, optimiser, and what the largest batch keeps for "
-    "its backward pass. Contrastive share: of a training step; at inference it is 0. {cached}"
+    "padding included where a network computes it. Memory: weights, gradients, optimiser, and what "
+    "the largest batch keeps for its backward pass. Contrastive share: of a training step; at "
+    "inference it is 0. {cached}"
 )
 CACHED = "Text states are cached: no figure counts the text encoder."
 FINETUNED = "Rows whose text encoder is fine-tuned count it; the others' text states are cached."

@@ -1,5 +1,6 @@
 """A corpus as tensors, and padded batches of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from torch import Tensor
 from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
-from hycon.model import MODALITIES, Steps
+from hycon.model import MODALITIES
+from hycon.steps import Steps
 from hycon.training.text import Text
 
 # standardised features beyond this many standard deviations are cut: COVAREP has outliers of
 # thousands, which would own every sum that they take part in
 OUTLIER = 10.0
+BLOCK = 1 << 14  # rows that are standardised at once: the features are held once, not six times
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Ragged:
     @classmethod
     def of(cls, values: np.ndarray, offsets: np.ndarray, device: str) -> "Ragged":
         kind = np.int64 if values.dtype.kind == "i" else np.float32
-        tensor = torch.from_numpy(np.array(values, dtype=kind)).to(device)
+        # what is mapped from a file is copied, what is in memory already is not
+        tensor = torch.from_numpy(np.require(values, kind, ["C", "W", "E"])).to(device)
         bounds = torch.from_numpy(offsets).to(device)
         return cls(tensor, bounds[:-1], bounds.diff())
 
@@ -41,7 +45,8 @@ class Ragged:
         lengths = self.lengths[rows]
         step = torch.arange(int(lengths.max()), device=rows.device)
         step = torch.minimum(step, lengths[:, None] - 1)  # (K, T)
-        return Steps(self.values[self.starts[rows][:, None] + step], lengths)
+        place = self.starts[rows][:, None] + step
+        return Steps(self.values.index_select(0, place.flatten()).view(*place.shape, -1), lengths)
 
 
 @dataclass(frozen=True)
@@ -179,13 +184,31 @@ def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     Returns:
         (W, D) float32 without NaN: an unknown value becomes 0, the mean of the known ones.
     """
-    known = np.isfinite(values)
-    sample = np.asarray(values[train], dtype=np.float64)
-    of = known[train]
-    count = np.maximum(1, of.sum(axis=0))
-    mean = sample.sum(axis=0, where=of) / count
-    deviation = np.sqrt(np.square(sample - mean).sum(axis=0, where=of) / count)
+    blocks = [slice(at, at + BLOCK) for at in range(0, len(values), BLOCK)]
+    count, total, squares = (np.zeros(values.shape[1]) for _ in range(3))
+    for part, known in _training_rows(values, train, blocks):
+        count += known.sum(axis=0)
+        total += part.sum(axis=0, where=known)
+    count = np.maximum(1, count)
+    mean = total / count
+    for part, known in _training_rows(values, train, blocks):
+        squares += np.square(part - mean).sum(axis=0, where=known)
+    deviation = np.sqrt(squares / count)
     # a column whose spread is rounding error is constant
     constant = deviation <= 1e-7 * np.maximum(1.0, np.abs(mean))
-    scaled = (values - mean) / np.where(constant, 1.0, deviation)
-    return np.clip(np.where(known, scaled, 0.0), -OUTLIER, OUTLIER).astype(np.float32)
+    deviation[constant] = 1.0
+    scaled = np.empty(values.shape, np.float32)
+    for block in blocks:
+        part = (values[block] - mean) / deviation
+        np.nan_to_num(part, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        scaled[block] = part.clip(-OUTLIER, OUTLIER)
+    return scaled
+
+
+def _training_rows(
+    values: np.ndarray, train: np.ndarray, blocks: list[slice]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield each block's training rows in double precision, and which of their values are known."""
+    for block in blocks:
+        part = values[block][train[block]].astype(np.float64)
+        yield part, np.isfinite(part)

@@ -33,7 +33,7 @@ MEANINGS = {
     "trainable parameters without text encoder": "the same, less a fine-tuned language model's",
     "text encoder in network": "false where its states are cached: no figure here then counts it",
     "multiply-adds per utterance": f"matrix products of the forward pass of one batch of {BATCH}, "
-    "padding included, element-wise operations not",
+    "padding included where a network computes it, element-wise operations not",
     "seconds per epoch": "of training, without validation",
     "training utterances per second": "of those epochs",
     "inference utterances per second": "forward passes over the training fold, by length",
@@ -111,9 +111,10 @@ def measure(
 def multiply_adds(model: nn.Module, *inputs) -> int:
     """Return the multiply-adds of one forward pass, in evaluation mode.
 
-    Counted: matrix products, among them those of attention and of recurrent layers, over padded
-    steps too. Not counted: element-wise operations, which here are activations, norms, softmax,
-    dropout, positions, and the products of the fusions that multiply element by element.
+    Counted: matrix products, among them those of attention and of recurrent layers, and those over
+    padding that a network computes. Not counted: element-wise operations, which here are
+    activations, norms, softmax, dropout, positions, and the products of the fusions that multiply
+    element by element.
     """
     model.eval()
     counter = FlopCounterMode(display=False)

@@ -5,8 +5,17 @@ import pytest
 import torch
 
 from hycon.fusion import FUSIONS
-from hycon.model import MODALITIES, HyCon, Steps, UnimodalEncoder, parameter_counts, positions
+from hycon.model import (
+    MODALITIES,
+    Dropout,
+    HyCon,
+    UnimodalEncoder,
+    parameter_counts,
+    positions,
+)
 from hycon.params import Model
+from hycon.steps import PIECE, Packing, Steps
+from hycon.training import batches
 from hycon.training.batches import Data, Ragged, standardise
 from hycon.training.loop import infer
 
@@ -50,6 +59,62 @@ def test_padded_batches_hold_each_utterances_rows_in_order():
     assert batch.lengths.tolist() == [2, 3]
     torch.testing.assert_close(batch.values[0, :2], features.values[4:6])
     torch.testing.assert_close(batch.values[1], features.values[:3])
+
+
+def test_packed_steps_are_the_valid_ones_from_the_shortest_utterance_to_the_longest():
+    values = torch.arange(4 * 7).view(4, 7, 1)
+    packing = Packing(torch.tensor([3, 1, 7, 2]))
+    packed = packing.pack(values).squeeze(1).tolist()
+    assert packed == [7, 21, 22, 0, 1, 2, *range(14, 21)]
+    assert packing.step.tolist() == [0, 0, 1, 0, 1, 2, *range(7)]
+    assert packing.pack(values)[packing.first].squeeze(1).tolist() == [7, 21, 0, 14]
+    assert packing.pack(values)[packing.last].squeeze(1).tolist() == [7, 22, 2, 20]
+    assert packing.restore(packing.lengths[:, None]).squeeze(1).tolist() == [3, 1, 7, 2]
+
+
+def test_pieces_hold_every_step_once_and_are_padded_to_their_own_longest():
+    lengths = torch.tensor([1 + 5 * i % 17 for i in range(2 * PIECE + 3)])
+    packing, states = Packing(lengths), torch.randn(int(lengths.sum()), 3)
+    pieces = packing.pieces()
+    assert [piece.count for piece in pieces] == [PIECE, PIECE, 3]
+    assert torch.equal(torch.cat([piece.packed(piece.pad(states)) for piece in pieces]), states)
+    for number, piece in enumerate(pieces):
+        own = packing.lengths[number * PIECE :][: piece.count]
+        padded = piece.pad(states)
+        assert padded.shape == (piece.count, own[-1], 3)
+        assert torch.equal(piece.valid[:, 0, 0].sum(1), own)
+        assert (padded[~piece.valid[:, 0, 0]] == 0).all()
+    assert torch.equal(packing.whole().packed(packing.whole().pad(states)), states)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_a_batch_of_several_pieces_is_read_as_its_utterances_are_one_by_one(pooling):
+    network = model(SETTINGS.model_copy(update={"text_pooling": pooling, "text_layers": 3}))
+    corpus = data([1 + 5 * i % 13 for i in range(2 * PIECE + 3)])
+    rows = torch.arange(2 * PIECE + 3)
+    together = network(corpus.batch(rows))
+    alone = [network(corpus.batch(row[None])) for row in rows]
+    for found, expected in zip(together, zip(*alone, strict=True), strict=True):
+        torch.testing.assert_close(found, torch.cat(expected), rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_leaves_out_its_share_and_scales_what_it_keeps():
+    torch.manual_seed(0)
+    dropout, x = Dropout(0.3), torch.full((400, 250), 2.0, requires_grad=True)
+    found = dropout(x)
+    assert found.unique().tolist() == [0.0, pytest.approx(2 / 0.7)]
+    assert abs((found == 0).float().mean() - 0.3) < 0.005
+    found.sum().backward()
+    torch.testing.assert_close(x.grad, found.detach() / 2)
+    assert not torch.equal(dropout(x), found)
+    assert dropout.eval()(x) is x
+
+
+def test_dropout_draws_by_the_generator_that_is_alike_on_every_cpu():
+    torch.manual_seed(3)
+    kept = Dropout(0.3)(torch.ones(1000)) > 0
+    torch.manual_seed(3)
+    assert torch.equal(kept, torch.rand(1000) >= 0.3)
 
 
 @pytest.mark.parametrize("network", ["transformer", "lstm"])
@@ -145,6 +210,31 @@ def test_what_is_unknown_counts_in_no_statistic_and_becomes_the_mean():
     np.testing.assert_allclose(scaled, [[-1, 0], [0, 0], [1, 0]])
 
 
+def test_standardising_block_by_block_is_standardising_at_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(50, 3, (100, 4)).astype(np.float32)
+    values[rng.random((100, 4)) < 0.1] = np.nan
+    values[5, 1], values[7, 2] = np.inf, -np.inf
+    train = rng.random(100) < 0.6
+    train[:16] = False  # a block of none
+    known = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
+    expected = (known - np.nanmean(known[train], 0)) / np.nanstd(known[train], 0)
+    monkeypatch.setattr(batches, "BLOCK", 16)
+    found = standardise(values, train)
+    np.testing.assert_allclose(found, np.nan_to_num(expected), atol=1e-6)
+
+
+def test_features_that_are_in_memory_are_not_copied_and_mapped_ones_are(tmp_path):
+    values, offsets = np.ones((3, 2), np.float32), np.array([0, 1, 3])
+    assert Ragged.of(values, offsets, "cpu").values.data_ptr() == values.ctypes.data
+    np.save(tmp_path / "values.npy", values)
+    mapped = np.load(tmp_path / "values.npy", mmap_mode="r")
+    held = Ragged.of(mapped, offsets, "cpu").values
+    assert held.data_ptr() != mapped.ctypes.data
+    held += 1  # writable
+    assert mapped.sum() == 6
+
+
 def test_who_meets_whom_in_a_batch_changes_from_epoch_to_epoch():
     corpus = data([1 + i % 9 for i in range(128)])
     order = torch.Generator().manual_seed(1)
@@ -183,8 +273,8 @@ def test_a_texts_representation_is_that_of_the_step_asked_for_or_their_mean(pool
             one.load_state_dict(encoder.state_dict())
             order = [s for s in range(length) if s != step] + [step]
             hidden = one.projection(values[row, order]) + positions(length, 8, values)[order]
-            valid = torch.ones(1, 1, 1, length, dtype=torch.bool)
-            states.append(one.network.after(one.network.layers[0](hidden[None], valid)[0, -1]))
+            alone = [Packing(torch.tensor([length])).whole()]
+            states.append(one.network.after(one.network.layers[0](hidden, alone)[-1]))
         wanted = {"last": states[-1], "first": states[0], "mean": sum(states) / length}
         torch.testing.assert_close(found[row], wanted[pooling], rtol=1e-4, atol=1e-5)
 
