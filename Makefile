@@ -47,14 +47,16 @@ audit:
 	  "$$folder/bin/pip" install --quiet --disable-pip-version-check pip-audit && \
 	  "$$folder/bin/pip-audit" --strict --disable-pip --no-deps --progress-spinner off -r constraints.txt
 
-# what is claimed about speed, into benchmarks/results: some 13 minutes on two quiet cores, 2 GB of
-# disk. One alone: python -m benchmarks.NAME. MIRROR=FOLDER: encode takes CMU-MOSI's own texts. More,
-# by hand: benchmarks.align --whole (all of CMU-MOSEI: 10 minutes, 12 GB), benchmarks.pipeline
-# --whole (all that `make reproduce` makes, twice with one core, twice with two: an hour)
+# what is claimed about speed, into benchmarks/results: some 17 minutes on two quiet cores, 2 GB of
+# disk. One alone: python -m benchmarks.NAME. MIRROR=FOLDER: encode and finetune take CMU-MOSI's own
+# texts. More, by hand: benchmarks.align --whole (all of CMU-MOSEI: 10 minutes, 12 GB),
+# benchmarks.pipeline --whole (all that `make reproduce` makes, twice with one core, twice with two: an
+# hour), benchmarks.finetune --device cuda
 bench: setup
 	@for name in align losses step peers scaling pipeline; do \
 	  $(BIN)/python -m benchmarks.$$name || exit; done
-	@$(BIN)/python -m benchmarks.encode $(if $(MIRROR),--mirror $(MIRROR))
+	@for name in encode finetune; do \
+	  $(BIN)/python -m benchmarks.$$name $(if $(MIRROR),--mirror $(MIRROR)) || exit; done
 
 # experiments of DVC side by side: the main table's MAE or F1, and what was changed
 experiments: setup

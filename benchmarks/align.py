@@ -179,7 +179,7 @@ def one_video(arrays: sdk.Arrays) -> list[Line]:
         frames.append(sum(len(video[name]["joined"]["intervals"]) for name in FRAMES))
         lines.append(Line("one video, in memory", f"{frames[-1]:,} frames", "s", *times))
     ours = exponent(frames, [line.hycon for line in lines])
-    theirs = exponent(frames, [line.mmsdk for line in lines])
+    theirs = exponent(frames, [line.other for line in lines])
     size = f"{SHORT} s to {LONG} s"
     linear = ours <= LINEAR
     return [*lines, Line("growth in one video", size, "", [ours], [theirs], "", LINEARLY, linear)]

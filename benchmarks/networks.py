@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hycon.encoders.language_model import LanguageModel
 from hycon.model import MODALITIES, HyCon
 from hycon.params import Settings, load
 from hycon.params.loading import read_yaml
@@ -32,8 +33,11 @@ SHAPES = {
 }
 
 
-def arguments_of(name: str, description: str) -> argparse.Namespace:
-    """Read the options of a benchmark of training, and set torch up as a training does."""
+def arguments_of(name: str, description: str, mirror: bool = False) -> argparse.Namespace:
+    """Read the options of a benchmark of training, and set torch up as a training does.
+
+    With `mirror` there are two more: a folder of CMU-MOSI's files, and the device.
+    """
     options = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}", description=description.splitlines()[0]
     )
@@ -41,6 +45,9 @@ def arguments_of(name: str, description: str) -> argparse.Namespace:
     options.add_argument(
         "--output", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
     )
+    if mirror:
+        options.add_argument("--mirror", type=Path, help="folder with CMU-MOSI's files")
+        options.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
     arguments = options.parse_args()
     set_threads(arguments.threads)
     make_deterministic()
@@ -71,10 +78,12 @@ def corpus(shape: str, count: int) -> Data:
     return Data(features, scores, classes, {"train": torch.arange(count)}, 1)
 
 
-def trainer(data: Data, row: Settings) -> tuple[HyCon | Peer, Callable[[], object]]:
+def trainer(
+    data: Data, row: Settings, language_model: LanguageModel | None = None
+) -> tuple[HyCon | Peer, Callable[[], object]]:
     """Return a new network, and what trains it for an epoch, from where the last one ended."""
     torch.manual_seed(1)
-    model = loop.make_network(data, row, None)
+    model = loop.make_network(data, row, language_model)
     step = Stepper(model, row.train, 10**6)
     contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
     return model, lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)

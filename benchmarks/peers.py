@@ -30,8 +30,8 @@ def main() -> None:
         f"Threads: {arguments.threads}. Batches of {BATCH} for all, cached text states, the same "
         "training loop; the networks as MMSA ships them for CMU-MOSI (params.yaml).",
         "HyCon's time with sequences of 50 steps is that of its three Transformer layers for each "
-        "modality: when this was profiled, 32% products of linear layers, 30% attention, 3% drawing "
-        "what dropout leaves out.",
+        "modality: when this was profiled, 32% products of linear layers, 30% attention, 3% the "
+        "drawing of what dropout leaves out.",
         "Parameters: trained ones, in thousands.",
     ]
     print(write_tables(arguments.output / "peers", lines, notes, "", ("torch", "MMSA")))

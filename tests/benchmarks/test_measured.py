@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import losses
+from benchmarks import align, losses
 from benchmarks.networks import corpus, settings, trainer
 from benchmarks.processes import cost
 from benchmarks.table import Line, write_tables
@@ -71,6 +71,16 @@ def test_the_loop_that_is_timed_gives_the_value_and_gradients_of_the_loss():
     torch.testing.assert_close(
         torch.autograd.grad(found, values), torch.autograd.grad(loop, values)
     )
+
+
+def test_alignment_is_timed_and_compared_beside_mmsdk(tmp_path, monkeypatch):
+    for name, value in {"REPEATS": 1, "SHORT": 2, "LONG": 8}.items():
+        monkeypatch.setattr(align, name, value)
+    lines, notes = align.against_mmsdk(tmp_path, 3)
+    assert [len(line.other) for line in lines] == [1, 1, 1, 1, 1, 0, 0]
+    equal = [line.holds for line in lines if line.what.startswith("largest difference")]
+    assert equal == [True, True]
+    write_tables(tmp_path / "align", lines, notes, "mmsdk", align.PACKAGES)
 
 
 @pytest.mark.parametrize("shape", ["paper", "tiny"])
