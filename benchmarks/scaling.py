@@ -42,7 +42,8 @@ def main() -> None:
             stages = commands(SMALLEST * times, folder)
             for stage, command in stages.items():
                 say(f"scaling: {times} times, {stage}")
-                costs = [cost(command(), folder, PYTHONPATH=str(ROOT)) for _ in range(arguments.repeats)]
+                turns = range(arguments.repeats)
+                costs = [cost(command(), folder, PYTHONPATH=str(ROOT)) for _ in turns]
                 found.setdefault(stage, []).append(costs)
             utterances.append(len(read_table(folder / "aligned" / "utterances.csv")))
     lines = [line for stage, costs in found.items() for line in of_stage(stage, utterances, costs)]
