@@ -50,8 +50,8 @@ audit:
 # what is claimed about speed, into benchmarks/results: some 17 minutes on two quiet cores, 2 GB of
 # disk. One alone: python -m benchmarks.NAME. MIRROR=FOLDER: encode and finetune take CMU-MOSI's own
 # texts. More, by hand: benchmarks.align --whole (all of CMU-MOSEI: 10 minutes, 12 GB),
-# benchmarks.pipeline --whole (all that `make reproduce` makes, twice with one core, twice with two: an
-# hour), benchmarks.finetune --device cuda
+# benchmarks.pipeline --whole --repeats 1 (all that `make reproduce` makes, with one core and with two:
+# half an hour), benchmarks.finetune --device cuda
 bench: setup
 	@for name in align losses step peers scaling pipeline; do \
 	  $(BIN)/python -m benchmarks.$$name || exit; done

@@ -1,8 +1,8 @@
 """What the pipeline costs as a whole: from scratch, with nothing to do, after small edits.
 
 Run `python -m benchmarks.pipeline`: three minutes on a quiet machine of two cores, for the main
-table of the sample with two text encoders; with --whole all that `make reproduce` makes, an
-hour. Each run is Snakemake's, in a copy of the project, and its processes are counted with it.
+table of the sample with two text encoders; with --whole all that `make reproduce` makes, into a
+table of its own: with --repeats 1 half an hour. Each run is Snakemake's, in a copy of the project, and its processes are counted with it.
 """
 
 import argparse
@@ -38,7 +38,7 @@ EDITS = {
     "edit of one variant's alpha": {"variants": {"hycon-v2": {"train": {"alpha": 0.7}}}},
     "edit of a figure's colour": {"figures": {"line": "#009E73"}},
 }
-SCRATCHES, NO_OPS, STARTS = 2, 5, 3
+REPEATS, NO_OPS, STARTS = 2, 5, 3
 SPEED_UP = 1.7  # what counts as close to twice
 
 
@@ -47,20 +47,23 @@ def main() -> None:
         prog="python -m benchmarks.pipeline", description=__doc__.splitlines()[0]
     )
     options.add_argument("--whole", action="store_true", help="all tables of both samples")
+    options.add_argument("--repeats", type=int, default=REPEATS, help="times from scratch")
     options.add_argument(
         "--output", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
     )
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        lines, notes = measure(Path(scratch), {} if arguments.whole else SMALL)
+        overlay = {} if arguments.whole else SMALL
+        lines, notes = measure(Path(scratch), overlay, arguments.repeats)
     packages = ("snakemake", "torch", "pandas")
-    print(write_tables(arguments.output / "pipeline", lines, notes, "--cores 1", packages))
+    stem = arguments.output / ("pipeline-whole" if arguments.whole else "pipeline")
+    print(write_tables(stem, lines, notes, "--cores 1", packages))
 
 
-def measure(scratch: Path, overlay: dict) -> tuple[list[Line], list[str]]:
+def measure(scratch: Path, overlay: dict, repeats: int) -> tuple[list[Line], list[str]]:
     """Return what the runs cost, and notes on what they were."""
     taken: dict[int, list[Cost]] = {1: [], 2: []}
-    for repeat in range(SCRATCHES):
+    for repeat in range(repeats):
         for cores, costs in taken.items():
             folder = laid_out(scratch / f"{repeat}-cores-{cores}")
             jobs = planned(folder, overlay)
