@@ -2,7 +2,8 @@
 
 Run `python -m benchmarks.pipeline`: three minutes on a quiet machine of two cores, for the main
 table of the sample with two text encoders; with --whole all that `make reproduce` makes, into a
-table of its own: with --repeats 1 half an hour. Each run is Snakemake's, in a copy of the project, and its processes are counted with it.
+table of its own: with --repeats 1 half an hour. Each run is Snakemake's, in a copy of the project,
+and its processes are counted with it.
 """
 
 import argparse
