@@ -38,9 +38,18 @@ def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():
 OVERLAYS = sorted([*ROOT.glob("config/*.yaml"), *ROOT.glob("results/*/tuning/*.yaml")])
 
 
+def with_those_below(overlay):
+    """Return an overlay on top of the ones that its command, in its head, reads before it."""
+    found = {}
+    if command := re.search(r"^#.* --configfile ([^\n]+)", overlay.read_text(), re.MULTILINE):
+        for name in re.findall(rf"(config/\S+) (?=.*config/{overlay.name})", command[1]):
+            found = merge(found, read_yaml(ROOT / name))
+    return merge(found, read_yaml(overlay))
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda p: p.stem)
 def test_every_shipped_overlay_is_valid(overlay):
-    assert load(ROOT, read_yaml(overlay)).corpora
+    assert load(ROOT, with_those_below(overlay)).corpora
 
 
 @pytest.mark.parametrize(
@@ -228,7 +237,7 @@ def test_an_experiment_of_the_first_encoder_only_takes_the_first_that_the_corpus
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("config/*.yaml")), ids=lambda path: path.stem)
 def test_every_overlay_is_valid_and_says_what_it_reproduces_how_what_it_costs_and_gives(path):
-    overlay = read_yaml(path)
+    overlay = with_those_below(path)
     assert load(ROOT, overlay).corpora == overlay["corpora"]
     head = path.read_text().split("\ncorpora:")[0]
     assert all(line.startswith("#") for line in head.splitlines())
