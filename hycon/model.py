@@ -119,11 +119,10 @@ class Transformer(nn.Module):
         codes = positions(int(packing.lengths[-1]), hidden.shape[1], hidden)
         hidden = self.dropout(hidden + codes.index_select(0, packing.step))
         *before, last = self.layers
-        pieces = packing.pieces()
         for layer in before:
-            hidden = layer(hidden, pieces)
+            hidden = layer(hidden, packing.pieces)
         if self.pooling == "mean":
-            hidden = self.after(last(hidden, pieces))
+            hidden = self.after(last(hidden, packing.pieces))
             return pooled(Steps(packing.whole().pad(hidden), packing.lengths), "mean")
         # of the last layer nothing but one step is read
         wanted = packing.last if self.pooling == "last" else packing.first

@@ -1,5 +1,6 @@
 """Utterances of different lengths in one batch: padded, packed, pooled."""
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -64,8 +65,9 @@ class Packing:
         """Return one row (K, D) of each utterance in the order of the batch."""
         return rows.index_select(0, self.order.argsort())
 
+    @functools.cached_property
     def pieces(self) -> list[Piece]:
-        """Return all utterances, in pieces of like lengths."""
+        """All utterances, in pieces of like lengths."""
         count = len(self.lengths)
         size = PIECE if self.lengths.device.type == "cpu" else count
         return [self._piece(begin, min(begin + size, count)) for begin in range(0, count, size)]

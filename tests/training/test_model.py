@@ -75,7 +75,7 @@ def test_packed_steps_are_the_valid_ones_from_the_shortest_utterance_to_the_long
 def test_pieces_hold_every_step_once_and_are_padded_to_their_own_longest():
     lengths = torch.tensor([1 + 5 * i % 17 for i in range(2 * PIECE + 3)])
     packing, states = Packing(lengths), torch.randn(int(lengths.sum()), 3)
-    pieces = packing.pieces()
+    pieces = packing.pieces
     assert [piece.count for piece in pieces] == [PIECE, PIECE, 3]
     assert torch.equal(torch.cat([piece.packed(piece.pad(states)) for piece in pieces]), states)
     for number, piece in enumerate(pieces):
