@@ -28,7 +28,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 reproduce: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) all $(OPTIONS)
-	@$(BIN)/python -m hycon.stages.show
+	@$(BIN)/python -m hycon.commands.show
 
 test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder

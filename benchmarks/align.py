@@ -29,7 +29,7 @@ from hycon.corpus.build import Report, build
 from hycon.corpus.folds import standard_folds
 from hycon.corpus.sequences import open_sequence
 from hycon.corpus.utterances import MODALITIES, read_ragged, read_table
-from hycon.params import Align, Corpus
+from hycon.params import AlignConfig, Corpus
 
 VIDEOS, SEGMENTS = 3228, 22856  # of CMU-MOSEI
 PARTS = {"a fortieth": 40, "a tenth": 10}  # of them
@@ -41,7 +41,7 @@ MEMORY_LIMIT = 1024  # MiB
 LINEAR = 1.1  # the exponent that still counts as linear
 LINEARLY = f"exponent at most {LINEAR} (linear)"
 FRAMES = ("audio", "vision")
-SETTINGS = Align(epsilon=sdk.EPSILON, mode="words", longest={"audio": 500, "vision": 375})
+SETTINGS = AlignConfig(epsilon=sdk.EPSILON, mode="words", longest={"audio": 500, "vision": 375})
 
 
 def align(corpus: str, root: Path, folder: Path) -> dict[str, Any]:

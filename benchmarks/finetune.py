@@ -20,7 +20,7 @@ from hycon.encoders.text import load, locate, tokenise
 from hycon.params import Settings, merge
 from hycon.params import load as load_params
 from hycon.params.loading import read_yaml
-from hycon.training.batches import Data, Ragged
+from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.device import pick_device
 
 OVERLAY = ROOT / "config" / "mosi-utterance-finetuned.yaml"
@@ -69,17 +69,17 @@ def settings(precision: str) -> Settings:
     return load_params(ROOT, overlay).settings(*ROW)
 
 
-def corpus(tokens: np.ndarray, offsets: np.ndarray, device: str) -> Data:
+def corpus(tokens: np.ndarray, offsets: np.ndarray, device: str) -> CorpusTensors:
     """Return the tokens as a corpus, all of it for training; the rest of it is drawn at random."""
     rng = np.random.default_rng(0)
     count = len(offsets) - 1
-    features = {"text": Ragged.of(tokens, offsets, device)}
+    features = {"text": RaggedTensor.of(tokens, offsets, device)}
     for name, width in WIDTHS.items():
         values = rng.standard_normal((count, width), dtype=np.float32)
-        features[name] = Ragged.of(values, np.arange(count + 1), device)
+        features[name] = RaggedTensor.of(values, np.arange(count + 1), device)
     scores = torch.from_numpy(rng.uniform(-3, 3, count).astype(np.float32)).to(device)
     folds = {"train": torch.arange(count, device=device)}
-    return Data(features, scores, scores.round().long(), folds, 1)
+    return CorpusTensors(features, scores, scores.round().long(), folds, 1)
 
 
 def plain(texts: list[str], tokenizer, device: str, precision: str) -> Callable[[], object]:

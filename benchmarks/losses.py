@@ -14,8 +14,8 @@ from torch import Tensor
 
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import exponent, in_turns, say
-from hycon.losses import HybridContrastiveLoss, PairSelection, SubstituteLoss
-from hycon.model import MODALITIES
+from hycon.losses import BaselineLoss, HybridContrastiveLoss, PairSelection
+from hycon.networks.hycon import MODALITIES
 from hycon.training.device import set_threads
 from tests.losses import loop_reference
 
@@ -112,7 +112,7 @@ def of_size(size: int, repeats: int) -> dict[str, list[float]]:
     """Return the ms that each loss and the products alone take on batches of K utterances."""
     from pytorch_metric_learning.losses import SupConLoss
 
-    supcon, substitute = SupConLoss(), SubstituteLoss("supcon", ALPHA, WEIGHTS)
+    supcon, substitute = SupConLoss(), BaselineLoss("supcon", ALPHA, WEIGHTS)
     losses = {
         **{name: lambda x, c, loss=loss: loss(x, c).total for name, loss in LOSSES.items()},
         "SupConLoss": lambda x, c: supcon(torch.cat(tuple(x.values())), c.repeat(len(x))),

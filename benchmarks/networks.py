@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from hycon.encoders.language_model import LanguageModel
-from hycon.model import MODALITIES, HyCon
+from hycon.networks.hycon import MODALITIES, HyCon
+from hycon.networks.peers import Peer
 from hycon.params import Settings, load
 from hycon.params.loading import read_yaml
-from hycon.peers import Peer
 from hycon.training import loop
-from hycon.training.batches import Data, Ragged
+from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.device import make_deterministic, set_threads
-from hycon.training.optimiser import Stepper
+from hycon.training.optimiser import OptimizerStep
 
 ROOT = Path(__file__).resolve().parents[1]
 # the paper's: CMU-MOSI with BERT's states (768), COVAREP (74) and FACET (47), up to 50 steps each,
@@ -60,7 +60,7 @@ def settings(shape: str, variant: str) -> Settings:
     return load(ROOT, read_yaml(overlay) if overlay else None).settings(corpus, variant, encoder)
 
 
-def corpus(shape: str, count: int) -> Data:
+def corpus(shape: str, count: int) -> CorpusTensors:
     """Return utterances of a shape, all of them for training; drawn at random, the same each time.
 
     Their lengths are drawn evenly, so that every batch has steps to the longest, or nearly.
@@ -72,18 +72,18 @@ def corpus(shape: str, count: int) -> Data:
     for name in MODALITIES:
         lengths = text if name == "text" or shape == "paper" else np.ones(count, dtype=np.int64)
         values = rng.standard_normal((lengths.sum(), widths[name]), dtype=np.float32)
-        features[name] = Ragged.of(values, np.concatenate([[0], lengths.cumsum()]), "cpu")
+        features[name] = RaggedTensor.of(values, np.concatenate([[0], lengths.cumsum()]), "cpu")
     scores = torch.from_numpy(rng.uniform(-3, 3, count).astype(np.float32))
     classes = scores.round().long() if shape == "tiny" else (scores >= 0).long()
-    return Data(features, scores, classes, {"train": torch.arange(count)}, 1)
+    return CorpusTensors(features, scores, classes, {"train": torch.arange(count)}, 1)
 
 
 def trainer(
-    data: Data, row: Settings, language_model: LanguageModel | None = None
+    data: CorpusTensors, row: Settings, language_model: LanguageModel | None = None
 ) -> tuple[HyCon | Peer, Callable[[], object]]:
     """Return a new network, and what trains it for an epoch, from where the last one ended."""
     torch.manual_seed(1)
     model = loop.make_network(data, row, language_model)
-    step = Stepper(model, row.train, 10**6)
+    step = OptimizerStep(model, row.train, 10**6)
     contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
     return model, lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)

@@ -8,7 +8,7 @@ package MMSA, in the same training on the same batches; what else they cost is i
 from benchmarks.networks import arguments_of, corpus, settings, trainer
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import in_turns, say
-from hycon.model import parameter_counts
+from hycon.networks.hycon import parameter_counts
 from hycon.params import Settings
 
 BATCH = 32

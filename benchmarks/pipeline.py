@@ -133,7 +133,7 @@ def start_up(jobs: dict[str, int]) -> float:
     total = 0.0
     for rule, count in jobs.items():
         if (ROOT / "hycon" / "stages" / f"{rule}.py").exists():
-            command = [sys.executable, "-m", f"hycon.stages.{rule}", "--help"]
+            command = [sys.executable, "-c", f"import hycon.stages.__main__, hycon.stages.{rule}"]
             total += count * statistics.median(cost(command, ROOT).cpu for _ in range(STARTS))
     return total
 

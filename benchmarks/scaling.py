@@ -5,7 +5,9 @@ on samples of 1,200 to 19,000 utterances.
 """
 
 import argparse
+import functools
 import json
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +16,21 @@ from benchmarks.processes import Cost, cost
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import exponent, say
 from hycon.corpus.utterances import read_table
-from hycon.params import Params, load
+from hycon.params import Corpus, load
+from hycon.params.base import Strict
+from hycon.plan.job import Job
+from hycon.plan.tasks import (
+    AlignTask,
+    EncodeTask,
+    EvaluateTask,
+    FetchTask,
+    GenerateTask,
+    ScoredRow,
+    ScoreTable,
+    TableTask,
+    TinyTask,
+    TrainTask,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPUS, VARIANT, ENCODER, SEED = "sample", "hycon-v2", "bert", 1
@@ -68,40 +84,43 @@ def commands(times: int, folder: Path) -> dict:
         },
     )
     corpus, encoder = params.catalogue[CORPUS], params.encoders[ENCODER]
-    row = [
-        f"--name={CORPUS}/{VARIANT}",
-        f"--corpus={corpus.as_json()}",
-        f"--encoder={encoder.as_json()}",
-        f"--settings={params.settings(CORPUS, VARIANT, ENCODER).as_json()}",
-        "--aligned=aligned",
-    ]
-    run = f"runs/seed-{SEED}"
-    return {
-        "generate": lambda: stage(
-            "generate", f"--task={corpus.task}", f"--generator={corpus.generator.as_json()}",
-            "--output=generated",
+    aligned, states, runs = Path("aligned"), Path("states"), Path("runs")
+    row = {
+        "name": f"{CORPUS}/{VARIANT}",
+        "corpus": corpus,
+        "encoder": encoder,
+        "settings": params.settings(CORPUS, VARIANT, ENCODER),
+        "aligned": aligned,
+    }
+    tasks = {
+        "generate": GenerateTask(
+            task=corpus.task, generator=corpus.generator, output=Path("generated")
         ),
-        "fetch": lambda: fetch(folder),
-        "align": lambda: stage(
-            "align", f"--corpus={corpus.as_json()}", f"--settings={params.align.as_json()}",
-            "--raw=generated", "--output=aligned",
+        "align": AlignTask(
+            corpus=corpus, settings=params.align, raw=Path("generated"), output=aligned
         ),
-        "tiny": lambda: stage("tiny", "--kind=bert", "--aligned=aligned", "--output=tiny"),
-        "encode": lambda: stage(
-            "encode", f"--encoder={encoder.as_json()}", "--aligned=aligned", "--tiny=tiny",
-            "--device=cpu", "--output=states",
+        "tiny": TinyTask(kind="bert", aligned=aligned, output=Path("tiny")),
+        "encode": EncodeTask(encoder=encoder, aligned=aligned, tiny=Path("tiny"), output=states),
+        "train": TrainTask(
+            **row, states=states, tiny=None, seeds=[SEED], output=runs, record=runs / "runs.json",
+            inputs=[aligned / "utterances.csv", states / "states.npy"],
         ),
-        "train": lambda: train(folder, row, run),
-        "evaluate": lambda: stage(
-            "evaluate", *row, f"--metrics={params.metrics.as_json()}", f"--runs={run}",
-            "--output=scores.json",
+        "evaluate": EvaluateTask(
+            **row, metrics=params.metrics, seeds=[SEED], runs=runs, output=Path("scores.json")
         ),
-        "tables": lambda: tables(folder, params),
     }  # fmt: skip
+    found = {name: functools.partial(stage, name, task) for name, task in tasks.items()}
+    found["train"] = lambda: train(folder, tasks["train"])
+    fetched = {"fetch": lambda: fetch(folder)}
+    tabled = {"tables": lambda: tables(folder, corpus)}
+    return {"generate": found.pop("generate")} | fetched | found | tabled
 
 
-def stage(name: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", f"hycon.stages.{name}", *options]
+def stage(name: str, task: Strict) -> list[str]:
+    """Return the command that runs a stage, as Snakemake does."""
+    job = Job(stage=name, name=name, phase="runs", task=task, writes=(), code=()).document()
+    command = f"exec {shlex.quote(sys.executable)} -m hycon.stages {name} --device cpu"
+    return ["bash", "-c", f"{command} <<'END_OF_JOB'\n{job}\nEND_OF_JOB"]
 
 
 def fetch(folder: Path) -> list[str]:
@@ -109,32 +128,30 @@ def fetch(folder: Path) -> list[str]:
     for old in (folder / "raw").glob("*"):
         old.unlink()
     name = max((folder / "generated").glob("*.csd"), key=lambda path: path.stat().st_size).name
-    places = {CORPUS: {name: [f"generated/{name}"]}}
+    record = Path("raw") / f"{name}.sha256"
     return stage(
-        "fetch", f"--corpus={CORPUS}", f"--file={name}", "--sha256=", "--size=0", "--manifest=",
-        f"--places={json.dumps(places)}", f"--output=raw/{name}.sha256",
+        "fetch",
+        FetchTask(corpus=CORPUS, file=name, sources=[f"generated/{name}"], sha256=None, size=None,
+                  manifest=None, output=record),
     )  # fmt: skip
 
 
-def train(folder: Path, row: list[str], run: str) -> list[str]:
+def train(folder: Path, task: TrainTask) -> list[str]:
     """Return what trains the seed anew."""
-    record = folder / run / "run.json"
-    record.unlink(missing_ok=True)
-    return stage(
-        "train", *row, "--seeds", str(SEED), "--inputs", "aligned/utterances.csv",
-        "states/states.npy", "--states=states", "--device=cpu", "--output=runs",
-    )  # fmt: skip
+    (folder / task.output / f"seed-{SEED}/run.json").unlink(missing_ok=True)
+    return stage("train", task)
 
 
-def tables(folder: Path, params: Params) -> list[str]:
+def tables(folder: Path, corpus: Corpus) -> list[str]:
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    return stage(
-        "tables", "--experiment=main", "--title=main", f"--key={CORPUS}",
-        f"--corpus={params.catalogue[CORPUS].as_json()}",
-        f"--rows={json.dumps([['HyCon', 'BERT', 'scores.json']])}",
-        f"--expected={json.dumps({'scores.json': scores['parameters digest']})}",
-        "--output=tables/main",
+    row = ScoredRow(
+        row=VARIANT, model="HyCon", encoder="BERT", scores=Path("scores.json"),
+        parameters_digest=scores["parameters digest"],
     )  # fmt: skip
+    table = ScoreTable(experiment="main", title="main", rows=[row], left_out="", note="")
+    return stage(
+        "tables", TableTask(key=CORPUS, corpus=corpus, table=table, output=Path("tables/main"))
+    )
 
 
 def of_stage(name: str, utterances: list[int], costs: list[list[Cost]]) -> list[Line]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.table import Line
-from hycon.corpus.utterances import Ragged, Utterance
+from hycon.corpus.utterances import RaggedArray, Utterance
 
 EPSILON = 1e-5  # of the SDK's main branch; its PyPI release has 1e-3
 TOLERANCE = 1e-5
@@ -140,7 +140,7 @@ def compare_words(data: Any, arrays: Arrays, pooled: Pooled) -> Comparison:
 def compare_utterances(
     data: Any,
     utterances: list[Utterance],
-    ragged: dict[str, Ragged],
+    ragged: dict[str, RaggedArray],
     words: dict[str, np.ndarray],
 ) -> Comparison:
     """Compare the segments that `align_files` returned with HyCon's utterances and rows.

@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # of what is printed while a run goes on, only these lines say what it does
 TOLD = re.compile(
-    r"Stage '|Running stage|^(generate|fetch|align|tiny|encode|train|evaluate|aggregate|tables|"
-    r"compare|published|figures|complexity|costs|report) +\d+$|Nothing to be done|up to date"
+    r"Stage '|Running stage|^(generate|fetch|align|tiny|encode|train|evaluate|aggregate|collect|"
+    r"tables|figures|complexity|report) +\d+$|Nothing to be done|up to date"
 )
 
 WIDTH = 140  # characters of a line that are shown

@@ -1,10 +1,10 @@
-"""The command `hycon`: what people call by hand. What Snakemake calls is in `hycon.stages` too."""
+"""The command `hycon`: what people call by hand. What Snakemake calls is in `hycon.stages`."""
 
 import importlib
 import sys
 from pathlib import Path
 
-from hycon.stages import USER_ERROR, run
+from hycon.logs import USER_ERROR, copied_to, ending_well
 
 COMMANDS = {
     "corpora": "which corpora there are, and which of their files are here",
@@ -29,10 +29,8 @@ def main() -> None:
     if not Path("params.yaml").is_file() and "--help" not in sys.argv:
         print("error: params.yaml: not here; call hycon in the project's folder", file=sys.stderr)
         sys.exit(USER_ERROR)
-    stage = importlib.import_module(f"hycon.stages.{name}")
-    arguments = sys.argv[2:]
-    sys.argv[0] = f"hycon {name}"
-    run(lambda _: stage.main(arguments))
+    with copied_to(None), ending_well():
+        importlib.import_module(f"hycon.commands.{name}").main(sys.argv[2:])
 
 
 if __name__ == "__main__":

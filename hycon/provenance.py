@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent
-# parameters reach a stage as values that Snakemake compares by themselves: how they are read and
-# checked changes no number
-APART = "hycon.params"
+# Changes no number: how parameters are read, checked and planned, since a stage is given their values,
+# which count by themselves; and what is said on the way.
+APART = ("hycon.params", "hycon.plan", "hycon.logs", "hycon.progress")
 PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "snakemake", "MMSA")
 
 
@@ -51,15 +51,22 @@ def parameters_digest(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def code_digest(module: str) -> str:
+@functools.cache
+def code_digest(module: str, data: tuple[str, ...] = ()) -> str:
     """Return a digest of a module and of all modules of this package that it imports.
 
-    Comments, docstrings and layout do not count, nor does `hycon.params`, so that editing them
-    reruns nothing.
+    Comments, docstrings and layout do not count, nor do the modules of `APART`: editing them reruns
+    nothing.
+
+    Args:
+        module: its dotted name.
+        data: files of the package that count too, relative to the package's folder.
     """
     digest = hashlib.sha256()
     for name in sorted(_closure(module)):
         digest.update(f"{name}\0{_syntax(name)}\0".encode())
+    for name in data:
+        digest.update(f"{name}\0".encode() + (ROOT / name).read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hycon.losses import PairSelection, SubstituteLoss
+from hycon.losses import BaselineLoss, PairSelection
 from hycon.params import load
 from hycon.training.loop import contrastive_loss
 from tests.losses import loop_reference as loop
@@ -80,7 +80,7 @@ def test_a_variant_differs_from_the_full_model_in_its_switch_only(variant):
 @pytest.mark.parametrize("variant", ["contrastive", "triplet", "n-pair", "supcon"])
 def test_other_losses_take_the_place_of_both_with_the_same_weights(variant):
     found = contrastive_loss(settings(variant).train)
-    assert isinstance(found, SubstituteLoss)
+    assert isinstance(found, BaselineLoss)
     assert (found.name, found.alpha, found.weights) == (variant, 0.6, (0.3, 0.5, 0.7))
     # they have no refinement
     changed = settings(variant).train.model_copy(update={"pair_loss": "hycon", "refinement": True})
@@ -104,7 +104,7 @@ OTHER = {
 
 @pytest.mark.parametrize("switches", SWITCHES, ids=str)
 @pytest.mark.parametrize("key", OTHER)
-def test_a_key_is_idle_exactly_where_another_value_changes_neither_loss_nor_parameters(
+def test_a_key_is_unused_exactly_where_another_value_changes_neither_loss_nor_parameters(
     switches, key
 ):
     def row(**changes):
@@ -119,14 +119,14 @@ def test_a_key_is_idle_exactly_where_another_value_changes_neither_loss_nor_para
 
     x, before = draw(7), row()
     if key == "selection" and switches["pair_loss"] != "hycon":
-        assert key in before.idle()  # refused beside another loss
+        assert key in before.unused_keys()  # refused beside another loss
         return
     after = row(**{key: OTHER[key] if key != "refinement" else not switches["refinement"]})
-    idle = key in row().idle()
-    assert (before == after) == idle
+    unused = key in before.unused_keys()
+    assert (before == after) == unused
     if any(before.lambdas.model_dump().values()) and key != "classes":
         totals = [contrastive_loss(options)(x, CLASSES).total for options in (before, after)]
-        assert torch.equal(*totals) == idle
+        assert torch.equal(*totals) == unused
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""params.yaml at the door: what is wrong is said in one line that names the key."""
+"""Loading params.yaml: what is wrong is said in one line that names the key."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hycon.errors import HyConError
-from hycon.params import Settings, load, merge, read_texts, read_yaml, with_values
+from hycon.params import Settings, load, merge, override, read_texts, read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -268,7 +268,7 @@ def test_nested_values_of_the_command_line_are_read_as_what_they_look_like():
 
 def test_what_only_describes_a_corpus_or_an_encoder_is_no_input_of_its_numbers():
     corpus, encoder = load(ROOT).catalogue["mosi"], load(ROOT).encoders["bert"]
-    described = {"title": "another", "note": "n", "servers": ["http://x"], "licence": "l"}
+    described = {"title": "another", "note": "n", "mirrors": ["http://x"], "licence": "l"}
     assert corpus.model_copy(update=described).as_input() == corpus.as_input()
     assert encoder.model_copy(update={"label": "x"}).as_input() == encoder.as_input()
     assert encoder.model_copy(update={"max_tokens": 9}).as_input() != encoder.as_input()
@@ -369,7 +369,7 @@ def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():
             value = {part: value}
         overlay = merge(overlay, value)
     found = load(ROOT, overlay).settings("mosi", "hycon-v2", "bert")
-    assert found == with_values(params.settings("mosi", "hycon-v2", "bert"), values)
+    assert found == override(params.settings("mosi", "hycon-v2", "bert"), values)
 
 
 def test_a_peer_takes_the_place_of_the_network_in_the_same_training():
@@ -392,6 +392,6 @@ def test_a_peers_sizes_are_tuned_and_those_of_our_own_network_left_out():
     overlay = 4
     for part in reversed(places["model.rank"]):
         overlay = {part: overlay}
-    tried = with_values(params.settings("mosi", "lmf", "bert"), {"model.rank": 4})
+    tried = override(params.settings("mosi", "lmf", "bert"), {"model.rank": 4})
     assert tried.model.rank == 4
     assert load(ROOT, overlay).settings("mosi", "lmf", "bert") == tried

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hycon.atomic_io import write_json
 from hycon.corpus.utterances import FOLDS, MODALITIES, Utterance, ragged_file, write_table
 from hycon.errors import HyConError
-from hycon.files import write_json
 
 # a boundary this far inside a word cuts it, seconds: forced alignment is no finer
 CUT_DEPTH = 0.01

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from hycon.atomic_io import write_json
 from hycon.corpus.formats import PAGE, is_page
 from hycon.corpus.transfer import Differs, Refused, amount, check_room, length, shown, writing
-from hycon.files import write_json
-from hycon.reading import read_json
+from hycon.untrusted.safe_json import read_json
 
 if TYPE_CHECKING:
     from requests import Response, Session

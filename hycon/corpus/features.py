@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hycon.corpus.build import Report
-from hycon.corpus.pickles import load_pickle
 from hycon.corpus.utterances import FOLDS
 from hycon.errors import HyConError
-from hycon.params import Align
+from hycon.params import AlignConfig
 from hycon.progress import progress
+from hycon.untrusted.pickles import load_pickle
 
 # what the files call the text's vectors
 NAMES = {"text": "vectors", "audio": "audio", "vision": "vision"}
@@ -129,7 +129,7 @@ def rows_of(
     arrays: dict[str, np.ndarray],
     number: int,
     steps: dict[str, Steps],
-    settings: Align,
+    settings: AlignConfig,
     report: Report,
 ) -> dict[str, np.ndarray]:
     """Return an utterance's rows (n, D) by modality; NaN where a row is zeros: nothing is known.

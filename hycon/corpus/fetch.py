@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hycon.atomic_io import exclusive
 from hycon.corpus.download import PATIENCE, Patience, Say, bare, discard, download
 from hycon.corpus.formats import complaint, mistaken
 from hycon.corpus.manifest import Known, record, recorded
@@ -19,12 +20,11 @@ from hycon.corpus.transfer import (
     writing,
 )
 from hycon.errors import HyConError
-from hycon.files import exclusive
 
 
 def fetch(
     target: Path,
-    places: Sequence[str],
+    sources: Sequence[str],
     sha256: str | None = None,
     size: int | None = None,
     manifest: Path | None = None,
@@ -39,7 +39,7 @@ def fetch(
 
     Args:
         target: where the file is to lie.
-        places: paths, file:// or http(s):// addresses of the file, in the order to ask them.
+        sources: paths, file:// or http(s):// addresses of the file, in the order to ask them.
         sha256: digest that it must have; otherwise the manifest's holds, if it has one.
         size: bytes that it must have, None if that is not known.
         manifest: file that remembers what came.
@@ -57,7 +57,7 @@ def fetch(
     with exclusive(target, lambda: say(f"{target}: waits for another process that fetches it")):
         if manifest is not None and target.exists():
             return _accept(file)
-        return _bring(file, places, patience)
+        return _bring(file, sources, patience)
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,10 @@ def _accept(file: _File) -> str:
     return found.sha256
 
 
-def _bring(file: _File, places: Sequence[str], patience: Patience) -> str:
+def _bring(file: _File, sources: Sequence[str], patience: Patience) -> str:
     """Bring the file from the first place that has it intact."""
     refusals = []
-    for address in places:
+    for address in sources:
         file.say(f"{file.target}: from {bare(address)}")
         try:
             arrived, found = _from(address, file, patience)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hycon.corpus.utterances import FOLDS
 from hycon.errors import HyConError
-from hycon.reading import read_json
+from hycon.untrusted.safe_json import read_json
 
 
 def standard_folds(dataset: str) -> dict[str, list[str]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import h5py
 
-from hycon.corpus.hdf5 import is_own
-from hycon.reading import read_json
+from hycon.untrusted.hdf5 import is_own
+from hycon.untrusted.safe_json import read_json
 
 PAGE = "is an HTML page, not the file"
 TAGS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<h1")

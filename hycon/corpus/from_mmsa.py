@@ -25,14 +25,14 @@ from hycon.corpus.features import (
 from hycon.corpus.labels import read_label
 from hycon.corpus.utterances import Utterance
 from hycon.errors import HyConError
-from hycon.params import Align, Corpus
+from hycon.params import AlignConfig, Corpus
 
 KEYS = ("raw_text", "id", "regression_labels")
 SEPARATOR = "$_$"
 
 
 def read(
-    files: dict[str, Path], corpus: Corpus, settings: Align, report: Report
+    files: dict[str, Path], corpus: Corpus, settings: AlignConfig, report: Report
 ) -> Iterator[tuple[Utterance, dict[str, np.ndarray]]]:
     """Yield every utterance with its text, and its rows of every modality.
 

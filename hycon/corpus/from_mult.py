@@ -16,11 +16,11 @@ from hycon.corpus.build import Report
 from hycon.corpus.features import NAMES, numbers_of, read_folds, rows_of, spans_of, text_of
 from hycon.corpus.labels import read_label
 from hycon.corpus.utterances import Utterance
-from hycon.params import Align, Corpus
+from hycon.params import AlignConfig, Corpus
 
 
 def read(
-    files: dict[str, Path], corpus: Corpus, settings: Align, report: Report
+    files: dict[str, Path], corpus: Corpus, settings: AlignConfig, report: Report
 ) -> Iterator[tuple[Utterance, dict[str, np.ndarray]]]:
     """Yield every utterance with its rows of every modality; `words` counts the steps of the text.
 

@@ -14,14 +14,14 @@ from hycon.corpus.labels import read_label
 from hycon.corpus.sequences import Sequence, open_sequence, words_of
 from hycon.corpus.utterances import MODALITIES, Utterance
 from hycon.errors import HyConError
-from hycon.params import Align, Corpus
+from hycon.params import AlignConfig, Corpus
 from hycon.progress import progress
 
 PAUSE = "sp"
 
 
 def read(
-    files: dict[str, Path], corpus: Corpus, settings: Align, report: Report
+    files: dict[str, Path], corpus: Corpus, settings: AlignConfig, report: Report
 ) -> Iterator[tuple[Utterance, dict[str, np.ndarray]]]:
     """Yield every labelled segment with its words, and its rows of every modality.
 
@@ -121,7 +121,7 @@ def _align(
     segments: list[Utterance],
     opened: dict[str, Sequence],
     widths: dict[str, int],
-    settings: Align,
+    settings: AlignConfig,
     report: Report,
 ) -> Iterator[tuple[Utterance, dict[str, np.ndarray]]]:
     """Yield a video's segments with their words and rows."""
@@ -214,7 +214,7 @@ def _own(
     frames: np.ndarray,
     limits: np.ndarray,
     name: str,
-    settings: Align,
+    settings: AlignConfig,
     report: Report,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return each segment's own frames (n, D) in order of time, one row where there are none."""

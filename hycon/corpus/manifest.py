@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hycon.atomic_io import exclusive, write_json
 from hycon.errors import HyConError
-from hycon.files import exclusive, write_json
-from hycon.reading import read_json
+from hycon.untrusted.safe_json import read_json
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 A computational sequence is an HDF5 file with one root group: `data` holds, for each video,
 `intervals` (n, 2) in seconds and `features` (n, D); `metadata` holds texts. The files are read with
 h5py and not through mmsdk, whose reader checks less and prints to the terminal. What is read of a
-file is bounded by `hycon.corpus.hdf5`.
+file is bounded by `hycon.untrusted.hdf5`.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hycon.corpus import hdf5
 from hycon.errors import HyConError
+from hycon.untrusted import hdf5
 
 METADATA = 2**20  # bytes
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hycon.atomic_io import atomic_file
 from hycon.corpus.from_mmsa import SEPARATOR
-from hycon.corpus.utterances import Ragged, Utterance
-from hycon.files import atomic_file
+from hycon.corpus.utterances import RaggedArray, Utterance
 
 ANNOTATIONS = ("Negative", "Neutral", "Positive")
 
@@ -37,7 +37,7 @@ class Longest(NamedTuple):
 
 def fold_content(
     utterances: list[Utterance],
-    ragged: dict[str, Ragged],
+    ragged: dict[str, RaggedArray],
     tokens: Tokens | None,
     aligned: bool,
     longest: Longest,
@@ -58,7 +58,9 @@ def fold_content(
         aligned: whether audio and vision have one row a word.
         longest: lengths of the arrays.
     """
-    rows = {name: Ragged(np.nan_to_num(r.values, nan=0.0), r.offsets) for name, r in ragged.items()}
+    rows = {
+        name: RaggedArray(np.nan_to_num(r.values, nan=0.0), r.offsets) for name, r in ragged.items()
+    }
     if tokens is None:
         text = {"text": rows["vectors"].padded(longest.text, front=True)}
     else:
@@ -85,19 +87,19 @@ def fold_content(
 def _text(tokens: Tokens, longest: int) -> dict[str, np.ndarray]:
     """Return `text` (n, longest, H) and `text_bert` (n, 3, longest)."""
     columns = np.stack([tokens.ids, np.ones_like(tokens.ids), tokens.types], axis=1)
-    text_bert = Ragged(columns, tokens.offsets).padded(longest).transpose(0, 2, 1)
-    text = Ragged(tokens.states, tokens.offsets).padded(longest)
+    text_bert = RaggedArray(columns, tokens.offsets).padded(longest).transpose(0, 2, 1)
+    text = RaggedArray(tokens.states, tokens.offsets).padded(longest)
     last = tokens.states[tokens.offsets[1:] - 1]
     padding = text_bert[:, 1, :, None] == 0
     return {"text": np.where(padding, last[:, None], text), "text_bert": text_bert}
 
 
-def _by_token(rows: Ragged, tokens: Tokens) -> Ragged:
+def _by_token(rows: RaggedArray, tokens: Tokens) -> RaggedArray:
     """Return the row of each token's word; zeros for special tokens."""
     begin = np.repeat(rows.offsets[:-1], np.diff(tokens.offsets))
     special = tokens.words < 0
     values = rows.values[begin + np.where(special, 0, tokens.words)]
-    return Ragged(np.where(special[:, None], np.float32(0), values), tokens.offsets)
+    return RaggedArray(np.where(special[:, None], np.float32(0), values), tokens.offsets)
 
 
 def write(path: Path, folds: dict[str, dict[str, Any]]) -> None:

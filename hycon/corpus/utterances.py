@@ -24,18 +24,18 @@ FOLDS = ("train", "valid", "test")
 MODALITIES = ("audio", "vision", "vectors")
 
 
-class Ragged(NamedTuple):
+class RaggedArray(NamedTuple):
     """Rows of N utterances: values (R, D), and offsets (N + 1,) int64 of where each begins."""
 
     values: np.ndarray
     offsets: np.ndarray
 
-    def of(self, utterances: np.ndarray) -> "Ragged":
+    def of(self, utterances: np.ndarray) -> "RaggedArray":
         """Return the rows of the chosen utterances (n,), in their order."""
         lengths = np.diff(self.offsets)[utterances]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         rows = np.repeat(self.offsets[utterances] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Ragged(self.values[rows], offsets)
+        return RaggedArray(self.values[rows], offsets)
 
     def padded(self, longest: int, front: bool = False) -> np.ndarray:
         """Return (N, longest, D): the first rows of each, and zeros behind or in front of them."""
@@ -151,7 +151,7 @@ def read_table(path: Path) -> list[Utterance]:
     return utterances
 
 
-def read_ragged(path: Path, utterances: int) -> Ragged:
+def read_ragged(path: Path, utterances: int) -> RaggedArray:
     """Open a ragged array memory-mapped, and check that it is whole.
 
     Args:
@@ -174,7 +174,7 @@ def read_ragged(path: Path, utterances: int) -> Ragged:
             f"{path}: found {values.shape}, expected {offsets[-1]} rows as its offsets say; make "
             "it again"
         )
-    return Ragged(values, offsets)
+    return RaggedArray(values, offsets)
 
 
 def _open(path: Path) -> np.ndarray:
@@ -196,7 +196,7 @@ def _open(path: Path) -> np.ndarray:
     return array
 
 
-def read_split(folder: Path, fold: str) -> tuple[list[Utterance], dict[str, Ragged]]:
+def read_split(folder: Path, fold: str) -> tuple[list[Utterance], dict[str, RaggedArray]]:
     """Return a fold's utterances and, by modality, their rows, as arrays in memory.
 
     Args:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 # Utterances of like length that go through the model together on a CPU: of the 32 of a batch, most
 # are short, and padded to the longest half of the work would be padding.
-PIECE = 8
+CHUNK = 8
 
 
 class LanguageModel(nn.Module):
@@ -14,17 +14,18 @@ class LanguageModel(nn.Module):
     Args:
         model: a transformers model with `last_hidden_state`.
         inputs: which of its inputs the columns of the tokens are.
+        chunk: utterances that go through the model at once on a CPU; as many as a batch has, where
+            those of a batch are of like lengths already.
 
     `precision` is "float32" or "bfloat16": of the model's matrix products, by autocast. Weights,
-    their gradients and the states given are float32 in both. `piece` is how many utterances go
-    through the model at once on a CPU: all, where a batch is of like lengths already.
+    their gradients and the states given are float32 in both.
     """
 
     precision = "float32"
-    piece = PIECE
 
-    def __init__(self, model: nn.Module, inputs: tuple[str, ...]) -> None:
+    def __init__(self, model: nn.Module, inputs: tuple[str, ...], chunk: int = CHUNK) -> None:
         super().__init__()
+        self.chunk = chunk
         if getattr(model, "pooler", None) is not None:
             model.pooler = None  # weights that no state depends on
         self.model = model
@@ -43,10 +44,10 @@ class LanguageModel(nn.Module):
         states = []
         half = self.precision == "bfloat16"
         with torch.autocast(tokens.device.type, torch.bfloat16, enabled=half):
-            for piece in order.split(self.piece if tokens.device.type == "cpu" else len(order)):
-                longest = int(lengths[piece].max())
-                valid = torch.arange(longest, device=tokens.device) < lengths[piece, None]
-                columns = tokens[piece, :longest].unbind(2)
+            for chunk in order.split(self.chunk if tokens.device.type == "cpu" else len(order)):
+                longest = int(lengths[chunk].max())
+                valid = torch.arange(longest, device=tokens.device) < lengths[chunk, None]
+                columns = tokens[chunk, :longest].unbind(2)
                 hidden = self.model(
                     **dict(zip(self.inputs, columns, strict=True)), attention_mask=valid.long()
                 ).last_hidden_state

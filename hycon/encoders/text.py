@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from hycon.atomic_io import sha256_of
 from hycon.errors import HyConError
-from hycon.files import sha256_of
 from hycon.progress import progress
-from hycon.reading import read_json
+from hycon.untrusted.safe_json import read_json
 
 PACKAGE, TINY = "package:", "tiny:"
 
@@ -263,8 +263,7 @@ def encode(
 
     tokens, offsets, names, cut = tokenise(texts, tokenizer, model, max_tokens)
     lengths = np.diff(offsets)
-    reader = LanguageModel(model, names).to(device).eval()
-    reader.piece = batch_size
+    reader = LanguageModel(model, names, chunk=batch_size).to(device).eval()
     states = np.empty((offsets[-1], reader.width), dtype=np.float32)
     order = np.argsort(lengths, kind="stable")
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]

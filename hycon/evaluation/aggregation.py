@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from hycon.errors import HyConError
-from hycon.reading import read_json
+from hycon.untrusted.safe_json import read_json
 
 
 def summarise(runs: Sequence[dict[str, float]]) -> dict[str, dict[str, float | int | None]]:
@@ -57,21 +57,21 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def check_made_of(expected: Mapping[str, str]) -> None:
-    """Refuse scores that are made of other parameters than those now set.
+def check_parameters(digests: Mapping[Path, str]) -> None:
+    """Refuse scores that were made with other parameters than the present ones.
 
     Args:
-        expected: the digest of its parameters that each scores.json must have, by path.
+        digests: the digest of its parameters that each scores.json must have, by path.
 
     Raises:
-        HyConError: one cannot be read, or is of other parameters.
+        HyConError: one cannot be read, or was made with other parameters.
     """
-    for path, digest in expected.items():
-        found = read_scores(Path(path)).get("parameters digest")
+    for path, digest in digests.items():
+        found = read_scores(path).get("parameters digest")
         if found != digest:
             raise HyConError(
-                f"{path}: made of other parameters (digest {found}) than those now set ({digest}); "
-                f"delete it and run snakemake --cores 1 all again"
+                f"{path}: made with other parameters (digest {found}) than the present ones "
+                f"({digest}); delete it and run snakemake --cores 1 all again"
             )
 
 

@@ -1,29 +1,39 @@
-"""The field's metrics, each under a name that says its convention (method, section 10)."""
+"""The metrics of both tasks: of the utterances as they are, or of bootstrap resamples of them.
+
+Functions with an argument `weights` return a float without it. With it they return one value for
+each resample: weights[b, n] is how often resample b holds utterance n, and the result is (B,)
+float64. A mean over a resample that holds none of the utterances concerned is NaN.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 EMOTIONS = ("happy", "sad", "angry", "neutral")
+Metric = float | np.ndarray
 
 
 def sentiment_metrics(
-    predictions: np.ndarray, labels: np.ndarray, f1: str = "weighted"
-) -> dict[str, float]:
-    """Return every metric of sentiment scores, as fractions and in units of the score.
+    predictions: np.ndarray,
+    labels: np.ndarray,
+    f1: str = "weighted",
+    weights: np.ndarray | None = None,
+) -> dict[str, Metric]:
+    """Return all metrics of sentiment scores. Accuracies and F1 are fractions.
 
-    `acc2_nonneg`, `f1_nonneg`: y >= 0 against y < 0, every utterance. `acc2_pos`, `f1_pos`: y > 0
-    against y < 0, neutral utterances left out. `acc7`, `acc5`: clipped to [-3, 3] or [-2, 2] and
-    rounded half to even. `mae_*`, `corr_*`: over every utterance (`all`) or over the non-neutral
-    ones (`nonzero`). A correlation with a constant is 0.
+    `acc2_nonneg`, `f1_nonneg`: y >= 0 against y < 0, all utterances. `acc2_pos`, `f1_pos`: y > 0
+    against y < 0, without utterances whose label is 0. `acc7`, `acc5`: clipped to [-3, 3] or
+    [-2, 2] and rounded half to even. `mae_all`, `corr_all`: all utterances. `mae_nonzero`,
+    `corr_nonzero`: without utterances whose label is 0.
 
     Args:
-        predictions: (N,) scores.
-        labels: (N,) scores in [-3, 3].
-        f1: how classes are averaged, see `mean_f1`.
+        predictions: (N,) scores; computed in float64.
+        labels: (N,) scores in [-3, 3]; computed in float64.
+        f1: how the classes are averaged, see `mean_f1`.
+        weights: (B, N) float64, see the module.
 
     Raises:
-        ValueError: the shapes differ, there is nothing to compare, or a number is not finite.
+        ValueError: the shapes differ, N is 0, a number is not finite, or every label is 0.
     """
     predictions, labels = _pair(predictions, labels, np.float64)
     if not (np.isfinite(predictions).all() and np.isfinite(labels).all()):
@@ -31,19 +41,24 @@ def sentiment_metrics(
     polar = labels != 0
     if not polar.any():
         raise ValueError("every label is neutral; there is nothing to tell apart")
+    everything = predictions, labels, weights
+    if weights is None:
+        nonzero = predictions[polar], labels[polar], None
+    else:
+        nonzero = predictions, labels, weights * polar
     nonneg = predictions >= 0, labels >= 0
-    pos = predictions[polar] > 0, labels[polar] > 0
+    pos = nonzero[0] > 0, nonzero[1] > 0
     return {
-        "acc2_nonneg": _accuracy(*nonneg),
-        "f1_nonneg": mean_f1(*nonneg, f1),
-        "acc2_pos": _accuracy(*pos),
-        "f1_pos": mean_f1(*pos, f1),
-        "acc7": _accuracy(rounded(predictions, 3), rounded(labels, 3)),
-        "acc5": _accuracy(rounded(predictions, 2), rounded(labels, 2)),
-        "mae_all": float(np.abs(predictions - labels).mean()),
-        "corr_all": _correlation(predictions, labels),
-        "mae_nonzero": float(np.abs(predictions[polar] - labels[polar]).mean()),
-        "corr_nonzero": _correlation(predictions[polar], labels[polar]),
+        "acc2_nonneg": accuracy(*nonneg, weights),
+        "f1_nonneg": mean_f1(*nonneg, f1, weights),
+        "acc2_pos": accuracy(*pos, nonzero[2]),
+        "f1_pos": mean_f1(*pos, f1, nonzero[2]),
+        "acc7": accuracy(rounded(predictions, 3), rounded(labels, 3), weights),
+        "acc5": accuracy(rounded(predictions, 2), rounded(labels, 2), weights),
+        "mae_all": mean_absolute_error(*everything),
+        "corr_all": correlation(*everything),
+        "mae_nonzero": mean_absolute_error(*nonzero),
+        "corr_nonzero": correlation(*nonzero),
     }
 
 
@@ -53,22 +68,27 @@ def emotion_metrics(
     emotions: Sequence[str] = EMOTIONS,
     one_against_rest: bool = False,
     f1: str = "weighted",
-) -> dict[str, float]:
-    """Return accuracy and F1 of each emotion against the rest, and of all, as fractions.
+    weights: np.ndarray | None = None,
+) -> dict[str, Metric]:
+    """Return accuracy and F1 of each emotion against the others, and of all classes.
 
     Args:
-        predictions: (N,) class numbers, or (N, C) scores whose largest decides among all.
-        labels: (N,) class numbers.
+        predictions: (N,) integer class numbers, or (N, C) scores. The class with the largest
+            score is the predicted one.
+        labels: (N,) integer class numbers.
         emotions: names of the C classes, in the order of their numbers.
-        one_against_rest: whether the decision for one emotion is that its score is positive, each
-            by itself, and not that it is the largest; needs scores.
-        f1: how classes are averaged, see `mean_f1`.
+        one_against_rest: for the metrics of a single emotion, predict it where its score is
+            positive, not where it is the largest. Needs (N, C) scores.
+        f1: how the classes are averaged, see `mean_f1`.
+        weights: (B, N) float64, see the module.
 
     Returns:
-        `acc_NAME` and `f1_NAME` by emotion; `acc` and `f1` of the C-class decision.
+        `acc_NAME` and `f1_NAME` for each emotion; `acc` and `f1` of the C classes. All are
+        fractions.
 
     Raises:
-        ValueError: the shapes differ, there is nothing to compare, or a class has no name.
+        ValueError: the shapes differ, N is 0, a score is not finite, class numbers are not
+            integers or not in [0, C), or `one_against_rest` is set without scores.
     """
     scores = predictions = np.asarray(predictions)
     if one_against_rest and scores.ndim != 2:
@@ -91,33 +111,70 @@ def emotion_metrics(
         )
     metrics = {}
     for number, emotion in enumerate(emotions):
-        yes = scores[:, number] > 0 if one_against_rest else predictions == number
-        decisions = yes, labels == number
-        metrics[f"acc_{emotion}"] = _accuracy(*decisions)
-        metrics[f"f1_{emotion}"] = mean_f1(*decisions, f1)
-    metrics["acc"] = _accuracy(predictions, labels)
-    metrics["f1"] = mean_f1(predictions, labels, f1)
+        predicted = scores[:, number] > 0 if one_against_rest else predictions == number
+        metrics[f"acc_{emotion}"] = accuracy(predicted, labels == number, weights)
+        metrics[f"f1_{emotion}"] = mean_f1(predicted, labels == number, f1, weights)
+    metrics["acc"] = accuracy(predictions, labels, weights)
+    metrics["f1"] = mean_f1(predictions, labels, f1, weights)
     return metrics
 
 
-def mean_f1(predictions: np.ndarray, labels: np.ndarray, average: str) -> float:
+def accuracy(
+    predictions: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+) -> Metric:
+    """Return the fraction of predicted classes (N,) that equal the labels (N,)."""
+    return _mean(predictions == labels, weights)
+
+
+def mean_absolute_error(
+    predictions: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+) -> Metric:
+    """Return the mean of |prediction - label| over scores (N,) float64."""
+    return _mean(np.abs(predictions - labels), weights)
+
+
+def mean_f1(
+    predictions: np.ndarray, labels: np.ndarray, average: str, weights: np.ndarray | None = None
+) -> Metric:
     """Return the mean F1 of the classes, as scikit-learn averages it.
 
     Args:
-        predictions: (N,) decisions.
-        labels: (N,) of the same kind.
-        average: `weighted`, each class by how many labels it has; or `macro`, all alike that are
-            among labels or decisions.
+        predictions: (N,) classes.
+        labels: (N,) of the same dtype.
+        average: `weighted`, each class counts by its number of labels; or `macro`, each class
+            counts once if there is a label or prediction of it.
+        weights: (B, N) float64, see the module.
     """
-    total = weights = 0.0
+    total = counted = np.float64(0)
     for value in np.union1d(labels, predictions):
-        support = np.count_nonzero(labels == value)
-        hits = np.count_nonzero((predictions == value) & (labels == value))
-        named = np.count_nonzero(predictions == value)
-        weight = support if average == "weighted" else 1
-        total += weight * 2 * hits / (support + named)
-        weights += weight
-    return float(total / weights)
+        is_label, is_predicted = labels == value, predictions == value
+        support, named = _sum(is_label, weights), _sum(is_predicted, weights)
+        hits = _sum(is_label & is_predicted, weights)
+        # a resample can lack a class altogether
+        weight = support if average == "weighted" else support + named > 0
+        total = total + weight * 2 * hits / np.maximum(support + named, 1)
+        counted = counted + weight
+    return _ratio(total, counted)
+
+
+def correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> Metric:
+    """Return Pearson's correlation of a and b, (N,) float64; 0 if one of them is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    # a constant minus its mean may leave rounding errors, so scale is compared with more than 0
+    if weights is None:
+        scale = float(np.sqrt((a @ a) * (b @ b)))
+        return float(np.clip(a @ b / scale, -1, 1)) if scale > 1e-12 * len(a) else 0.0
+    # these means are not those of a resample; subtracting them only keeps rounding errors small
+    mean_a, mean_b = _mean(a, weights), _mean(b, weights)
+    covariance = _mean(a * b, weights) - mean_a * mean_b
+    scale = (_mean(a * a, weights) - mean_a**2) * (_mean(b * b, weights) - mean_b**2)
+    varies = scale > 1e-24
+    return np.where(varies, covariance / np.sqrt(np.where(varies, scale, 1.0)), 0.0)
+
+
+def rounded(scores: np.ndarray, limit: int) -> np.ndarray:
+    """Return scores clipped to [-limit, limit] and rounded half to even."""
+    return np.round(np.clip(scores, -limit, limit))
 
 
 def _pair(predictions, labels, dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -129,18 +186,16 @@ def _pair(predictions, labels, dtype) -> tuple[np.ndarray, np.ndarray]:
     return predictions.astype(dtype), labels.astype(dtype)
 
 
-def _accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
-    return float((predictions == labels).mean())
+def _sum(values: np.ndarray, weights: np.ndarray | None) -> np.number | np.ndarray:
+    return values.sum() if weights is None else weights @ values.astype(np.float64)
 
 
-def rounded(scores: np.ndarray, limit: int) -> np.ndarray:
-    """Return scores clipped to [-limit, limit] and rounded half to even."""
-    return np.round(np.clip(scores, -limit, limit))
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> Metric:
+    count = len(values) if weights is None else weights.sum(axis=1)
+    return _ratio(_sum(values, weights), count)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Pearson's correlation; 0 where one of the two does not vary."""
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    # what is left of a constant after subtracting its mean is rounding
-    return float(np.clip(a @ b / scale, -1, 1)) if scale > 1e-12 * len(a) else 0.0
+def _ratio(total: np.number | np.ndarray, count: int | np.number | np.ndarray) -> Metric:
+    with np.errstate(invalid="ignore"):
+        ratio = total / count
+    return ratio if ratio.ndim else float(ratio)

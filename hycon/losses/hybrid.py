@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hycon.losses.pairs import PairSelection
 from hycon.losses.similarity import check_alpha, check_similarity
-from hycon.losses.terms import Terms, contrastive_terms
+from hycon.losses.terms import LossConfig, contrastive_terms
 
 
 class HybridLoss(NamedTuple):
@@ -70,7 +70,7 @@ class HybridContrastiveLoss(nn.Module):
             TypeError: a tensor's dtype is not as above.
             ValueError: a shape is not as above.
         """
-        terms = Terms(classes, self.alpha, self.selection, self.refinement, self.similarity)
+        terms = LossConfig(classes, self.alpha, self.selection, self.refinement, self.similarity)
         parts = contrastive_terms(representations, terms)
         if all(self.weights):  # in two operations, where `weigh` takes nine
             return HybridLoss(parts.dot(_constant(self.weights, parts)), *parts.unbind())

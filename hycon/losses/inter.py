@@ -6,7 +6,7 @@ from torch import Tensor
 
 from hycon.losses.pairs import PairSelection
 from hycon.losses.similarity import check_alpha
-from hycon.losses.terms import Terms, contrastive_terms
+from hycon.losses.terms import LossConfig, contrastive_terms
 
 
 def inter_modal(
@@ -37,5 +37,5 @@ def inter_modal(
     Method: sections 5 and 6.
     """
     check_alpha(alpha)
-    terms = Terms(classes, alpha, selection, refinement, similarity)
+    terms = LossConfig(classes, alpha, selection, refinement, similarity)
     return contrastive_terms(representations, terms)[1]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from hycon.losses.pairs import PairSelection
-from hycon.losses.terms import Terms, contrastive_terms
+from hycon.losses.terms import LossConfig, contrastive_terms
 
 
 def intra_modal(
@@ -34,5 +34,5 @@ def intra_modal(
     Method: sections 4 and 6.
     """
     # the margin is the other two losses'
-    terms = Terms(classes, 1.0, selection, refinement, similarity)
+    terms = LossConfig(classes, 1.0, selection, refinement, similarity)
     return contrastive_terms(representations, terms)[0]

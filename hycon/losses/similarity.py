@@ -40,7 +40,7 @@ def similarities(representations: Mapping[str, Tensor], similarity: str = "shift
     return _Similarities.apply(similarity, *representations.values())
 
 
-class Compared(NamedTuple):
+class SimilarityCache(NamedTuple):
     """The similarities of n vectors, and what their gradient needs."""
 
     s: Tensor | None  # (n, n)
@@ -49,7 +49,7 @@ class Compared(NamedTuple):
     slope: Tensor | float  # (n, d), or one for all: what is left of a gradient by the vectors
 
 
-def compare(representations: Sequence[Tensor], similarity: str) -> Compared:
+def compare(representations: Sequence[Tensor], similarity: str) -> SimilarityCache:
     """Compare the vectors of some (K, d) tensors, all of them in their order."""
     with torch.autocast(representations[0].device.type, enabled=False):
         x = torch.cat(tuple(representations))  # (n, d)
@@ -66,10 +66,10 @@ def compare(representations: Sequence[Tensor], similarity: str) -> Compared:
             s = rows @ rows.T
     # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
     # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
-    return Compared(s.clamp_(0, 1), rows, length, slope)
+    return SimilarityCache(s.clamp_(0, 1), rows, length, slope)
 
 
-def compare_backward(gradient: Tensor, compared: Compared) -> Tensor:
+def compare_backward(gradient: Tensor, compared: SimilarityCache) -> Tensor:
     """Return the gradient by the vectors (n, d), given the one by the similarities (n, n)."""
     _, rows, length, slope = compared
     with torch.autocast(rows.device.type, enabled=False):

@@ -1,8 +1,8 @@
 """IAMCL, IEMCL and SCL of a batch in one pass over its similarities, and their gradient.
 
-At the size of a batch the losses cost what their operations cost to start, not the arithmetic: 32
-utterances of three modalities have 9,216 similarities, which an operation takes two microseconds
-for. So there are few, and the gradient is written out: by autograd it takes twice the time.
+At the size of a batch the losses are dominated by per-operation overhead: 32 utterances of three
+modalities have 9,216 similarities, which an operation takes two microseconds for. So there are few
+operations, and the gradient is written out: by autograd it takes twice the time.
 """
 
 import functools
@@ -23,7 +23,7 @@ from hycon.losses.similarity import (
 )
 
 
-class Terms(NamedTuple):
+class LossConfig(NamedTuple):
     """What the losses are made of, besides the representations."""
 
     classes: Tensor
@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     similarity: str
 
 
-def contrastive_terms(representations: Mapping[str, Tensor], terms: Terms) -> Tensor:
+def contrastive_terms(representations: Mapping[str, Tensor], terms: LossConfig) -> Tensor:
     """Return the three losses of a batch.
 
     Args:
@@ -62,7 +62,7 @@ class _Terms(torch.autograd.Function):
     """The three losses of representations (K, d)."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, terms: Terms, *representations: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, terms: LossConfig, *representations: Tensor) -> Tensor:
         classes, alpha, selection, refinement, similarity = terms
         modalities, utterances = len(representations), len(classes)
         compared = compare(representations, similarity)

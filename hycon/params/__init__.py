@@ -1,8 +1,8 @@
-"""Typed parameters: everything that a run can be told, validated once, at the door.
+"""Typed parameters: everything that a run can be told, loaded and validated once.
 
 `load` merges `params.yaml`, `corpora.yaml` and an overlay, and returns a `Params` value or raises a
-`HyConError` whose one line names the key, what was found and what is allowed. Everything after the
-door receives these values; nothing else reads a configuration file.
+`HyConError` whose one line names the key, what was found and what is allowed. All other code receives
+these values; nothing else reads a configuration file.
 """
 
 from hycon.params.base import merge
@@ -10,32 +10,32 @@ from hycon.params.catalogue import Corpus, Encoder, Generator
 from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, installed
 from hycon.params.published import Published, load_published
-from hycon.params.schema import Align, Figures, Metrics, Params
-from hycon.params.settings import Model, Settings, Train, setting_at, with_values
-from hycon.params.tuning import Tuning
+from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params
+from hycon.params.settings import ModelConfig, Settings, TrainConfig, get_path, override
+from hycon.params.tuning import TuningConfig
 
 __all__ = [
     "ADAPTED",
     "MISSING",
-    "Align",
+    "AlignConfig",
     "AnyPeer",
     "Corpus",
     "Encoder",
-    "Figures",
+    "FigureConfig",
     "Generator",
-    "Metrics",
-    "Model",
+    "MetricsConfig",
+    "ModelConfig",
     "Params",
     "Published",
     "Settings",
-    "Train",
-    "Tuning",
+    "TrainConfig",
+    "TuningConfig",
+    "get_path",
     "installed",
     "load",
     "load_published",
     "merge",
+    "override",
     "read_texts",
     "read_yaml",
-    "setting_at",
-    "with_values",
 ]

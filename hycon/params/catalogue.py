@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from hycon.params.base import Count, Fraction, Line, Name, Strict, Text, check_distinct
 
-# what hycon.corpus.sample makes
+# what hycon.sample.corpus makes
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
 GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
 # what hycon.encoders.tiny builds
@@ -31,11 +31,11 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class SourceFile(Strict):
     """One file of a corpus: its path on a server, where else it is, and what is known of it.
 
-    `also` holds other paths on a server, and whole addresses, of the same file.
+    `sources` holds other paths on a mirror, and whole addresses, of the same file.
     """
 
     path: Line
-    also: list[Line] = Field(default=[])
+    sources: list[Line] = Field(default=[])
     sha256: Sha256 | None = None
     size: Count | None = None
 
@@ -45,7 +45,7 @@ class SourceFile(Strict):
 
     @model_validator(mode="after")
     def _stays_inside(self) -> Self:
-        for text in (self.path, *self.also):
+        for text in (self.path, *self.sources):
             if text != self.path and ADDRESS.match(text):
                 continue
             path = PurePosixPath(text)
@@ -58,11 +58,11 @@ class SourceFile(Strict):
             )
         return self
 
-    def places(self, mirror: str | None, servers: list[str]) -> list[str]:
+    def addresses(self, mirror: str | None, mirrors: list[str]) -> list[str]:
         """Return the addresses of the file in the order in which to ask them."""
-        whole = [text for text in self.also if ADDRESS.match(text)]
-        paths = [self.path, *(text for text in self.also if text not in whole)]
-        roots = [mirror, *servers] if mirror else servers
+        whole = [text for text in self.sources if ADDRESS.match(text)]
+        paths = [self.path, *(text for text in self.sources if text not in whole)]
+        roots = [mirror, *mirrors] if mirror else mirrors
         return [f"{root.rstrip('/')}/{path}" for root in roots for path in paths] + whole
 
 
@@ -87,7 +87,7 @@ class Corpus(Strict):
     # words' own alignment, 5.3% with those of another
     cut_boundaries: Fraction = 0.04
     vectors: Line = "GloVe"
-    servers: list[Line] = Field(default=[])
+    mirrors: list[Line] = Field(default=[])
     generator: Generator | None = None
     note: Text = ""
     homepage: Text = ""
@@ -138,11 +138,11 @@ class Corpus(Strict):
         """Whether the corpus comes with vectors of its words."""
         return self.format != "sequences" or "vectors" in self.files
 
-    def as_input(self) -> str:
-        """Return as JSON what the numbers depend on: not how a corpus is described or found."""
+    def as_input(self) -> Self:
+        """Return what the numbers depend on: not how a corpus is described or found."""
         bare = dict.fromkeys(("title", "note", "homepage", "citation", "licence", "vectors"), "")
         files = {name: SourceFile(path=file.name) for name, file in self.files.items()}
-        return self.model_copy(update={**bare, "servers": [], "files": files}).as_json()
+        return self.model_copy(update={**bare, "mirrors": [], "files": files})
 
 
 class Encoder(Strict):
@@ -173,9 +173,9 @@ class Encoder(Strict):
         found = (self.model or "").startswith("tiny:")
         return self.model.removeprefix("tiny:") if found else None
 
-    def as_input(self) -> str:
-        """Return as JSON what the states depend on: not a label, nor how a model would read."""
+    def as_input(self) -> Self:
+        """Return what the states depend on: not a label, nor how a model would read."""
         bare: dict[str, str | int] = {"label": ""}
         if self.kind == "vectors":
             bare |= {"max_tokens": 128, "batch_size": 64}
-        return self.model_copy(update=bare).as_json()
+        return self.model_copy(update=bare)

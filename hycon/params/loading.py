@@ -1,4 +1,4 @@
-"""The door: files and overlay merged, checked, and turned into one `Params` value."""
+"""Load and validate the configuration: files and overlay become one `Params` value."""
 
 from pathlib import Path
 from typing import Any

@@ -3,7 +3,13 @@
 import itertools
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from hycon.params.base import (
     Count,
@@ -18,8 +24,8 @@ from hycon.params.base import (
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
 from hycon.params.peers import AnyPeer, PeerSettings, installed
-from hycon.params.settings import Model, Settings, Train, setting_at, with_values
-from hycon.params.tuning import Tuning
+from hycon.params.settings import ModelConfig, Settings, TrainConfig, get_path, override
+from hycon.params.tuning import TuningConfig
 
 NO_LAMBDAS = {"intra": 0.0, "inter": 0.0, "semi": 0.0}
 
@@ -79,11 +85,11 @@ class Variant(Changes):
 class _Own(Strict):
     """Settings of a row of our own network."""
 
-    model: Model
-    train: Train
+    model: ModelConfig
+    train: TrainConfig
 
 
-class Complexity(Strict):
+class ComplexityConfig(Strict):
     """How often the cost of each row is measured."""
 
     repeats: Count
@@ -96,7 +102,7 @@ class Longest(Strict):
     vision: Count
 
 
-class Metrics(Strict):
+class MetricsConfig(Strict):
     """How scores are computed where the field has several ways under one name."""
 
     f1: Literal["weighted", "macro"]
@@ -105,14 +111,14 @@ class Metrics(Strict):
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
 
 
-class Figures(Strict):
+class FigureConfig(Strict):
     """How figures look."""
 
     line: Colour
     classes: Annotated[list[Colour], Field(min_length=4)]
 
 
-class Align(Strict):
+class AlignConfig(Strict):
     """How frames reach words and words reach segments."""
 
     epsilon: Positive
@@ -125,6 +131,7 @@ class Params(Strict):
 
     corpora: Annotated[list[Name], Field(min_length=1)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    seeds_per_job: Count | None
     mirror: Line | None
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     experiments: Annotated[
@@ -134,13 +141,13 @@ class Params(Strict):
     per_corpus: dict[Name, Changes]
     per_encoder: dict[Name, Changes]
     encoders: dict[Name, Encoder]
-    metrics: Metrics
-    complexity: Complexity | None
-    figures: Figures
-    align: Align
-    model: Model
-    train: Train
-    tuning: Tuning
+    metrics: MetricsConfig
+    complexity: ComplexityConfig | None
+    figures: FigureConfig
+    align: AlignConfig
+    model: ModelConfig
+    train: TrainConfig
+    tuning: TuningConfig
     catalogue: dict[Name, Corpus]
 
     @model_validator(mode="after")
@@ -201,7 +208,7 @@ class Params(Strict):
             base = Settings(model=model, train=self.train)
             for value in choice if isinstance(choice, list) else [choice.low, choice.high]:
                 try:
-                    with_values(base, {key: value})
+                    override(base, {key: value})
                 except ValidationError as error:
                     problem = error.errors()[0]
                     optional = "selection" in problem["loc"] and problem["type"] == "missing"
@@ -213,9 +220,9 @@ class Params(Strict):
         rows = itertools.product(self.corpora, experiment.variants, experiment.encoders)
         for corpus, variant, encoder in rows:
             settings = self.settings(corpus, variant, encoder)
-            if setting_at(settings, experiment.curve) is None:
-                idle = experiment.curve.removeprefix("train.") in settings.train.idle()
-                why = "takes no part (its lambdas are 0)" if idle else "is no number"
+            if get_path(settings, experiment.curve) is None:
+                unused = experiment.curve.removeprefix("train.") in settings.train.unused_keys()
+                why = "takes no part (its lambdas are 0)" if unused else "is no number"
                 raise ValueError(
                     f"{key}: {experiment.curve} {why} in variant {variant} on {corpus}; set the "
                     "curve to null, or take the variant out"
@@ -254,7 +261,7 @@ class Params(Strict):
             raise ValueError(
                 f"variants.{variant}.train: a peer has no contrastive part; drop lambdas, selection"
             )
-        train: dict[str, Any] = dict.fromkeys(settings.train.idle())
+        train: dict[str, Any] = dict.fromkeys(settings.train.unused_keys())
         if not self.encoders[encoder].finetune:
             train["finetuning"] = None
         elif settings.train.finetuning is None:
@@ -284,7 +291,7 @@ class Params(Strict):
             if place[1] in getattr(self, place[0])
         ]
 
-    def tuning_of(self, corpus: str) -> tuple[Tuning, dict[str, list[str]]]:
+    def tuning_of(self, corpus: str) -> tuple[TuningConfig, dict[str, list[str]]]:
         """Return the search for a corpus, and where an overlay puts each of its keys.
 
         What the row has switched off is not searched over: a lambda of 0, alpha where all are 0, or
@@ -300,7 +307,7 @@ class Params(Strict):
         base = self.settings(corpus, tuning.variant, tuning.encoder)
         peer = self.variants[tuning.variant].peer
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
-        off |= base.train.idle()
+        off |= base.train.unused_keys()
         optional = ("selection", "finetuning", "emotion_decision")
         off |= {name for name in optional if getattr(base.train, name) is None}
         space = {

@@ -17,7 +17,7 @@ from hycon.params.base import (
 from hycon.params.peers import AnyPeer
 
 
-class Model(Strict):
+class ModelConfig(Strict):
     """The network (method, sections 2 and 7)."""
 
     dimension: Count
@@ -67,7 +67,7 @@ class Finetuning(Strict):
     precision: Literal["float32", "bfloat16"]
 
 
-class Train(Strict):
+class TrainConfig(Strict):
     """Optimisation and the contrastive part (method, sections 3 to 7)."""
 
     epochs: Count
@@ -96,11 +96,11 @@ class Train(Strict):
         if self.selection and self.pair_loss not in ("hycon", None):
             raise ValueError(f"selection belongs to pair_loss hycon, not to {self.pair_loss}")
         for key in ("pair_loss", "alpha", "refinement", "similarity", "classes"):
-            if getattr(self, key) is None and key not in self.idle():
+            if getattr(self, key) is None and key not in self.unused_keys():
                 raise ValueError(f"{key}: null, but the lambdas ask for a loss that needs it")
         return self
 
-    def idle(self) -> set[str]:
+    def unused_keys(self) -> set[str]:
         """Return the keys of the contrastive part that change nothing under these weights."""
         pairs = self.lambdas.intra or self.lambdas.inter
         ours = pairs and self.pair_loss == "hycon"
@@ -119,11 +119,11 @@ class Train(Strict):
 class Settings(Strict):
     """All that one run's numbers depend on, besides its corpus, features and seed."""
 
-    model: Annotated[Model | AnyPeer, Field(discriminator="network")]
-    train: Train
+    model: Annotated[ModelConfig | AnyPeer, Field(discriminator="network")]
+    train: TrainConfig
 
-    def as_cost(self) -> str:
-        """Return as JSON what a step's cost depends on: `epochs`, `patience`, `learning_rate`, the
+    def as_cost(self) -> Self:
+        """Return what a step's cost depends on: `epochs`, `patience`, `learning_rate`, the
         size of lambdas and alpha are all alike, so that another of them is not measured again.
         """
         train = self.train
@@ -135,10 +135,10 @@ class Settings(Strict):
             "lambdas": Lambdas(**lambdas),
             "alpha": None if train.alpha is None else 0.5,
         }
-        return self.model_copy(update={"train": train.model_copy(update=alike)}).as_json()
+        return self.model_copy(update={"train": train.model_copy(update=alike)})
 
 
-def with_values(base: Settings, values: dict[str, Any]) -> Settings:
+def override(base: Settings, values: dict[str, Any]) -> Settings:
     """Return settings with other values at some keys, such as train.lambdas.intra.
 
     Raises:
@@ -153,7 +153,7 @@ def with_values(base: Settings, values: dict[str, Any]) -> Settings:
     return Settings.model_validate(changed)
 
 
-def setting_at(settings: Settings, key: str) -> float | None:
+def get_path(settings: Settings, key: str) -> float | None:
     """Return the number at a key such as train.alpha; None if there is none."""
     value: Any = settings.model_dump()
     for part in key.split("."):

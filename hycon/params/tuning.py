@@ -40,7 +40,7 @@ def _choice(value: Any) -> Any:
     return value
 
 
-class Tuning(Strict):
+class TuningConfig(Strict):
     """A search for better parameters of one row (the rule `tune`)."""
 
     variant: Name

@@ -1,15 +1,16 @@
 """Align a corpus's files to its words and segments (rule `align`)."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from hycon.atomic_io import atomic_folder
 from hycon.corpus import from_mmsa, from_mult, from_sequences
 from hycon.corpus.build import MANY_WORDS, Report, build
 from hycon.corpus.transfer import digest_of
 from hycon.errors import HyConError
-from hycon.files import atomic_folder
-from hycon.params import Align, Corpus
-from hycon.stages import log, parser, run, start
+from hycon.logs import log
+from hycon.params import Corpus
+from hycon.plan.tasks import AlignTask
+from hycon.stages import Machine
 
 FORMATS = {
     "sequences": from_sequences.read,
@@ -18,25 +19,17 @@ FORMATS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    options = parser(__doc__)
-    options.add_argument("--corpus", type=Corpus.model_validate_json, required=True)
-    options.add_argument("--settings", type=Align.model_validate_json, required=True)
-    options.add_argument("--raw", type=Path, required=True, help="folder of the fetched files")
-    options.add_argument("--output", type=Path, required=True, help="folder")
-    arguments = options.parse_args(argv)
-    start(arguments)
-    corpus = arguments.corpus
-    files = {name: arguments.raw / file.name for name, file in corpus.files.items()}
+def main(task: AlignTask, _: Machine) -> None:
+    files = {name: task.raw / file.name for name, file in task.corpus.files.items()}
     for path in files.values():
         _check(path)
     report = Report()
-    found = FORMATS[corpus.format](files, corpus, arguments.settings, report)
+    found = FORMATS[task.corpus.format](files, task.corpus, task.settings, report)
     where = files["labels" if "labels" in files else "features"]
-    with atomic_folder(arguments.output) as folder:
+    with atomic_folder(task.output) as folder:
         content = build(found, report, folder, where)
         _check_known(report, content, files)
-    _tell(arguments.output, content, corpus)
+    _summarise(task.output, content, task.corpus)
 
 
 def _check(path: Path) -> None:
@@ -70,7 +63,7 @@ def _check_known(report: Report, content: dict, files: dict[str, Path]) -> None:
             )
 
 
-def _tell(output: Path, report: dict, corpus: Corpus) -> None:
+def _summarise(output: Path, report: dict, corpus: Corpus) -> None:
     sizes = list(report["utterances"].values())
     log.info("%s: %d / %d / %d utterances, %d words", output, *sizes, report["words"])
     if corpus.fold_sizes and sizes != corpus.fold_sizes:
@@ -114,7 +107,3 @@ def _tell(output: Path, report: dict, corpus: Corpus) -> None:
 
 def _named(names: list[str]) -> str:
     return names[0] + (", ..." if names[1:] else "")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,40 +1,36 @@
 """Score the runs of one variant, seed by seed (rule `evaluate`)."""
 
 import json
-from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from hycon.atomic_io import sha256_of, write_json
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import read_output
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
-from hycon.files import sha256_of, write_json
-from hycon.params import Corpus, Metrics, Settings
+from hycon.logs import log
+from hycon.plan.tasks import EvaluateTask
+from hycon.progress import progress
 from hycon.provenance import parameters_digest
-from hycon.reading import read_json
-from hycon.stages import log, row_parser, run, start
+from hycon.stages import Machine
+from hycon.untrusted.safe_json import read_json
 
 FOLDS = ("valid", "test")
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    options = row_parser(__doc__)
-    options.add_argument("--metrics", type=Metrics.model_validate_json, required=True)
-    options.add_argument("--runs", type=Path, nargs="+", required=True, help="folders, one a seed")
-    options.add_argument("--output", type=Path, required=True)
-    arguments = options.parse_args(argv)
-    start(arguments)
+def main(task: EvaluateTask, _: Machine) -> None:
     expected = {
-        "corpus": arguments.corpus.model_dump(mode="json"),
-        "encoder": arguments.encoder.model_dump(mode="json"),
-        "settings": arguments.settings.model_dump(mode="json"),
+        "corpus": task.corpus.model_dump(mode="json"),
+        "encoder": task.encoder.model_dump(mode="json"),
+        "settings": task.settings.model_dump(mode="json"),
     }
-    utterances = read_table(arguments.aligned / "utterances.csv")
+    utterances = read_table(task.aligned / "utterances.csv")
     seeds = {}
-    for folder in arguments.runs:
+    for folder in progress(
+        [task.runs / f"seed-{seed}" for seed in task.seeds], task.name, unit="seeds"
+    ):
         record = _record(folder / "run.json", expected)
         predictions = read_output(folder, len(utterances))
         seeds[str(record["seed"])] = {
@@ -44,44 +40,41 @@ def main(argv: Sequence[str] | None = None) -> None:
                 if key not in ("seed", "files", *expected)
             },
             "run": sha256_of(folder / "run.json"),
-            **{fold: score(utterances, predictions, fold, arguments) for fold in FOLDS},
+            **{fold: score(utterances, predictions, fold, task) for fold in FOLDS},
         }
-    metrics = arguments.metrics.model_dump(mode="json")
-    made_of = {**expected, "metrics": metrics, "seeds": sorted(map(int, seeds))}
+    metrics = task.metrics.model_dump(mode="json")
+    parameters = {**expected, "metrics": metrics, "seeds": sorted(map(int, seeds))}
     content = {
-        "name": arguments.name,
-        "made up": arguments.corpus.generator is not None,
+        "name": task.name,
+        "made up": task.corpus.generator is not None,
         "units": "acc*, f1*, corr* as fractions; mae* in units of the score",
         **expected,
         "metrics": metrics,
-        "parameters digest": parameters_digest(made_of),
+        "parameters digest": parameters_digest(parameters),
         "seeds": seeds,
     }
-    write_json(arguments.output, content)
-    log.info("%s: scored %d seeds", arguments.name, len(seeds))
+    write_json(task.output, content)
+    log.info("%s: scored %d seeds", task.name, len(seeds))
 
 
 def score(
-    utterances: list[Utterance], predictions: np.ndarray, fold: str, arguments: Namespace
+    utterances: list[Utterance], predictions: np.ndarray, fold: str, task: EvaluateTask
 ) -> dict[str, float]:
     """Return every metric of the corpus's task over one fold."""
-    corpus: Corpus = arguments.corpus
-    settings: Settings = arguments.settings
+    corpus = task.corpus
     rows = [row for row, utterance in enumerate(utterances) if utterance.fold == fold]
     labels = [utterances[row].label for row in rows]
     try:
         if corpus.emotions is None:
             scores = np.array([float(label) for label in labels])
-            return sentiment_metrics(predictions[rows], scores, arguments.metrics.f1)
+            return sentiment_metrics(predictions[rows], scores, task.metrics.f1)
         numbers = np.array([corpus.emotions.index(label) for label in labels])
-        apart = settings.train.emotion_decision == "one-against-rest"
-        return emotion_metrics(
-            predictions[rows], numbers, corpus.emotions, apart, arguments.metrics.f1
-        )
+        apart = task.settings.train.emotion_decision == "one-against-rest"
+        return emotion_metrics(predictions[rows], numbers, corpus.emotions, apart, task.metrics.f1)
     except ValueError as error:
-        table = arguments.aligned / "utterances.csv"
+        table = task.aligned / "utterances.csv"
         raise HyConError(
-            f"{arguments.name}: fold {fold}: cannot be scored ({error}); see {table}: align the "
+            f"{task.name}: fold {fold}: cannot be scored ({error}); see {table}: align the "
             "corpus again, or train again"
         ) from None
 
@@ -111,7 +104,3 @@ def _difference(found, expected, key: str = "") -> str:
                 below = f"{key}.{name}" if key else name
                 return _difference(found.get(name), expected.get(name), below)
     return f"{key} {json.dumps(found)}, expected {json.dumps(expected)}"
-
-
-if __name__ == "__main__":
-    run(main)

@@ -11,18 +11,18 @@ from torch import Tensor
 from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
-from hycon.model import MODALITIES
-from hycon.steps import Steps
-from hycon.training.text import Text
+from hycon.networks.hycon import MODALITIES
+from hycon.networks.packing import PaddedBatch
+from hycon.training.text import TextFeatures
 
 # standardised features beyond this many standard deviations are cut: COVAREP has outliers of
-# thousands, which would own every sum that they take part in
+# thousands, which would dominate every sum
 OUTLIER = 10.0
 BLOCK = 1 << 14  # rows that are standardised at once: the features are held once, not six times
 
 
 @dataclass(frozen=True)
-class Ragged:
+class RaggedTensor:
     """Rows of different lengths in one tensor: values (W, D) and starts, lengths (N,).
 
     Values are float32, or int64 where they are token numbers.
@@ -33,33 +33,35 @@ class Ragged:
     lengths: Tensor
 
     @classmethod
-    def of(cls, values: np.ndarray, offsets: np.ndarray, device: str) -> "Ragged":
+    def of(cls, values: np.ndarray, offsets: np.ndarray, device: str) -> "RaggedTensor":
         kind = np.int64 if values.dtype.kind == "i" else np.float32
         # what is mapped from a file is copied, what is in memory already is not
         tensor = torch.from_numpy(np.require(values, kind, ["C", "W", "E"])).to(device)
         bounds = torch.from_numpy(offsets).to(device)
         return cls(tensor, bounds[:-1], bounds.diff())
 
-    def pad(self, rows: Tensor) -> Steps:
+    def pad(self, rows: Tensor) -> PaddedBatch:
         """Return the chosen rows (K,) as a padded batch; padding repeats a valid step."""
         lengths = self.lengths[rows]
         step = torch.arange(int(lengths.max()), device=rows.device)
         step = torch.minimum(step, lengths[:, None] - 1)  # (K, T)
         place = self.starts[rows][:, None] + step
-        return Steps(self.values.index_select(0, place.flatten()).view(*place.shape, -1), lengths)
+        return PaddedBatch(
+            self.values.index_select(0, place.flatten()).view(*place.shape, -1), lengths
+        )
 
 
 @dataclass(frozen=True)
-class Data:
+class CorpusTensors:
     """A corpus in memory: features by modality, labels, pair classes and folds."""
 
-    features: dict[str, Ragged]
+    features: dict[str, RaggedTensor]
     labels: Tensor  # (N,) float32 scores or int64 classes
     classes: Tensor  # (N,) int64: what pairs are formed by
     folds: dict[str, Tensor]  # (n,) int64 row numbers
     outputs: int
 
-    def batch(self, rows: Tensor) -> dict[str, Steps]:
+    def batch(self, rows: Tensor) -> dict[str, PaddedBatch]:
         """Return the chosen utterances (K,) as padded batches by modality."""
         return {name: self.features[name].pad(rows) for name in MODALITIES}
 
@@ -88,12 +90,12 @@ class Data:
 
 def load_data(
     aligned: Path,
-    text: Text,
+    text: TextFeatures,
     emotions: list[str] | None,
     scheme: str | None,
     device: str,
     fold: np.ndarray | None = None,
-) -> Data:
+) -> CorpusTensors:
     """Read a corpus's aligned utterances into memory, with its text.
 
     Audio and vision (and word vectors) are standardised by the training fold's mean and standard
@@ -122,11 +124,11 @@ def load_data(
     for name, (values, bounds) in raw.items():
         if name != "text" or text.standardise:
             values = standardise(values, np.repeat(fold == "train", np.diff(bounds)))
-        features[name] = Ragged.of(values, bounds, device)
+        features[name] = RaggedTensor.of(values, bounds, device)
     labels, classes, outputs = _labels(utterances, emotions, scheme, table)
     _check_several(classes[torch.from_numpy(fold == "train")], emotions, scheme, table)
     folds = {name: torch.from_numpy(np.flatnonzero(fold == name)).to(device) for name in FOLDS}
-    return Data(features, labels.to(device), classes.to(device), folds, outputs)
+    return CorpusTensors(features, labels.to(device), classes.to(device), folds, outputs)
 
 
 def _labels(

@@ -1,7 +1,7 @@
-"""Checkpoints: where a run stands, gone on with only if the file is whole and of the same run.
+"""Checkpoints: the state of a run, resumed only from a whole file of the same run.
 
-One safetensors file, replaced at once. Its header holds the rest of the state as JSON, what the run
-comes of, and a digest over everything.
+One safetensors file, replaced at once. Its header holds the rest of the state as JSON, the
+provenance of the run, and a digest over everything.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hycon.atomic_io import atomic_folder
 from hycon.errors import Terminated
-from hycon.files import atomic_folder
 
 log = logging.getLogger("hycon")
 
@@ -32,7 +32,7 @@ SHARE = 0.03  # of the time that writing takes at most
 
 
 class State(NamedTuple):
-    """Where something stands: tensors by name, and whatever else JSON can hold."""
+    """The state of a run: tensors by name, and whatever else JSON can hold."""
 
     tensors: dict[str, Tensor]
     values: dict[str, Any]
@@ -54,15 +54,15 @@ def named(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 class Checkpoint:
     """The checkpoint of one run: when it is due, how it is written, whether it can be read."""
 
-    def __init__(self, path: Path, origin: dict[str, Any]) -> None:
+    def __init__(self, path: Path, provenance: dict[str, Any]) -> None:
         """Args:
         path: of the file, which has a folder of its own.
-        origin: all that the run's bits depend on, as JSON: a checkpoint of another one is not
-            gone on with.
+        provenance: all that the run's bits depend on, as JSON: a checkpoint with another
+            provenance is not resumed.
         """
-        self.path, self.origin = path, origin
+        self.path, self.provenance = path, provenance
         self.started = datetime.now(UTC)
-        self.resumed = 0  # how often the run was gone on with
+        self.resumed = 0  # how often the run was resumed
         self._before = 0.0  # seconds that it took before
         self._begun = self._last = time.monotonic()
         self._cost = 0.0  # seconds that the last writing took
@@ -73,19 +73,19 @@ class Checkpoint:
         return self._before + time.monotonic() - self._begun
 
     def within_epoch(self, state: Callable[[], State]) -> None:
-        """Keep the run if it was long ago, or if the process was asked to end.
+        """Write a checkpoint if the last one is long ago, or if the process was asked to end.
 
         Raises:
             Terminated: the latter.
         """
         if asked_to_end():
             self.save(state())
-            raise Terminated(f"{self.path}: kept; the next run goes on from there")
+            raise Terminated(f"{self.path}: kept; the next run resumes from there")
         if self._is_due(WITHIN_EPOCH):
             self.save(state())
 
     def after_epoch(self, state: Callable[[], State]) -> None:
-        """Keep the run, unless it was just now."""
+        """Write a checkpoint, unless there was one just now."""
         if self._is_due(AFTER_EPOCH):
             self.save(state())
 
@@ -102,7 +102,7 @@ class Checkpoint:
         }
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
         texts = {
-            "origin": json.dumps(self.origin),
+            "provenance": json.dumps(self.provenance),
             "run": json.dumps(run),
             "values": json.dumps(state.values),
         }
@@ -123,11 +123,15 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if texts.pop("sha256", None) != _digest(tensors, texts):
                 raise ValueError("its digest is another")
-            origin, run, values = (json.loads(texts[key]) for key in ("origin", "run", "values"))
+            provenance, run, values = (
+                json.loads(texts[key]) for key in ("provenance", "run", "values")
+            )
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("%s: damaged (%s); training starts over", self.path, error)
             return None
-        if others := [key for key in self.origin if origin.get(key) != self.origin[key]]:
+        if others := [
+            key for key in self.provenance if provenance.get(key) != self.provenance[key]
+        ]:
             log.warning("%s: of other %s; training starts over", self.path, ", ".join(others))
             return None
         self.started = datetime.fromisoformat(run["started"])

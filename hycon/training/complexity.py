@@ -15,13 +15,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hycon.encoders.language_model import LanguageModel
-from hycon.losses import HybridContrastiveLoss, SubstituteLoss
-from hycon.model import HyCon, parameter_counts
+from hycon.losses import BaselineLoss, HybridContrastiveLoss
+from hycon.networks.hycon import HyCon, parameter_counts
+from hycon.networks.peers import Peer
 from hycon.params import Settings
-from hycon.peers import Peer
 from hycon.training import loop
-from hycon.training.batches import Data
-from hycon.training.optimiser import Stepper
+from hycon.training.batches import CorpusTensors
+from hycon.training.optimiser import OptimizerStep
 
 BATCH = 32  # utterances whose multiply-adds are counted, whatever a row trains with
 SEED = 1
@@ -48,10 +48,10 @@ MEANINGS = {
 }
 
 
-class Row(NamedTuple):
+class TimedRow(NamedTuple):
     """What is measured: a corpus with a row's text, the row's settings, what reads the tokens."""
 
-    data: Data
+    data: CorpusTensors
     settings: Settings
     language_model: LanguageModel | None = None
 
@@ -62,7 +62,7 @@ class _Training(NamedTuple):
     model: HyCon | Peer
     kept: HyCon | Peer  # the network itself, or what follows it as a moving average
     step: Callable[[Tensor], None]  # a `hycon.training.optimiser.Stepper`, or what counts its calls
-    contrastive: HybridContrastiveLoss | SubstituteLoss | None
+    contrastive: HybridContrastiveLoss | BaselineLoss | None
 
 
 class _Samples(NamedTuple):
@@ -75,7 +75,7 @@ class _Samples(NamedTuple):
 
 
 def measure(
-    rows: list[Row],
+    rows: list[TimedRow],
     repeats: int,
     show: Callable[[list[tuple[int, int]]], Iterable[tuple[int, int]]] = iter,
 ) -> list[dict]:
@@ -172,16 +172,16 @@ def summary(values: list[float]) -> dict:
     return {"median": median, "iqr": [low, high], "n": len(values)}
 
 
-def _start(row: Row) -> _Training:
+def _start(row: TimedRow) -> _Training:
     options = row.settings.train
     torch.manual_seed(SEED)
     model = loop.make_network(row.data, row.settings, row.language_model)
     per_epoch = math.ceil(len(row.data.folds["train"]) / options.batch_size)
-    step = Stepper(model, options, options.epochs * per_epoch)
+    step = OptimizerStep(model, options, options.epochs * per_epoch)
     return _Training(model, step.kept, step, loop.contrastive_loss(options))
 
 
-def _epoch(row: Row, training: _Training, utterances: Tensor | None = None) -> None:
+def _epoch(row: TimedRow, training: _Training, utterances: Tensor | None = None) -> None:
     """Train on the training fold, or on some of it, in the same order each time."""
     data = row.data
     if utterances is not None:
@@ -191,7 +191,7 @@ def _epoch(row: Row, training: _Training, utterances: Tensor | None = None) -> N
     loop.run_epoch(model, data, row.settings.train, order, contrastive, step)
 
 
-def _count(row: Row) -> dict:
+def _count(row: TimedRow) -> dict:
     """Return what is counted; the epoch that it takes is the row's warm-up."""
     data = row.data
     batch = data.shuffled(data.folds["train"], BATCH, torch.Generator().manual_seed(SEED))[0]
@@ -224,7 +224,7 @@ def _state_bytes(training: _Training) -> int:
     return total
 
 
-def _time(row: Row, samples: _Samples) -> None:
+def _time(row: TimedRow, samples: _Samples) -> None:
     """Measure a row once: an epoch, inference, and the contrastive part's share of some steps."""
     device, rows = row.data.labels.device, row.data.folds["train"]
     before = _reset_peak(device)
@@ -238,7 +238,7 @@ def _time(row: Row, samples: _Samples) -> None:
         samples.shares.extend(_shares(row, training))
 
 
-def _shares(row: Row, training: _Training) -> list[float]:
+def _shares(row: TimedRow, training: _Training) -> list[float]:
     """Return the contrastive part's share of the time of each of some steps.
 
     It is timed by itself: as the difference of steps with and without it, a few hundredths of a
@@ -277,7 +277,7 @@ def _seconds(device: torch.device, work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _summaries(row: Row, samples: _Samples) -> dict:
+def _summaries(row: TimedRow, samples: _Samples) -> dict:
     count = len(row.data.folds["train"])
     nothing = {"median": 0.0, "iqr": [0.0, 0.0], "n": 0}
     return {

@@ -9,19 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from hycon.encoders.language_model import LanguageModel
-from hycon.losses import HybridContrastiveLoss, PairSelection, SubstituteLoss
-from hycon.model import HyCon, Output
-from hycon.params import Model, Settings, Train
-from hycon.peers import Peer
-from hycon.training.batches import Data
+from hycon.losses import BaselineLoss, HybridContrastiveLoss, PairSelection
+from hycon.networks.hycon import HyCon, Output
+from hycon.networks.peers import Peer
+from hycon.params import ModelConfig, Settings, TrainConfig
+from hycon.training.batches import CorpusTensors
 from hycon.training.checkpoint import Checkpoint, State, named
-from hycon.training.optimiser import Stepper
+from hycon.training.optimiser import OptimizerStep
 
 INFERENCE_BATCH = 64  # of tensor fusion, half a megabyte an utterance at d = 50, 4 at d = 100
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A trained network (with the best epoch's weights) and how it came about."""
 
     model: HyCon | Peer
@@ -31,7 +31,7 @@ class Trained:
 
 
 @dataclass
-class Position:
+class EpochProgress:
     """How far an epoch has come: batches done, and the sums of their losses, by name."""
 
     batches: int
@@ -39,18 +39,18 @@ class Position:
     sums: Tensor  # (5,); names may be fewer
 
     @classmethod
-    def start(cls, device: torch.device) -> "Position":
+    def start(cls, device: torch.device) -> "EpochProgress":
         return cls(0, [], torch.zeros(5, device=device))
 
 
 def train(
-    data: Data,
+    data: CorpusTensors,
     settings: Settings,
     seed: int,
-    tell: Callable[[dict[str, float]], None],
+    on_epoch_end: Callable[[dict[str, float]], None],
     language_model: LanguageModel | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Trained:
+) -> TrainingResult:
     """Train one network; keep the epoch with the lowest validation MAE (or cross-entropy).
 
     The seed governs the weights, the order of the utterances and dropout. Contrastive terms draw
@@ -60,10 +60,10 @@ def train(
         data: the corpus.
         settings: network and training parameters.
         seed: of all that is random.
-        tell: receives each epoch's row of the history.
+        on_epoch_end: receives each epoch's row of the history.
         language_model: what reads the text, if that is tokens; a copy of it is fine-tuned.
-        checkpoint: where the run is kept as it goes, and gone on with; it ends in the same bits as
-            one that nothing broke off.
+        checkpoint: where the run is saved as it goes, and resumed from. A run that was resumed ends
+            with the same bits as one that was not.
 
     Raises:
         FloatingPointError: no epoch had a validation score that is a number.
@@ -74,23 +74,27 @@ def train(
         training.restore(found)
     while not training.ended:
         training.run_epoch(lambda: checkpoint and checkpoint.within_epoch(training.state))
-        tell(training.history[-1])
+        on_epoch_end(training.history[-1])
         if checkpoint is not None and not training.ended:
             checkpoint.after_epoch(training.state)
     return training.result()
 
 
 class Training:
-    """One run under way: all that decides what comes of it, to be kept and gone on with."""
+    """The whole state of a run, to be saved and resumed."""
 
     def __init__(
-        self, data: Data, settings: Settings, seed: int, language_model: LanguageModel | None
+        self,
+        data: CorpusTensors,
+        settings: Settings,
+        seed: int,
+        language_model: LanguageModel | None,
     ) -> None:
         self.data, self.options = data, settings.train
         torch.manual_seed(seed)
         self.model = make_network(data, settings, language_model)
         per_epoch = math.ceil(len(data.folds["train"]) / self.options.batch_size)
-        self.stepper = Stepper(self.model, self.options, self.options.epochs * per_epoch)
+        self.stepper = OptimizerStep(self.model, self.options, self.options.epochs * per_epoch)
         self.contrastive = contrastive_loss(self.options)
         self.order = torch.Generator().manual_seed(seed)
         self.history: list[dict[str, float]] = []
@@ -99,8 +103,8 @@ class Training:
         self._begin_epoch()
 
     def _begin_epoch(self) -> None:
-        self.position = Position.start(self.data.labels.device)
-        self.order_of_epoch = self.order.get_state()  # an epoch that is gone on with is drawn anew
+        self.position = EpochProgress.start(self.data.labels.device)
+        self.order_of_epoch = self.order.get_state()  # an epoch that is resumed is drawn anew
 
     @property
     def ended(self) -> bool:
@@ -128,7 +132,7 @@ class Training:
             self.best = {name: value.clone() for name, value in kept.items()}
         self._begin_epoch()
 
-    def result(self) -> Trained:
+    def result(self) -> TrainingResult:
         """Return the network with the weights of the best epoch.
 
         Raises:
@@ -138,7 +142,7 @@ class Training:
             score = self.history[-1]["validation"]
             raise FloatingPointError(f"validation score is {score} from the first epoch on")
         self.model.load_state_dict(self.best)
-        return Trained(self.model.eval(), self.best_epoch, self.best_score, self.history)
+        return TrainingResult(self.model.eval(), self.best_epoch, self.best_score, self.history)
 
     def state(self) -> State:
         """Return where the run stands; the tensors are those of the run, not copies."""
@@ -175,14 +179,14 @@ class Training:
         self.best_epoch, self.best_score = values["best"]
         self.order.set_state(tensors["order"])
         self._begin_epoch()
-        self.position = Position(*values["position"], tensors["sums"].to(device))
+        self.position = EpochProgress(*values["position"], tensors["sums"].to(device))
         torch.set_rng_state(tensors["random"])
         if device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random of device"], device)
 
 
 def make_network(
-    data: Data, settings: Settings, language_model: LanguageModel | None
+    data: CorpusTensors, settings: Settings, language_model: LanguageModel | None
 ) -> HyCon | Peer:
     """Return a new network, with a copy of the language model if there is one."""
     widths = data.widths
@@ -191,14 +195,14 @@ def make_network(
         language_model.requires_grad_(settings.train.finetuning.learning_rate > 0)
         language_model.precision = settings.train.finetuning.precision
         widths["text"] = language_model.width
-    if isinstance(settings.model, Model):
+    if isinstance(settings.model, ModelConfig):
         model = HyCon(widths, data.outputs, settings.model, language_model)
     else:
         model = Peer(widths, data.outputs, settings.model, data.longest, language_model)
     return model.to(data.labels.device)
 
 
-def contrastive_loss(options: Train) -> HybridContrastiveLoss | SubstituteLoss | None:
+def contrastive_loss(options: TrainConfig) -> HybridContrastiveLoss | BaselineLoss | None:
     """Return the contrastive part, or None where every weight is 0."""
     lambdas = options.lambdas
     weights = (lambdas.intra, lambdas.inter, lambdas.semi)
@@ -208,7 +212,7 @@ def contrastive_loss(options: Train) -> HybridContrastiveLoss | SubstituteLoss |
     alpha = 1.0 if options.alpha is None else options.alpha
     similarity = options.similarity or "shifted"
     if options.pair_loss not in ("hycon", None):
-        return SubstituteLoss(options.pair_loss, alpha, weights, similarity)
+        return BaselineLoss(options.pair_loss, alpha, weights, similarity)
     chosen = options.selection
     selection = PairSelection(chosen.beta, chosen.gamma, chosen.weighted) if chosen else None
     return HybridContrastiveLoss(alpha, weights, selection, bool(options.refinement), similarity)
@@ -233,12 +237,12 @@ def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tens
 
 def run_epoch(
     model: HyCon | Peer,
-    data: Data,
-    options: Train,
+    data: CorpusTensors,
+    options: TrainConfig,
     order: torch.Generator,
-    contrastive: HybridContrastiveLoss | SubstituteLoss | None,
+    contrastive: HybridContrastiveLoss | BaselineLoss | None,
     step: Callable[[Tensor], None],
-    position: Position | None = None,
+    position: EpochProgress | None = None,
     after_step: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
     """Train for one epoch; return the mean over the utterances of each term that has a weight.
@@ -255,7 +259,7 @@ def run_epoch(
     """
     model.train()
     rows = data.folds["train"]
-    position = position or Position.start(rows.device)
+    position = position or EpochProgress.start(rows.device)
     weighted = [name for name, weight in options.lambdas if weight]
     names = ["task", *weighted]
     for batch in data.shuffled(rows, options.batch_size, order)[position.batches :]:
@@ -278,7 +282,7 @@ def run_epoch(
 
 
 @torch.no_grad()
-def validation_score(model: nn.Module, data: Data, options: Train) -> float:
+def validation_score(model: nn.Module, data: CorpusTensors, options: TrainConfig) -> float:
     """Return the task's loss over the validation fold: MAE, or cross-entropy."""
     rows = data.folds["valid"]
     prediction = infer(model, data, rows).prediction
@@ -286,7 +290,7 @@ def validation_score(model: nn.Module, data: Data, options: Train) -> float:
 
 
 @torch.inference_mode()
-def infer(model: nn.Module, data: Data, rows: Tensor) -> Output:
+def infer(model: nn.Module, data: CorpusTensors, rows: Tensor) -> Output:
     """Return the network's output for the chosen utterances (K,), in their order."""
     model.eval()
     batches = list(data.by_length(rows).split(INFERENCE_BATCH))

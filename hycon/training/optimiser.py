@@ -7,20 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim import swa_utils
 
-from hycon.model import HyCon
-from hycon.params import Train
-from hycon.peers import Peer
+from hycon.networks.hycon import HyCon
+from hycon.networks.peers import Peer
+from hycon.params import TrainConfig
 from hycon.training.checkpoint import State, named
 
 
-class Stepper:
+class OptimizerStep:
     """Takes a step down a loss when it is called.
 
     `kept` is the network whose weights are validated and kept: the one that is trained or, with
     `averaging`, one that follows it as a moving average.
     """
 
-    def __init__(self, model: HyCon | Peer, options: Train, steps: int) -> None:
+    def __init__(self, model: HyCon | Peer, options: TrainConfig, steps: int) -> None:
         self.model, self.clip_norm = model, options.clip_norm
         groups, warmups = _parameter_groups(model, options)
         self.optimiser = torch.optim.AdamW(groups, fused=True)
@@ -76,7 +76,7 @@ class Stepper:
             self.averaged.load_state_dict(state.group("averaged"))
 
 
-def _parameter_groups(model: nn.Module, options: Train) -> tuple[list[dict], list[float]]:
+def _parameter_groups(model: nn.Module, options: TrainConfig) -> tuple[list[dict], list[float]]:
     """Return the optimiser's groups of parameters, and the warm-up of each.
 
     A language model has its own learning rate, warm-up and weight decay; its biases and norms are

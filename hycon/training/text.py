@@ -12,7 +12,7 @@ from hycon.encoders.text import load, locate, tokenise
 from hycon.params import Encoder
 
 
-class Text(NamedTuple):
+class TextFeatures(NamedTuple):
     """A text of every utterance: rows of numbers, and the model that reads them if they are tokens.
 
     `values` are (T, H) float32 states or (T, I) int64 tokens, `offsets` (N + 1,) int64.
@@ -24,7 +24,7 @@ class Text(NamedTuple):
     language_model: nn.Module | None
 
 
-def read_text(encoder: Encoder, aligned: Path, states: Path, tiny: Path | None) -> Text:
+def read_text(encoder: Encoder, aligned: Path, states: Path, tiny: Path | None) -> TextFeatures:
     """Return the text of a corpus.
 
     Args:
@@ -39,8 +39,8 @@ def read_text(encoder: Encoder, aligned: Path, states: Path, tiny: Path | None) 
     utterances = read_table(aligned / "utterances.csv")
     if not encoder.finetune:
         values, offsets = read_ragged(states / "states.npy", len(utterances))
-        return Text(values, offsets, encoder.kind == "vectors", None)
+        return TextFeatures(values, offsets, encoder.kind == "vectors", None)
     tokenizer, model = load(locate(encoder.model, tiny, encoder.sha256))
     texts = [utterance.text for utterance in utterances]
     values, offsets, names, _ = tokenise(texts, tokenizer, model, encoder.max_tokens)
-    return Text(values, offsets, False, LanguageModel(model, names))
+    return TextFeatures(values, offsets, False, LanguageModel(model, names))

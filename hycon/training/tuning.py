@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from hycon.corpus.utterances import Utterance
 from hycon.errors import HyConError
-from hycon.params import Settings, Tuning, with_values
+from hycon.params import Settings, TuningConfig, override
 
 STARTUP = 10  # trials at random before the search learns from them
 
@@ -82,10 +82,10 @@ def _drop_torn_line(path: Path) -> None:
 def search(
     study: optuna.Study,
     base: Settings,
-    tuning: Tuning,
+    tuning: TuningConfig,
     score: Callable[[Settings, int], float],
     rounds: int,
-    tell: Callable[[optuna.Study, optuna.trial.FrozenTrial], None],
+    on_trial_end: Callable[[optuna.Study, optuna.trial.FrozenTrial], None],
 ) -> None:
     """Go on with a study until it has all of its trials.
 
@@ -100,7 +100,7 @@ def search(
         score: gives the validation score of settings in one round, from 0; lower is better.
         rounds: over which the score is averaged; from the second on, a trial that is worse than
             half of the others were by then is given up.
-        tell: receives the study and each trial as it ends.
+        on_trial_end: receives the study and each trial as it ends.
     """
     while (done := len(finished(study))) < tuning.trials:
         study.sampler = optuna.samplers.TPESampler(
@@ -113,7 +113,7 @@ def search(
         trial.set_user_attr("values", values)
         mean = _judge(study, trial, base, score, rounds)
         state = TrialState.PRUNED if mean is None else TrialState.COMPLETE
-        tell(study, study.tell(trial, mean, state=state))
+        on_trial_end(study, study.tell(trial, mean, state=state))
 
 
 def _judge(
@@ -125,7 +125,7 @@ def _judge(
 ) -> float | None:
     """Return a trial's mean score over all rounds, or None if it is given up."""
     try:
-        settings = with_values(base, trial.user_attrs["values"])
+        settings = override(base, trial.user_attrs["values"])
     except ValidationError:
         return None  # each value is allowed, but not these together
     total = 0.0
@@ -162,7 +162,7 @@ def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def suggest(trial: Trial, tuning: Tuning) -> dict[str, Any]:
+def suggest(trial: Trial, tuning: TuningConfig) -> dict[str, Any]:
     """Return a value for every key of the space; numbers to three digits, to be read."""
     values: dict[str, Any] = {}
     for key, choice in tuning.space.items():
@@ -177,7 +177,7 @@ def suggest(trial: Trial, tuning: Tuning) -> dict[str, Any]:
     return values
 
 
-def _inside(base: Settings, tuning: Tuning) -> dict[str, Any]:
+def _inside(base: Settings, tuning: TuningConfig) -> dict[str, Any]:
     """Return what is set already, of the keys whose value lies in the space."""
     inside: dict[str, Any] = {}
     for key, choice in tuning.space.items():

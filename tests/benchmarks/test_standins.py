@@ -9,10 +9,10 @@ from benchmarks.standins import SHAPES, files_of, write
 from hycon.corpus import from_mmsa, from_mult
 from hycon.corpus.build import Report
 from hycon.corpus.folds import standard_folds
-from hycon.corpus.pickles import load_pickle
 from hycon.corpus.sequences import open_sequence, words_of
 from hycon.corpus.utterances import FOLDS, read_split
-from hycon.params import Align, Corpus
+from hycon.params import AlignConfig, Corpus
+from hycon.untrusted.pickles import load_pickle
 
 VIDEOS, SEGMENTS = 9, 40
 # path, root, dtype, width, dtype of the intervals
@@ -36,7 +36,7 @@ EXPECTED = {
         "labels": ("labels/CMU_MOSEI_Labels.csd", "All Labels", "float32", 7, "float64"),
     },
 }  # fmt: skip
-ALIGN = Align(epsilon=1e-5, mode="words", longest={"audio": 500, "vision": 375})
+ALIGN = AlignConfig(epsilon=1e-5, mode="words", longest={"audio": 500, "vision": 375})
 
 
 @pytest.fixture(scope="module", params=["mosi", "mosei"])

@@ -14,11 +14,12 @@ from hycon.corpus.folds import fold_of_video, read_folds, standard_folds
 from hycon.corpus.labels import read_label, sentiment_classes
 from hycon.corpus.utterances import read_ragged, read_split, read_table
 from hycon.errors import HyConError
-from hycon.params import Align, Corpus
-from hycon.stages import align
+from hycon.params import AlignConfig, Corpus
+from hycon.plan.tasks import AlignTask
+from tests.running import run_stage
 
 FOLDS = {"train": ["v1"], "valid": ["v10"], "test": ["v2", "v3"]}
-ALIGN = Align(epsilon=1e-5, mode="words", longest={"audio": 3, "vision": 500})
+ALIGN = AlignConfig(epsilon=1e-5, mode="words", longest={"audio": 3, "vision": 500})
 
 
 def write(path, videos):
@@ -74,6 +75,12 @@ def entry(files, **more):
     """Return a catalogue's entry of the files."""
     paths = {name: {"path": path.name} for name, path in files.items()}
     return Corpus.model_validate({"title": "t", "task": "regression", "files": paths, **more})
+
+
+def aligned(files, folder, **more):
+    """Run the stage on the files; its output goes to `out`."""
+    corpus = entry(files, **more)
+    run_stage("align", AlignTask(corpus=corpus, settings=ALIGN, raw=folder, output=folder / "out"))
 
 
 def built(files, folder, mode="words"):
@@ -148,30 +155,18 @@ def test_words_and_labels_of_different_alignments_are_noticed(
     videos = ("v1", "v10", "v2", "v3")
     times = np.array([[0, 2], [2, 4]]) + shift
     write(files["labels"], {v: (times, np.ones((2, 1), np.float32)) for v in videos})
-    options = {
-        "--corpus": entry(files, **allowed).as_json(),
-        "--settings": ALIGN.as_json(),
-        "--raw": str(tmp_path),
-        "--output": str(tmp_path / "out"),
-    }
-    align.main([part for option in options.items() for part in option])
+    aligned(files, tmp_path, **allowed)
     assert ("boundaries cut a word" in capsys.readouterr().err) == warned
 
 
 def test_a_file_that_changed_after_it_was_fetched_is_refused(files, tmp_path):
-    options = {
-        "--corpus": entry(files).as_json(),
-        "--settings": ALIGN.as_json(),
-        "--raw": str(tmp_path),
-        "--output": str(tmp_path / "out"),
-    }
     digest = hashlib.sha256(files["audio"].read_bytes()).hexdigest()
     record = tmp_path / "audio.csd.sha256"
     record.write_text(f"{digest}  audio.csd\n")
-    align.main([part for option in options.items() for part in option])
+    aligned(files, tmp_path)
     shutil.copy(files["vision"], files["audio"])
     with pytest.raises(HyConError, match=f"audio.csd: sha256 is .*, expected {digest} as audio"):
-        align.main([part for option in options.items() for part in option])
+        aligned(files, tmp_path)
 
 
 def test_a_corpus_without_word_vectors_has_vectors_of_width_zero(files, tmp_path):

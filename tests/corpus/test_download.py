@@ -1,4 +1,4 @@
-"""Downloading: from servers that stumble, with patience within bounds; parts are gone on with.
+"""Downloading: from servers that stumble, with patience within bounds; parts are resumed.
 
 What the servers were asked and what they sent is asserted.
 """

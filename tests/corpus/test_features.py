@@ -9,9 +9,9 @@ from hycon.corpus import from_mmsa, from_mult
 from hycon.corpus.build import Report, build
 from hycon.corpus.utterances import read_ragged, read_split, read_table
 from hycon.errors import HyConError
-from hycon.params import Align, Corpus
+from hycon.params import AlignConfig, Corpus
 
-ALIGN = Align.model_validate(
+ALIGN = AlignConfig.model_validate(
     {"epsilon": 1e-5, "mode": "words", "longest": {"audio": 4, "vision": 3}}
 )
 READERS = {"mult": from_mult.read, "mmsa": from_mmsa.read}

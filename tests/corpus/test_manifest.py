@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
+from hycon.atomic_io import exclusive
 from hycon.corpus.manifest import Known, record, recorded
 from hycon.errors import HyConError
-from hycon.files import exclusive
 
 KNOWN = Known("a" * 64, 123, "http://example.org/b.csd")
 

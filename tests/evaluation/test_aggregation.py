@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hycon.errors import HyConError
-from hycon.evaluation.aggregation import check_made_of, over_seeds, read_scores, summarise
+from hycon.evaluation.aggregation import check_parameters, over_seeds, read_scores, summarise
 
 
 def test_mean_and_std_are_those_of_numpy_with_ddof_1():
@@ -47,13 +47,14 @@ def test_scores_of_other_parameters_are_refused_by_name(tmp_path):
     paths = [tmp_path / name for name in ("a.json", "b.json")]
     for path in paths:
         path.write_text(json.dumps({"seeds": {"1": {}}, "parameters digest": path.stem}))
-    expected = {str(path): path.stem for path in paths}
-    check_made_of(expected)
-    with pytest.raises(
-        HyConError, match=r"b\.json: made of other parameters \(digest b\) .* \(c\)"
-    ):
-        check_made_of({**expected, str(paths[1]): "c"})
+    expected = {path: path.stem for path in paths}
+    check_parameters(expected)
+    said = (
+        r"b\.json: made with other parameters \(digest b\) than the present ones \(c\); delete it"
+    )
+    with pytest.raises(HyConError, match=said):
+        check_parameters({**expected, paths[1]: "c"})
     # scores of an older version say nothing of it
     paths[0].write_text(json.dumps({"seeds": {"1": {}}}))
     with pytest.raises(HyConError, match=r"a\.json: .*digest None"):
-        check_made_of(expected)
+        check_parameters(expected)

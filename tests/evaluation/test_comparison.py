@@ -69,6 +69,44 @@ def test_resampled_metrics_of_emotions_are_the_plain_ones_of_the_drawn_utterance
             assert found[name][number] == pytest.approx(value), name
 
 
+def check_every_utterance_once(plain, resampled):
+    assert list(plain) == list(resampled)
+    assert all(type(value) is float for value in plain.values())
+    assert all(values.shape == (3,) for values in resampled.values())
+    assert all(np.allclose(resampled[name], value) for name, value in plain.items())
+
+
+@pytest.mark.parametrize("average", ["weighted", "macro"])
+def test_a_resample_of_every_utterance_once_has_the_plain_metrics_of_scores(average):
+    rng = np.random.default_rng(3)
+    labels = rng.choice([-2.4, -1.0, 0.0, 0.6, 3.0], size=40)
+    predictions = labels + rng.normal(size=40)
+    check_every_utterance_once(
+        sentiment_metrics(predictions, labels, average),
+        sentiment_metrics(predictions, labels, average, np.ones((3, 40))),
+    )
+
+
+@pytest.mark.parametrize("average", ["weighted", "macro"])
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_resample_of_every_utterance_once_has_the_plain_metrics_of_emotions(apart, average):
+    rng = np.random.default_rng(4)
+    names = ["happy", "sad", "angry"]
+    labels, scores = rng.integers(0, 3, size=30), rng.normal(size=(30, 3))
+    check_every_utterance_once(
+        emotion_metrics(scores, labels, names, apart, average),
+        emotion_metrics(scores, labels, names, apart, average, np.ones((3, 30))),
+    )
+
+
+def test_a_resample_of_neutral_utterances_only_has_no_metrics_of_the_others():
+    weights = np.array([[1.0, 2.0, 0.0], [1.0, 1.0, 1.0]])
+    found = resampled_sentiment(np.array([0.0, 0.0, 1.0]))(np.array([0.1, -0.2, 2.0]), weights)
+    for name in ("acc2_pos", "f1_pos", "mae_nonzero"):
+        np.testing.assert_array_equal(np.isnan(found[name]), [True, False], name)
+    assert found["acc2_nonneg"].tolist() == [1 / 3, 2 / 3]
+
+
 def test_a_constant_prediction_has_no_correlation():
     labels = np.array([-1.0, 1.0, 2.0])
     assert resampled_sentiment(labels)(np.full(3, 0.3), np.ones((1, 3)))["corr_all"] == [0.0]

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import io
 import multiprocessing
 import os
 import resource
@@ -11,19 +12,20 @@ import time
 from importlib import import_module
 
 # of stages that take long to import; a child is a copy of a process that has them already
-PRELOADED = ("hycon.stages.train", "hycon.stages.tune", "transformers", "sklearn.manifold", "mmsdk",
-             "hycon.stages.figures", "hycon.stages.report")  # fmt: skip
+PRELOADED = ("hycon.stages.train", "hycon.stages.tune_row", "transformers", "sklearn.manifold",
+             "mmsdk", "hycon.stages.figures", "hycon.stages.report",
+             "hycon.reporting.differences")  # fmt: skip
 CAPABILITIES = 0x20080522  # the version of the system call's structures
 READ_AND_WRITE_ALL = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 
 class Stage:
-    """A stage that runs in a folder, as `python -m hycon.stages.NAME` would."""
+    """A stage that runs in a folder, as `python -m hycon.stages NAME` would."""
 
-    def __init__(self, folder, name, arguments, **limits):
+    def __init__(self, folder, name, document, **limits):
         """Args:
         folder: where it runs.
-        name, arguments: the stage, and its command line.
+        name, document: the stage, and its job as JSON.
         limits: `largest`, the bytes that a file may have (a full disk); `permitted`, whether root
             too keeps to permissions; `at_once`, whether every step of a training is kept.
         """
@@ -31,7 +33,7 @@ class Stage:
         context.set_forkserver_preload(list(PRELOADED))
         self.said, says = context.Pipe(duplex=False)
         ready, is_ready = context.Pipe(duplex=False)
-        given = (str(folder), name, list(arguments), limits, says, is_ready)
+        given = (str(folder), name, document, limits, says, is_ready)
         self.process = context.Process(target=_child, args=given)
         self.process.start()
         says.close()
@@ -65,13 +67,13 @@ class Stage:
         return running
 
 
-def _child(folder, name, arguments, limits, says, is_ready):
+def _child(folder, name, document, limits, says, is_ready):
     os.chdir(folder)
     for descriptor in (1, 2):
         os.dup2(says.fileno(), descriptor)
-    from hycon.stages import run
+    from hycon.stages.__main__ import main
 
-    stage = import_module(f"hycon.stages.{name}")
+    import_module(f"hycon.stages.{name}")
     if limits.get("at_once"):
         checkpoint = import_module("hycon.training.checkpoint")
         checkpoint.AFTER_EPOCH = checkpoint.WITHIN_EPOCH = 0.0
@@ -80,9 +82,9 @@ def _child(folder, name, arguments, limits, says, is_ready):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     if limits.get("permitted"):
         _give_up_roots_rights()
-    sys.argv = [name, *arguments]
+    sys.stdin = io.StringIO(document)
     is_ready.send("ready")
-    run(stage.main)
+    main([name, "--device", "cpu"])
 
 
 def _give_up_roots_rights():

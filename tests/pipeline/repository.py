@@ -177,7 +177,7 @@ def phase(printed, name):
 
 
 # what a version consists of, and what is changed from A to B
-KEPT = ("data", "results", ".snakemake/metadata")
+KEPT = ("data", "results", ".snakemake/metadata", ".snakemake/outputs")
 TABLES = ("results/sample/tables", "results/plots")
 B_LAMBDA = ("intra: 0.1", "intra: 0.3")
 KILL, INTERRUPT = signal.SIGKILL, signal.SIGINT

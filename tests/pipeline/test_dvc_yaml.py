@@ -25,6 +25,7 @@ CHANGES = [
     ("variants", {"variants": {"alpha-05": {"train": {"alpha": 0.4}}}}),
     ("variants", {"variants": {"alpha-05": {"label": "Another label"}}}),
     ("seeds", {"seeds": [1, 2, 3]}),
+    ("seeds_per_job", {"seeds_per_job": 1}),
     ("per_corpus", {"per_corpus": TRAIN}),
     ("per_encoder", {"per_encoder": {"glove": {"train": {"clip_norm": 2.0}}}}),
     ("model", {"model": {"feature_dropout": 0.2}}),

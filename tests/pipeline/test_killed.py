@@ -1,6 +1,6 @@
 """Killed anywhere, asked to end, or without room: every step ends with the bytes of one left alone.
 
-The commands are those that Snakemake runs; what they leave is compared with what they left under
+The jobs are those that Snakemake runs; what they leave is compared with what they left under
 Snakemake in another folder, with two jobs at a time, on a busy machine.
 """
 
@@ -9,16 +9,18 @@ import json
 import os
 import random
 import re
-import shlex
 import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
+import yaml
 from safetensors import safe_open
 
-from hycon.stages import TRY_AGAIN, USER_ERROR
+from hycon.logs import TRY_AGAIN, USER_ERROR
+from hycon.params import load, load_published
+from hycon.plan.planner import Plan
 from tests.pipeline.processes import Stage
 from tests.pipeline.repository import ROOT, make
 
@@ -43,22 +45,22 @@ KILLS_OF_A_STEP, KILLS_OF_TRAINING = 3, 20
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Return (a folder in which all has run under Snakemake, its commands in order)."""
+    """Return (a folder in which all has run under Snakemake, its jobs in order, as JSON)."""
     repository = make(tmp_path_factory.mktemp("reference"))
     (repository / "killed.yaml").write_text(OVERLAY)
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        printed = repository.run(
-            "snakemake", "--cores", "2", "--quiet", "host", "--printshellcmds",
-            "--configfile", "killed.yaml", "--", "all", "tune", OMP_NUM_THREADS="3",
+        repository.run(
+            "snakemake", "--cores", "2", "--configfile", "killed.yaml", "--", "all", "tune",
+            OMP_NUM_THREADS="3",
         )  # fmt: skip
     finally:
         busy.kill()
         busy.wait()
-    found = re.findall(
-        r"^Shell command: (?:exec )?\S+ -m hycon\.stages\.(\w+) (.*)$", printed, re.MULTILINE
-    )
-    return repository.folder, [(name, shlex.split(rest)) for name, rest in found]
+    with contextlib.chdir(repository.folder):
+        plan = Plan(load(overlay=yaml.safe_load(OVERLAY)), load_published())
+        jobs = [*plan.jobs.values(), plan.job("tune_row", "sample/hycon-v2-bert")]
+        return repository.folder, [(job.stage, job.document()) for job in jobs]
 
 
 @pytest.fixture
@@ -71,16 +73,14 @@ def folder(tmp_path, reference):
 
 @pytest.fixture
 def trained(folder, reference):
-    """Return (a folder in which all is there that a training needs, the command of it)."""
+    """Return (a folder in which all is there that a training needs, its job as JSON)."""
     shutil.copytree(reference[0] / "data", folder / "data")
-    return folder, next(
-        arguments for name, arguments in reference[1] if name == "train" and ROW in arguments
-    )
+    return folder, next(job for name, job in reference[1] if name == "train" and ROW in job)
 
 
 def essence(path):
     """Return what a file says, but for times and commits; some files speak of these throughout."""
-    if path.name in ("report.html", "runs.json"):
+    if path.name in ("report.html", "runs-1.json"):
         return None
     if path.suffix != ".json":
         return path.read_bytes()
@@ -112,11 +112,11 @@ def test_every_step_killed_at_any_moment_ends_with_the_same_bytes_and_leaves_no_
     alone = tmp_path_factory.mktemp("alone")
     shutil.copytree(folder, alone, dirs_exist_ok=True)
     moments, killed = random.Random(7), 0
-    for name, arguments in reference[1]:
-        seconds, _ = Stage(alone, name, arguments).wait()
+    for name, job in reference[1]:
+        seconds, _ = Stage(alone, name, job).wait()
         for _ in range(KILLS_OF_A_STEP):
-            killed += Stage(folder, name, arguments).signal(moments.uniform(0, seconds))
-        Stage(folder, name, arguments).wait()
+            killed += Stage(folder, name, job).signal(moments.uniform(0, seconds))
+        Stage(folder, name, job).wait()
     assert killed > len(reference[1])
     assert_same(alone, reference[0])
     assert_same(folder, reference[0])
@@ -124,49 +124,49 @@ def test_every_step_killed_at_any_moment_ends_with_the_same_bytes_and_leaves_no_
 
 @pytest.mark.parametrize("threads", ["1", "5"])
 def test_threads_of_the_environment_change_no_bit(trained, reference, threads):
-    folder, arguments = trained
+    folder, job = trained
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **dict.fromkeys(names, threads)}
-    command = [sys.executable, "-m", "hycon.stages.train", *arguments]
-    subprocess.run(command, cwd=folder, env=environment, check=True)
+    command = [sys.executable, "-m", "hycon.stages", "train", "--device", "cpu"]
+    subprocess.run(command, cwd=folder, env=environment, input=job, text=True, check=True)
     assert _resumed(folder, reference[0]) == 0
 
 
 def test_training_killed_at_twenty_moments_ends_with_the_same_bytes(trained, reference):
-    folder, arguments = trained
-    seconds, _ = Stage(folder, "train", arguments, at_once=True).wait()
+    folder, job = trained
+    seconds, _ = Stage(folder, "train", job, at_once=True).wait()
     _resumed(folder, reference[0])
     moments, killed, resumed = random.Random(11), 0, 0
     while killed < KILLS_OF_TRAINING:
         if not (folder / ROW / CHECKPOINT).exists():
             # it came to its end, or not to a checkpoint: once more from the beginning
             shutil.rmtree(folder / ROW, ignore_errors=True)
-        stage = Stage(folder, "train", arguments, at_once=True)
+        stage = Stage(folder, "train", job, at_once=True)
         killed += stage.signal(moments.uniform(0, seconds))
-        if (folder / ROW / "runs.json").exists():
+        if (folder / ROW / "runs-1.json").exists():
             resumed += _resumed(folder, reference[0])
-    Stage(folder, "train", arguments, at_once=True).wait()
+    Stage(folder, "train", job, at_once=True).wait()
     resumed += _resumed(folder, reference[0])
     assert resumed >= 3
 
 
 def _resumed(folder, reference):
-    """Check a row's run against the reference; return how often it was gone on with."""
+    """Check a row's run against the reference; return how often it was resumed."""
     found = {path.name: essence(path) for path in (folder / ROW / "seed-1").iterdir()}
     expected = {path.name: essence(path) for path in (reference / ROW / "seed-1").iterdir()}
     assert found == expected
-    assert sorted(path.name for path in (folder / ROW).iterdir()) == ["runs.json", "seed-1"]
+    assert sorted(path.name for path in (folder / ROW).iterdir()) == ["runs-1.json", "seed-1"]
     return json.loads((folder / ROW / "seed-1/run.json").read_text())["resumed"]
 
 
 def test_asked_to_end_a_training_keeps_its_run_and_says_so_with_a_code_for_trying_again(
     trained, reference
 ):
-    folder, arguments = trained
+    folder, job = trained
     path = folder / ROW / CHECKPOINT
     for sitting in range(3):
         before = path.stat().st_mtime_ns if sitting else None
-        stage = Stage(folder, "train", arguments, at_once=True)
+        stage = Stage(folder, "train", job, at_once=True)
         stage.signal_once(
             lambda before=before: path.exists() and path.stat().st_mtime_ns != before,
             signal.SIGTERM,
@@ -175,23 +175,23 @@ def test_asked_to_end_a_training_keeps_its_run_and_says_so_with_a_code_for_tryin
         last = printed.splitlines()[-1]
         assert last.startswith(f"warning: asked to end (SIGTERM): {ROW}/{CHECKPOINT}: kept")
         assert os.listdir(folder / ROW) == ["seed-1.checkpoint"]
-    Stage(folder, "train", arguments).wait()
+    Stage(folder, "train", job).wait()
     assert _resumed(folder, reference[0]) == 3
 
 
 def test_a_damaged_checkpoint_and_one_of_other_parameters_start_over_with_a_warning(
     trained, reference
 ):
-    folder, arguments = trained
+    folder, job = trained
     path = folder / ROW / CHECKPOINT
-    Stage(folder, "train", arguments, at_once=True).signal_once(path.exists)
+    Stage(folder, "train", job, at_once=True).signal_once(path.exists)
     with safe_open(path, "np") as file:
-        origin = json.loads(file.metadata()["origin"])
-    assert origin.keys() == {"seed", "corpus", "encoder", "settings", "code", "inputs", "device",
+        provenance = json.loads(file.metadata()["provenance"])
+    assert provenance.keys() == {"seed", "corpus", "encoder", "settings", "code", "inputs", "device",
                              "threads", "versions"}  # fmt: skip
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    _, printed = Stage(folder, "train", arguments).wait()
+    _, printed = Stage(folder, "train", job).wait()
     warning = rf"^warning: {ROW}/{CHECKPOINT}: damaged \(.*; training starts over$"
     assert re.search(warning, printed, re.MULTILINE)
     assert _resumed(folder, reference[0]) == 0
@@ -199,8 +199,8 @@ def test_a_damaged_checkpoint_and_one_of_other_parameters_start_over_with_a_warn
     path.parent.mkdir()
     path.write_bytes(content)
     shutil.rmtree(folder / ROW / "seed-1")
-    other = [text.replace('"alpha": 0.8', '"alpha": 0.7') for text in arguments]
-    assert other != arguments
+    other = job.replace('"alpha": 0.8', '"alpha": 0.7')
+    assert other != job
     _, printed = Stage(folder, "train", other).wait()
     assert f"warning: {path.relative_to(folder)}: of other settings; training starts over" in (
         printed.splitlines()
@@ -208,21 +208,21 @@ def test_a_damaged_checkpoint_and_one_of_other_parameters_start_over_with_a_warn
 
 
 def test_of_two_processes_that_train_a_row_one_waits_and_takes_its_seeds(trained, reference):
-    folder, arguments = trained
-    both = [Stage(folder, "train", arguments) for _ in range(2)]
+    folder, job = trained
+    both = [Stage(folder, "train", job) for _ in range(2)]
     printed = [stage.wait()[1] for stage in both]
     (waited,) = (text for text in printed if "waits for another process" in text)
-    assert "1 of 1 seeds stand already" in waited
+    assert "trained by another process" in waited
     assert _resumed(folder, reference[0]) == 0
 
 
 def _stop_every_step(folder, reference, when, **limits):
     """Have every step fail, and then succeed; yield its name and what it said."""
     whole = contents(reference[0])
-    for name, arguments in reference[1]:
+    for name, job in reference[1]:
         before = contents(folder)
         with when(folder):
-            _, printed = Stage(folder, name, arguments, **limits).wait(USER_ERROR)
+            _, printed = Stage(folder, name, job, **limits).wait(USER_ERROR)
         assert "Traceback" not in printed
         (line,) = (line for line in printed.splitlines() if line.startswith("error:"))
         assert line == printed.splitlines()[-1]
@@ -230,7 +230,7 @@ def _stop_every_step(folder, reference, when, **limits):
         for path, content in contents(folder).items():
             assert content == before.get(path, whole.get(path, "half-written")), (name, path)
         yield name, line
-        Stage(folder, name, arguments).wait()
+        Stage(folder, name, job).wait()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,8 @@ import pytest
 
 from hycon.corpus.utterances import read_ragged, read_table
 from hycon.params import load
-from hycon.stages import align
+from hycon.plan.tasks import AlignTask
+from tests.running import run_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 MIRROR = ROOT.parent / "shared" / "mirror"
@@ -27,14 +28,10 @@ def align_with(labels, folder):
     raw.mkdir()
     for file in corpus.files.values():
         (raw / file.name).symlink_to(MIRROR / file.path)
-    options = {
-        "--corpus": corpus.as_json(),
-        "--settings": params.align.as_json(),
-        "--raw": str(raw),
-        "--output": str(folder / "aligned"),
-    }
-    align.main([part for option in options.items() for part in option])
-    return folder / "aligned"
+    output = folder / "aligned"
+    task = AlignTask(corpus=corpus.as_input(), settings=params.align, raw=raw, output=output)
+    run_stage("align", task)
+    return output
 
 
 @pytest.fixture(scope="module")

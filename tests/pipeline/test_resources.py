@@ -19,7 +19,9 @@ def resources(project, *options):
     """Return what a run's first job of each rule would ask for, by rule, as {name: value}."""
     printed = project.snakemake("--dry-run", "all", "--workflow-profile", "none", *options)
     found = {}
-    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?: .*\n)+)", printed, re.MULTILINE):
+    for rule, block in re.findall(
+        r"^ *(?:local)?rule (\w+):\n((?:  .*\n)+)", printed, re.MULTILINE
+    ):
         if asked := re.search(r"resources: (.*)", block):
             found.setdefault(rule, dict(each.split("=") for each in asked[1].split(", ")))
     return found
@@ -54,13 +56,16 @@ def test_more_memory_is_asked_for_on_each_attempt_up_to_four_times_as_much(proje
     assert resources(project)["align"]["mem_mb"] == "1000"
 
 
-def test_the_profile_names_rules_that_there_are():
+def test_the_profile_asks_for_time_to_write_a_checkpoint():
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
-    rules = {
-        name
-        for path in (ROOT / "workflow/rules").glob("*.smk")
-        for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
-    }
     assert profile["executor"] == "slurm"
-    assert set(profile["groups"]) <= rules
     assert re.search(r"--signal=TERM@\d+", profile["default-resources"]["slurm_extra"])
+
+
+def test_a_row_is_one_job_of_a_cluster_unless_its_seeds_are_spread(project):
+    def groups(*options):
+        printed = project.snakemake("--dry-run", "all", "--workflow-profile", "none", *options)
+        return re.findall(r"^group job ", printed, re.MULTILINE)
+
+    assert len(groups()) == 3  # rows
+    assert groups("--config", "seeds_per_job=1") == []

@@ -130,7 +130,7 @@ def test_dvc_repro_spreads_over_slurm_and_survives_a_preemption(cluster, project
     # both rows, each in one job, and none was tried anew by Snakemake
     assert jobs(phase(printed, "runs")) == {"train": 2, "evaluate": 2}
     assert "Trying to restart" not in printed
-    assert "1 of 2 seeds stand already" in logged(project)
+    assert "1 of 2 seeds are trained already" in logged(project)
     assert resumed(project) == 1
     assert same(outcome(project), local)
     assert project.clean()
@@ -139,7 +139,7 @@ def test_dvc_repro_spreads_over_slurm_and_survives_a_preemption(cluster, project
 def test_a_row_whose_time_is_nearly_up_is_submitted_anew_with_more_memory(
     cluster, project, tmp_path
 ):
-    if "1 of 2 seeds stand already" not in logged(project):
+    if "1 of 2 seeds are trained already" not in logged(project):
         pytest.skip("the miniature has not run on Slurm")
     other = miniature(tmp_path)
     for folder in (project, other):
@@ -160,7 +160,7 @@ def test_a_row_whose_time_is_nearly_up_is_submitted_anew_with_more_memory(
     assert process.returncode == 0, printed
     assert jobs(printed)["train"] == 1
     assert printed.count("Trying to restart") == 1
-    assert "1 of 2 seeds stand already" in logged(project)
+    assert "1 of 2 seeds are trained already" in logged(project)
     assert resumed(project) == 1
     other.snakemake("all")
     assert same(outcome(project), outcome(other))
@@ -189,7 +189,7 @@ def logged(project):
 
 
 def resumed(project):
-    """Return how often the second seed of a row was gone on with from a checkpoint."""
+    """Return how often the second seed of a row was resumed from a checkpoint."""
     record = project / "results/runs/sample/hycon-v2-glove/seed-2/run.json"
     return json.loads(record.read_text())["resumed"]
 

@@ -1,14 +1,18 @@
-"""One job trains all seeds of a row, and only those that do not stand already."""
+"""One job trains some seeds of a row, and only those that are not trained already."""
 
+import contextlib
 import json
 import shutil
 
 import numpy as np
 import pytest
 
+from hycon.atomic_io import sha256_of
 from hycon.corpus.utterances import Utterance, write_table
 from hycon.params import load
+from hycon.plan.tasks import TrainTask
 from hycon.stages import train
+from tests.running import run_stage
 from tests.test_params import ROOT
 
 PARAMS = load(ROOT, {"per_corpus": {"sample": {"train": {"epochs": 2}}}})
@@ -32,22 +36,28 @@ def row(tmp_path):
         np.save(tmp_path / f"{name}.offsets.npy", np.concatenate([[0], lengths.cumsum()]))
 
     def run(folder, *seeds, settings=None):
-        arguments = {
-            "name": "sample/hycon-bert",
-            "corpus": PARAMS.catalogue["sample"].as_input(),
-            "encoder": PARAMS.encoders["bert"].as_input(),
-            "settings": (settings or PARAMS.settings("sample", "hycon", "bert")).as_json(),
-            "aligned": tmp_path,
-            "states": tmp_path,
-            "device": "cpu",
-            "output": tmp_path / folder,
-        }
-        options = [str(part) for name, value in arguments.items() for part in (f"--{name}", value)]
-        inputs = [str(path) for path in sorted(tmp_path.glob("*.[cn]*"))]
-        train.main([*options, "--inputs", *inputs, "--seeds", *map(str, seeds)])
+        task = TrainTask(
+            name="sample/hycon-bert",
+            corpus=PARAMS.catalogue["sample"].as_input(),
+            encoder=PARAMS.encoders["bert"].as_input(),
+            settings=settings or PARAMS.settings("sample", "hycon", "bert"),
+            aligned=tmp_path,
+            states=tmp_path,
+            tiny=None,
+            inputs=sorted(tmp_path.glob("*.[cn]*")),
+            seeds=list(seeds),
+            output=tmp_path / folder,
+            record=tmp_path / folder / "runs-1.json",
+        )
+        run_stage("train", task)
         return tmp_path / folder
 
     return run
+
+
+def recorded(folder):
+    """Return the seeds that the job says are trained, with the digest of each one's record."""
+    return json.loads((folder / "runs-1.json").read_text())["seeds"]
 
 
 def contents(folder):
@@ -66,12 +76,16 @@ def test_seeds_of_one_process_are_those_of_a_process_each(row):
     assert contents(together / "seed-1") != contents(together / "seed-2")
 
 
-def test_a_seed_more_trains_that_seed_only(row):
+def test_a_seed_more_trains_that_seed_only(row, capsys):
     folder = row("runs", 1, 2)
     before = stamps(folder / "seed-1")
+    capsys.readouterr()
     row("runs", 1, 2, 3)
+    assert "sample/hycon-bert: 2 of 3 seeds are trained already\n" in capsys.readouterr().err
     assert stamps(folder / "seed-1") == before
-    assert set(json.loads((folder / "runs.json").read_text())["seeds"]) == {"1", "2", "3"}
+    assert recorded(folder) == {
+        str(seed): sha256_of(folder / f"seed-{seed}/run.json") for seed in (1, 2, 3)
+    }
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -88,7 +102,7 @@ def test_a_run_with_a_damaged_or_missing_file_is_trained_again_to_the_same_bytes
     assert stamps(folder / "seed-2") == other
 
 
-def test_runs_of_other_settings_other_inputs_or_another_seed_do_not_stand(row, tmp_path):
+def test_runs_of_other_settings_other_inputs_or_another_seed_are_trained_again(row, tmp_path):
     folder = row("runs", 1)
     before = contents(folder / "seed-1")
     row("runs", 1, settings=PARAMS.settings("sample", "hycon-v2", "bert"))
@@ -102,7 +116,7 @@ def test_runs_of_other_settings_other_inputs_or_another_seed_do_not_stand(row, t
     assert contents(folder / "seed-1") != contents(folder / "seed-2")
 
 
-def test_runs_of_other_code_do_not_stand(row, monkeypatch):
+def test_runs_of_other_code_are_trained_again(row, monkeypatch):
     folder = row("runs", 1)
     before = stamps(folder / "seed-1")
     monkeypatch.setattr(train, "code_digest", lambda stage: "another")
@@ -122,7 +136,7 @@ def test_a_row_that_was_broken_off_goes_on_with_the_seeds_that_it_lacks(row, tmp
     with pytest.raises(KeyboardInterrupt):
         row("runs", 1, 2)
     folder = tmp_path / "runs"
-    assert not (folder / "runs.json").exists()
+    assert not (folder / "runs-1.json").exists()
     before = stamps(folder / "seed-1")
     monkeypatch.setattr(train, "train", real)
     row("runs", 1, 2)
@@ -130,7 +144,7 @@ def test_a_row_that_was_broken_off_goes_on_with_the_seeds_that_it_lacks(row, tmp
     assert (folder / "seed-2/run.json").exists()
 
 
-def test_a_seed_trained_with_other_versions_stands_and_says_so(row, capsys):
+def test_a_seed_trained_with_other_versions_is_kept_and_says_so(row, capsys):
     folder = row("runs", 1)
     capsys.readouterr()
     path = folder / "seed-1/run.json"
@@ -139,6 +153,46 @@ def test_a_seed_trained_with_other_versions_stands_and_says_so(row, capsys):
     path.write_text(json.dumps(record))
     row("runs", 1, 2)
     (line,) = (line for line in capsys.readouterr().err.splitlines() if "other versions" in line)
-    assert line.startswith("warning: sample/hycon-bert seed 1: stands, but was trained with other")
+    assert line.startswith(
+        "warning: sample/hycon-bert seed 1: kept, but trained with other versions"
+    )
     assert "(torch 1.0, now " in line
-    assert line.endswith(f"delete {folder}/seed-1")
+    assert line.endswith(f"; to train it again, delete {folder}/seed-1")
+
+
+def test_a_seed_that_another_process_trains_meanwhile_is_waited_for_and_not_trained_again(
+    row, tmp_path, monkeypatch, capsys
+):
+    elsewhere = row("elsewhere", 1, 2)
+
+    @contextlib.contextmanager
+    def waits(folder, busy):
+        if folder.name == "seed-1":
+            busy()
+            shutil.copytree(elsewhere / "seed-1", folder)
+        yield
+
+    monkeypatch.setattr(train, "exclusive", waits)
+    capsys.readouterr()
+    folder = row("runs", 1, 2)
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == [
+        "sample/hycon-bert seed 1: waits for another process",
+        "sample/hycon-bert seed 1: trained by another process",
+    ]
+    assert said[2].startswith("sample/hycon-bert seed 2: epoch ")
+    for seed in ("seed-1", "seed-2"):
+        assert contents(folder / seed) == contents(elsewhere / seed)
+    assert set(recorded(folder)) == {"1", "2"}
+
+
+def test_each_seed_is_trained_under_a_lock_of_its_own(row, tmp_path, monkeypatch):
+    real, held = train.train, []
+
+    def seen(*given):
+        held.append([path.name for path in (tmp_path / "runs").glob(".*.lock")])
+        return real(*given)
+
+    monkeypatch.setattr(train, "train", seen)
+    row("runs", 1, 2)
+    assert held == [[".seed-1.lock"], [".seed-2.lock"]]

@@ -1,4 +1,4 @@
-"""A run that is broken off and gone on with ends in the bits of one that was not."""
+"""A run that is interrupted and resumed ends with the bits of one that was not."""
 
 import itertools
 import json
@@ -170,7 +170,7 @@ def test_a_checkpoint_that_is_damaged_anywhere_is_passed_over_with_a_warning(kep
 
 def test_a_file_made_by_someone_else_is_passed_over(kept):
     path, state = kept
-    texts = {"origin": json.dumps(ORIGIN), "run": "{}", "values": "[" * 100_000}
+    texts = {"provenance": json.dumps(ORIGIN), "run": "{}", "values": "[" * 100_000}
     save_file(state.tensors, path, {**texts, "sha256": module._digest(state.tensors, texts)})
     assert Checkpoint(path, ORIGIN).load() is None
     save_file(state.tensors, path, None)

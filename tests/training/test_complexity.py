@@ -12,15 +12,25 @@ from hycon.encoders.language_model import LanguageModel
 from hycon.encoders.text import load as load_model
 from hycon.encoders.text import tokenise
 from hycon.encoders.tiny import build_bert
-from hycon.model import HyCon
+from hycon.errors import HyConError
+from hycon.networks.hycon import HyCon
 from hycon.params import load
-from hycon.stages import complexity as stage
-from hycon.training.complexity import MEANINGS, Row, measure, multiply_adds, saved_bytes, summary
+from hycon.plan.job import Job, read_document
+from hycon.plan.tasks import ComplexityTask, MeasuredRow
+from hycon.training.complexity import (
+    MEANINGS,
+    TimedRow,
+    measure,
+    multiply_adds,
+    saved_bytes,
+    summary,
+)
 from hycon.training.device import make_deterministic
+from tests.networks.test_hycon import SETTINGS, WIDTHS, data
+from tests.running import run_stage
 from tests.test_params import ROOT
 from tests.training.test_finetuning import finetuning, with_text
 from tests.training.test_loop import corpus, settings
-from tests.training.test_model import SETTINGS, WIDTHS, data
 
 NONE = {"intra": 0, "inter": 0, "semi": 0}
 SENTENCES = [" ".join(["a", "good", "film", "and", "long"][: 1 + i % 5]) for i in range(60)]
@@ -48,7 +58,7 @@ def measured(turns):
         return all_turns
 
     data = corpus()
-    return measure([Row(data, settings()), Row(data, settings(lambdas=NONE))], 2, show)
+    return measure([TimedRow(data, settings()), TimedRow(data, settings(lambdas=NONE))], 2, show)
 
 
 def test_a_linear_layer_multiplies_and_adds_inputs_times_outputs_for_each_row():
@@ -111,7 +121,9 @@ def test_a_fine_tuned_encoder_is_counted_and_can_be_told_apart(tmp_path):
     tokens, offsets, names, _ = tokenise(SENTENCES, tokenizer, model, 16)
     encoder, data = LanguageModel(model, names), with_text(tokens, offsets)
     size = sum(parameter.numel() for parameter in encoder.parameters())
-    tuned, frozen = (measure([Row(data, finetuning(rate), encoder)], 1)[0] for rate in (1e-3, 0.0))
+    tuned, frozen = (
+        measure([TimedRow(data, finetuning(rate), encoder)], 1)[0] for rate in (1e-3, 0.0)
+    )
     without = tuned["trainable parameters without text encoder"]
     assert tuned["trainable parameters"] == without + size
     assert frozen["trainable parameters"] == without
@@ -136,7 +148,9 @@ def test_contrastive_learning_costs_nothing_at_inference(measured):
 
 def test_averaged_weights_take_memory_of_their_own():
     data = corpus()
-    plain, averaged = measure([Row(data, settings()), Row(data, settings(averaging=0.5))], 1)
+    plain, averaged = measure(
+        [TimedRow(data, settings()), TimedRow(data, settings(averaging=0.5))], 1
+    )
     difference = averaged["training memory bytes"] - plain["training memory bytes"]
     assert difference == 4 * plain["trainable parameters"]
 
@@ -167,32 +181,27 @@ def write_corpus(folder):
 
 
 @pytest.fixture
-def arguments(tmp_path):
-    write_corpus(tmp_path)
+def task(tmp_path):
     params = load(ROOT)
-    encoder = params.encoders["glove"].as_json()
-    rows = [
-        [label, "GloVe", chosen.as_json(), encoder, str(tmp_path), None]
-        for label, chosen in (("hycon", settings()), ("none", settings(lambdas=NONE)))
-    ]
-    return {
-        "--corpus": params.catalogue["sample"].as_json(),
-        "--rows": json.dumps(rows),
-        "--aligned": str(tmp_path),
-        "--device": "cpu",
-        "--repeats": "1",
-        "--output": str(tmp_path / "complexity.json"),
-    }
+    return ComplexityTask(
+        corpus=params.catalogue["sample"].as_input(),
+        rows=[
+            MeasuredRow(
+                row=row, encoder_name="glove", settings=chosen,
+                encoder=params.encoders["glove"].as_input(), states=tmp_path, tiny=None,
+            )
+            for row, chosen in (("hycon", settings()), ("none", settings(lambdas=NONE)))
+        ],
+        aligned=tmp_path, repeats=1, output=tmp_path / "complexity.json",
+    )  # fmt: skip
 
 
-def flat(arguments):
-    return [text for pair in arguments.items() for text in pair]
-
-
-def test_the_stage_writes_every_figure_of_every_row_and_the_machine(arguments, tmp_path):
-    stage.main(flat(arguments))
+def test_the_stage_writes_every_figure_of_every_row_and_the_machine(task, tmp_path):
+    write_corpus(tmp_path)
+    run_stage("complexity", task)
     record = json.loads((tmp_path / "complexity.json").read_text())
     assert [row["label"] for row in record["rows"]] == ["hycon", "none"]
+    assert [row["encoder"] for row in record["rows"]] == ["glove", "glove"]
     for row in record["rows"]:
         assert set(row) == {"label", "encoder", "measured with", *MEANINGS}
         assert row["peak device memory bytes"] is None
@@ -202,9 +211,20 @@ def test_the_stage_writes_every_figure_of_every_row_and_the_machine(arguments, t
     assert record["training utterances"] == 40
 
 
-@pytest.mark.parametrize("rows", ["[]", "[[1]]", "{", '[["a", "b", "{}", "{}", null, null]]'])
-def test_rows_that_are_none_end_in_exit_code_2(arguments, rows, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        stage.main(flat({**arguments, "--rows": rows}))
-    assert stopped.value.code == 2
-    assert "argument --rows" in capsys.readouterr().err.splitlines()[-1]
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rows", []),
+        ("rows", [[1]]),
+        ("rows", {}),
+        ("rows", [{"row": "a", "encoder_name": "b", "settings": {}, "encoder": {}}]),
+        ("repeats", 0),
+    ],
+)
+def test_a_job_without_rows_or_rounds_to_measure_is_refused(task, key, value):
+    job = Job(stage="complexity", name="", phase="evidence", task=task, writes=(), code=())
+    document = json.loads(job.document())
+    assert read_document(json.dumps(document), "complexity").task == task
+    document["task"][key] = value
+    with pytest.raises(HyConError, match=f"not a job of stage complexity .* {key}"):
+        read_document(json.dumps(document), "complexity")

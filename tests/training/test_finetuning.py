@@ -10,9 +10,9 @@ import torch
 from hycon.encoders import text
 from hycon.encoders.language_model import LanguageModel
 from hycon.encoders.tiny import BUILDERS
-from hycon.model import HyCon, parameter_counts
+from hycon.networks.hycon import HyCon, parameter_counts
 from hycon.training import optimiser
-from hycon.training.batches import Data, Ragged
+from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.loop import infer, train
 from tests.training.test_checkpoint import in_sittings, same
 from tests.training.test_loop import corpus, quiet, settings
@@ -50,8 +50,8 @@ def texts(request, tmp_path_factory):
 
 def with_text(values, offsets):
     data = corpus()
-    features = {**data.features, "text": Ragged.of(values, offsets, "cpu")}
-    return Data(features, data.labels, data.classes, data.folds, 1)
+    features = {**data.features, "text": RaggedTensor.of(values, offsets, "cpu")}
+    return CorpusTensors(features, data.labels, data.classes, data.folds, 1)
 
 
 def finetuning(rate, precision="float32", **changes):

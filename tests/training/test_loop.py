@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from hycon.model import MODALITIES
+from hycon.networks.hycon import MODALITIES
 from hycon.params import Settings
 from hycon.training import loop
-from hycon.training.batches import Data
+from hycon.training.batches import CorpusTensors
 from hycon.training.loop import contrastive_loss, infer, task_loss, train
 from hycon.training.optimiser import learning_rate_factor
-from tests.training.test_model import WIDTHS, ragged
+from tests.networks.test_hycon import WIDTHS, ragged
 
 
 def settings(**changes):
@@ -40,7 +40,7 @@ def corpus(outputs=1, count=60):
     classes = (scores >= 0).long()
     rows = torch.arange(count)
     folds = {"train": rows[:40], "valid": rows[40:50], "test": rows[50:]}
-    return Data(features, scores if outputs == 1 else classes, classes, folds, outputs)
+    return CorpusTensors(features, scores if outputs == 1 else classes, classes, folds, outputs)
 
 
 def quiet(_):

@@ -9,7 +9,7 @@ import torch
 
 from hycon.corpus.utterances import Utterance
 from hycon.errors import HyConError
-from hycon.params import Tuning
+from hycon.params import TuningConfig
 from hycon.training import tuning
 from hycon.training.tuning import completed, cross_validation, finished, open_study, search
 from tests.training.test_loop import settings
@@ -25,7 +25,7 @@ PLAN = {"variant": "hycon", "encoder": "bert", "trials": 16, "folds": 0, "seeds"
 
 def plan(**changes):
     space = {key: SPACE[key] for key in ("train.learning_rate", "train.batch_size")}
-    return Tuning.model_validate({**PLAN, "space": space, **changes})
+    return TuningConfig.model_validate({**PLAN, "space": space, **changes})
 
 
 def score(found, number):

@@ -11,22 +11,18 @@ rule generate:
     log:
         "logs/generate/{corpus}.log",
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **needs("generate"),
     params:
-        code=code("generate"),
-        task=lambda wildcards: corpus_of(wildcards).task,
-        generator=lambda wildcards: corpus_of(wildcards).generator.as_json(),
+        **given("generate"),
     shell:
-        "{PYTHON} -m hycon.stages.generate --task {params.task} --generator {params.generator:q}"
-        " --output data/generated/{wildcards.corpus} --log {log}"
+        STAGE
 
 
-# A file that was fetched stays: neither code nor addresses are parameters of it. It lies beside its
-# record, data/raw/CORPUS/FILE; one that was put there by hand is checked and kept.
+# The fetched file lies beside its record and is no output: Snakemake would delete it before it
+# fetches it again. A file that was put there by hand is checked and kept.
 rule fetch:
     input:
-        generated,
+        reads("fetch"),
     output:
         "data/raw/{corpus}/{file}.sha256",
     log:
@@ -34,53 +30,33 @@ rule fetch:
     # where Snakemake itself runs: nodes of a cluster often see no network
     localrule: True
     resources:
-        mem_mb=500,
+        **needs("fetch"),
     params:
-        sha256=lambda wildcards: source(wildcards).sha256 or "",
-        size=lambda wildcards: source(wildcards).size or 0,
-        manifest=lambda wildcards: "" if corpus_of(wildcards).generator else MANIFEST,
+        **given("fetch"),
     shell:
-        "{PYTHON} -m hycon.stages.fetch --corpus {wildcards.corpus} --file {wildcards.file:q}"
-        " --sha256={params.sha256:q} --size {params.size} --manifest={params.manifest:q}"
-        " --places {PLACES:q} --output {output:q} --log {log:q}"
+        STAGE
 
 
 # every file of every corpus, fetched or checked
 rule raw:
     input:
-        [
-            f"data/raw/{corpus}/{file.name}.sha256"
-            for corpus in PARAMS.corpora
-            for file in PARAMS.catalogue[corpus].files.values()
-        ],
+        files("raw"),
 
 
 rule align:
     input:
-        records_of,
+        reads("align"),
     output:
-        **{
-            name: f"data/aligned/{{corpus}}/{name}"
-            for name in (
-                "utterances.csv",
-                "audio.npy",
-                "audio.offsets.npy",
-                "vision.npy",
-                "vision.offsets.npy",
-                "vectors.npy",
-                "vectors.offsets.npy",
-                "report.json",
-            )
-        },
+        utterances="data/aligned/{corpus}/utterances.csv",
+        audio=multiext("data/aligned/{corpus}/audio", ".npy", ".offsets.npy"),
+        vision=multiext("data/aligned/{corpus}/vision", ".npy", ".offsets.npy"),
+        vectors=multiext("data/aligned/{corpus}/vectors", ".npy", ".offsets.npy"),
+        report="data/aligned/{corpus}/report.json",
     log:
         "logs/align/{corpus}.log",
     resources:
-        mem_mb=growing(align_memory),
-        runtime=growing(60),
+        **needs("align"),
     params:
-        code=code("align"),
-        corpus=corpus_json,
-        settings=PARAMS.align.as_json(),
+        **given("align"),
     shell:
-        "{PYTHON} -m hycon.stages.align --corpus {params.corpus:q} --settings {params.settings:q}"
-        " --raw data/raw/{wildcards.corpus} --output data/aligned/{wildcards.corpus} --log {log}"
+        STAGE

@@ -1,245 +1,126 @@
-# What a reader sees: metrics.json and the tables.
+# What a reader sees: metrics, tables, figures, and the page of them.
 
 
 rule aggregate:
     input:
-        [
-            path
-            for experiments in metrics_plan().values()
-            for rows in experiments.values()
-            for path in rows.values()
-        ],
-        plotted_files(),
+        reads("aggregate"),
+    output:
+        "results/{corpus}/metrics.json",
+    log:
+        "logs/aggregate/{corpus}.log",
+    resources:
+        **needs("aggregate"),
+    params:
+        **given("aggregate"),
+    shell:
+        STAGE
+
+
+# of all corpora that the parameters name
+rule collect:
+    input:
+        reads("collect"),
     output:
         metrics="results/metrics.json",
         summary="results/summary.json",
         plots=expand("results/plots/{kind}.csv", kind=("curves", "training", "confusion")),
     log:
-        "logs/aggregate.log",
+        "logs/collect.log",
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **needs("collect"),
     params:
-        code=code("aggregate"),
-        plan=json.dumps(metrics_plan()),
-        expected=json.dumps(all_expected()),
-        shown=json.dumps({corpus: headline(corpus) for corpus in PARAMS.corpora}),
-        # as functions: Snakemake takes braces of a label for a wildcard
-        plotted=lambda wildcards: json.dumps(plots_plan()),
+        **given("collect"),
     shell:
-        "{PYTHON} -m hycon.stages.aggregate --plan {params.plan:q} --expected {params.expected:q}"
-        " --shown {params.shown:q} --output {output.metrics} --summary {output.summary}"
-        " --plotted {params.plotted:q} --plots results/plots"
-        " --log {log}"
+        STAGE
 
 
+# scores, differences, published numbers, complexity
 rule tables:
     input:
-        lambda wildcards: scores_of(wildcards.corpus, wildcards.experiment).values(),
+        reads("tables"),
     output:
-        csv="results/{corpus}/tables/{experiment}.csv",
-        markdown="results/{corpus}/tables/{experiment}.md",
-        latex="results/{corpus}/tables/{experiment}.tex",
+        csv="results/{corpus}/tables/{table}.csv",
+        markdown="results/{corpus}/tables/{table}.md",
+        latex="results/{corpus}/tables/{table}.tex",
         html=report(
-            "results/{corpus}/tables/{experiment}.html",
+            "results/{corpus}/tables/{table}.html",
             caption="../report/table.rst",
             category="Tables",
             subcategory="{corpus}",
-            labels={"experiment": "{experiment}", "shows": "scores"},
+            labels={"table": "{table}"},
         ),
     log:
-        "logs/tables/{corpus}/{experiment}.log",
+        "logs/tables/{corpus}/{table}.log",
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **needs("tables"),
     params:
-        code=code("tables"),
-        title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
-        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
-        rows=table_rows,
-        left_out=left_out,
-        note=adaptations,
-        expected=experiment_expected,
+        **given("tables"),
     shell:
-        "{PYTHON} -m hycon.stages.tables --experiment {wildcards.experiment}"
-        " --title={params.title:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
-        " --rows {params.rows:q} --left-out={params.left_out:q} --note={params.note:q}"
-        " --expected {params.expected:q} --output results/{wildcards.corpus}/tables/{wildcards.experiment}"
-        " --log {log}"
-
-
-rule compare:
-    input:
-        compared_of,
-        "data/aligned/{corpus}/utterances.csv",
-    output:
-        csv="results/{corpus}/tables/{experiment}-differences.csv",
-        markdown="results/{corpus}/tables/{experiment}-differences.md",
-        latex="results/{corpus}/tables/{experiment}-differences.tex",
-        html=report(
-            "results/{corpus}/tables/{experiment}-differences.html",
-            caption="../report/differences.rst",
-            category="Tables",
-            subcategory="{corpus}",
-            labels={"experiment": "{experiment}", "shows": "differences"},
-        ),
-    log:
-        "logs/compare/{corpus}/{experiment}.log",
-    resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
-    params:
-        code=code("compare"),
-        title=lambda wildcards: PARAMS.experiments[wildcards.experiment].title,
-        reference=lambda wildcards: PARAMS.variants[
-            PARAMS.experiments[wildcards.experiment].reference
-        ].label,
-        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
-        pairs=pairs_json,
-        expected=compared_expected,
-    shell:
-        "{PYTHON} -m hycon.stages.compare --title={params.title:q}"
-        " --reference={params.reference:q} --key {wildcards.corpus} --corpus {params.corpus:q}"
-        " --aligned data/aligned/{wildcards.corpus} --pairs {params.pairs:q}"
-        " --expected {params.expected:q}"
-        " --output results/{wildcards.corpus}/tables/{wildcards.experiment}-differences"
-        " --log {log}"
-
-
-rule published:
-    input:
-        lambda wildcards: published_scores(wildcards).values(),
-    output:
-        csv="results/{corpus}/tables/published.csv",
-        markdown="results/{corpus}/tables/published.md",
-        latex="results/{corpus}/tables/published.tex",
-        html=report(
-            "results/{corpus}/tables/published.html",
-            caption="../report/published.rst",
-            category="Tables",
-            subcategory="{corpus}",
-            labels={"experiment": "all", "shows": "published"},
-        ),
-    log:
-        "logs/published/{corpus}.log",
-    resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
-    params:
-        code=code("published"),
-        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
-        published=published_json,
-        scores=lambda wildcards: json.dumps(published_scores(wildcards)),
-        expected=published_expected,
-    shell:
-        "{PYTHON} -m hycon.stages.published --key {wildcards.corpus} --corpus {params.corpus:q}"
-        " --published {params.published:q} --scores {params.scores:q}"
-        " --expected {params.expected:q}"
-        " --output results/{wildcards.corpus}/tables/published --log {log}"
+        STAGE
 
 
 rule figures:
     input:
-        drawn_files,
+        reads("figures"),
     output:
         svg=report(
-            "results/{corpus}/figures/{experiment}-{kind}-{encoder}.svg",
+            "results/{corpus}/figures/{figure}.svg",
             caption="../report/figure.rst",
             category="Figures",
             subcategory="{corpus}",
-            labels={"experiment": "{experiment}", "shows": "{kind}", "encoder": "{encoder}"},
+            labels={"figure": "{figure}"},
         ),
-        pdf="results/{corpus}/figures/{experiment}-{kind}-{encoder}.pdf",
-        png="results/{corpus}/figures/{experiment}-{kind}-{encoder}.png",
-        caption="results/{corpus}/figures/{experiment}-{kind}-{encoder}.txt",
+        pdf="results/{corpus}/figures/{figure}.pdf",
+        png="results/{corpus}/figures/{figure}.png",
+        caption="results/{corpus}/figures/{figure}.txt",
     log:
-        "logs/figures/{corpus}/{experiment}-{kind}-{encoder}.log",
+        "logs/figures/{corpus}/{figure}.log",
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **needs("figures"),
     params:
-        code=code("figures"),
-        drawing=drawing,
-        colours=PARAMS.figures.as_json(),
-        expected=drawn_expected,
+        **given("figures"),
     shell:
-        "{PYTHON} -m hycon.stages.figures --kind {wildcards.kind} {params.drawing}"
-        " --colours {params.colours:q} --expected {params.expected:q}"
-        " --output results/{wildcards.corpus}/figures/{wildcards.experiment}-{wildcards.kind}"
-        "-{wildcards.encoder} --log {log}"
+        STAGE
 
 
 # alone on the machine, so that the times are its own
 rule complexity:
     input:
-        measured_files,
+        reads("complexity"),
     output:
         "results/{corpus}/complexity.json",
     log:
         "logs/complexity/{corpus}.log",
     threads: workflow.cores
     resources:
-        mem_mb=growing(features_memory),
-        runtime=growing(60),
+        **needs("complexity"),
         gpu=GPU,
     params:
-        code=code("complexity"),
-        corpus=corpus_json,
-        rows=measured_json,
-        repeats=PARAMS.complexity.repeats if PARAMS.complexity else 0,
+        **given("complexity"),
     shell:
-        "{PYTHON} -m hycon.stages.complexity --corpus {params.corpus:q} --rows {params.rows:q}"
-        " --aligned data/aligned/{wildcards.corpus} --device {DEVICE} --threads 1"
-        " --repeats {params.repeats} --output {output} --log {log}"
+        STAGE.replace("{threads}", "1")
 
 
-rule costs:
+rule report:
     input:
-        "results/{corpus}/complexity.json",
+        reads("report"),
     output:
-        csv="results/{corpus}/tables/complexity.csv",
-        markdown="results/{corpus}/tables/complexity.md",
-        latex="results/{corpus}/tables/complexity.tex",
-        html=report(
-            "results/{corpus}/tables/complexity.html",
-            caption="../report/complexity.rst",
-            category="Tables",
-            subcategory="{corpus}",
-            labels={"experiment": "first", "shows": "complexity"},
+        report(
+            "results/report.html",
+            caption="../report/page.rst",
+            category="Everything on one page",
         ),
     log:
-        "logs/costs/{corpus}.log",
+        "logs/report.log",
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **needs("report"),
     params:
-        code=code("costs"),
-        corpus=lambda wildcards: corpus_of(wildcards).as_json(),
-        labels=measured_labels,
+        **given("report"),
     shell:
-        "{PYTHON} -m hycon.stages.costs --key {wildcards.corpus} --corpus {params.corpus:q}"
-        " --labels {params.labels:q}"
-        " --measured {input} --output results/{wildcards.corpus}/tables/complexity --log {log}"
+        STAGE
 
 
-# metrics.json, every table and every figure, and the page of them
+# metrics, every table, every figure, and the page of them
 rule evidence:
     input:
-        rules.aggregate.output,
-        "results/report.html",
-        [
-            path
-            for corpus in PARAMS.corpora
-            for table in tables_of(corpus)
-            for path in expand(
-                f"results/{corpus}/tables/{table}.{{form}}", form=("csv", "md", "tex", "html")
-            )
-        ],
-        [
-            path
-            for corpus in PARAMS.corpora
-            for figure in figures_of(corpus)
-            for path in expand(
-                f"results/{corpus}/figures/{figure}.{{form}}", form=("svg", "pdf", "png", "txt")
-            )
-        ],
+        files("evidence"),

@@ -1,115 +1,72 @@
 # The runs of a row (a variant with a text encoder) on a corpus, one a seed; then their scores.
 
 
-# One job for all seeds of a row: starting Python and torch takes as long as a small run. The runs
-# themselves, seed-N beside the output, are undeclared: Snakemake would delete them before the job,
-# which keeps those that came of the same parameters, inputs and code.
+# One job trains several seeds: starting Python and torch takes as long as a small run. The runs
+# themselves, seed-N beside the output, are no outputs: Snakemake would delete them before the job,
+# which keeps those that have the same parameters, inputs and code.
 rule train:
     input:
-        features_of,
+        reads("train"),
     output:
-        "results/runs/{corpus}/{row}/runs.json",
+        "results/runs/{corpus}/{row}/runs-{block}.json",
     log:
-        "logs/train/{corpus}/{row}.log",
+        "logs/train/{corpus}/{row}-{block}.log",
+    group:
+        GROUP
     threads: 1
     resources:
-        mem_mb=growing(memory),
-        runtime=minutes,
+        **needs("train"),
         gpu=GPU,
     params:
-        code=code("train"),
-        corpus=corpus_json,
-        encoder=encoder_json,
-        settings=settings_json,
-        seeds=PARAMS.seeds,
-        states=states_folder,
-        tiny=tiny_folder,
+        **given("train"),
     shell:
-        "exec {PYTHON} -m hycon.stages.train --name {wildcards.corpus}/{wildcards.row}"
-        " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
-        " --seeds {params.seeds} --inputs {input:q} --aligned data/aligned/{wildcards.corpus}"
-        " --states {params.states} --tiny {params.tiny} --device {DEVICE} --threads {threads}"
-        " --output results/runs/{wildcards.corpus}/{wildcards.row} --log {log}"
+        STAGE
 
 
 rule evaluate:
     input:
-        utterances="data/aligned/{corpus}/utterances.csv",
-        runs=rules.train.output,
+        reads("evaluate"),
     output:
         "results/runs/{corpus}/{row}/scores.json",
     log:
         "logs/evaluate/{corpus}/{row}.log",
+    group:
+        GROUP
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **needs("evaluate"),
     params:
-        code=code("evaluate"),
-        corpus=corpus_json,
-        encoder=encoder_json,
-        settings=settings_json,
-        metrics=PARAMS.metrics.as_json(),
-        runs=lambda wildcards: [
-            run_folder(wildcards.row, seed, wildcards.corpus) for seed in PARAMS.seeds
-        ],
+        **given("evaluate"),
     shell:
-        "{PYTHON} -m hycon.stages.evaluate --name {wildcards.corpus}/{wildcards.row}"
-        " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
-        " --metrics {params.metrics:q} --aligned data/aligned/{wildcards.corpus}"
-        " --runs {params.runs} --output {output} --log {log}"
+        STAGE
 
 
 # every run of every row of every experiment, scored
 rule runs:
     input:
-        [
-            path
-            for corpus in PARAMS.corpora
-            for experiment in PARAMS.experiments
-            for row in rows_of(experiment, corpus)
-            for path in [
-                f"results/runs/{corpus}/{row}/scores.json",
-                f"results/runs/{corpus}/{row}/runs.json",
-            ]
-        ],
+        files("runs"),
 
 
-# the study beside the outputs is undeclared: Snakemake would delete it after a failure, and with it
-# what a search that was broken off goes on from
+# The study beside the outputs is no output: Snakemake would delete it after a failure, and with it
+# what a search that was interrupted resumes from.
 rule tune_row:
     input:
-        features_of,
+        reads("tune_row"),
     output:
         overlay="results/{corpus}/tuning/{row}.yaml",
         trials="results/{corpus}/tuning/{row}.csv",
     log:
         "logs/tune/{corpus}/{row}.log",
-    wildcard_constraints:
-        row=tuned_row(),
     threads: 1
     resources:
-        mem_mb=growing(memory),
-        runtime=minutes,
+        **needs("tune_row"),
         gpu=GPU,
     params:
-        code=code("tune"),
-        corpus=corpus_json,
-        encoder=encoder_json,
-        settings=settings_json,
-        tuning=lambda wildcards: tuning_of(wildcards)[0],
-        places=lambda wildcards: tuning_of(wildcards)[1],
-        states=states_folder,
-        tiny=tiny_folder,
+        **given("tune_row"),
     shell:
-        "exec {PYTHON} -m hycon.stages.tune --name {wildcards.corpus}/{wildcards.row}"
-        " --corpus {params.corpus:q} --encoder {params.encoder:q} --settings {params.settings:q}"
-        " --tuning {params.tuning:q} --places {params.places:q}"
-        " --aligned data/aligned/{wildcards.corpus} --states {params.states} --tiny {params.tiny}"
-        " --device {DEVICE} --threads {threads}"
-        " --study results/{wildcards.corpus}/tuning/{wildcards.row}.journal"
-        " --output results/{wildcards.corpus}/tuning/{wildcards.row} --log {log}"
+        STAGE
 
 
+# better parameters of the row that `tuning` names, for every corpus
 rule tune:
     input:
-        expand("results/{corpus}/tuning/{row}.yaml", corpus=PARAMS.corpora, row=tuned_row()),
+        files("tune"),

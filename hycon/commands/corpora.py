@@ -1,0 +1,118 @@
+"""List the corpora: which of their files are here, how big they are, and whether they are right."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+from hycon.corpus.manifest import recorded
+from hycon.corpus.transfer import amount, digest_of
+from hycon.errors import HyConError
+from hycon.params import Corpus, load
+from hycon.params.catalogue import SourceFile
+
+RAW = Path("data/raw")
+MANIFEST = Path("corpora.manifest.json")
+# what is said of a corpus whose files are not all the same, the first that fits
+ORDER = ("differs", "missing", "not checked", "verified", "made up here")
+
+
+class Found(NamedTuple):
+    """What is known of one file of a corpus on this machine."""
+
+    part: str
+    path: Path
+    state: str
+    size: int | None  # bytes; of a missing file what is known of it
+    note: str
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = argparse.ArgumentParser(prog="hycon corpora", description=__doc__)
+    options.add_argument("corpus", nargs="?", help="say all about this one")
+    arguments = options.parse_args(argv)
+    params = load()
+    if arguments.corpus is None:
+        _list(params.catalogue)
+        return
+    if arguments.corpus not in params.catalogue:
+        known = ", ".join(params.catalogue)
+        raise HyConError(f"{arguments.corpus}: no such corpus; corpora.yaml has {known}")
+    _describe(arguments.corpus, params.catalogue[arguments.corpus], params.mirror)
+
+
+def _list(catalogue: dict[str, Corpus]) -> None:
+    rows = []
+    for name, corpus in catalogue.items():
+        found = look(name, corpus)
+        states = [file.state for file in found]
+        here = [file for file in found if file.state != "missing"]
+        rows.append(
+            [
+                name,
+                "scores" if corpus.emotions is None else f"{len(corpus.emotions)} emotions",
+                corpus.format,
+                f"{len(here)} of {len(found)}",
+                amount(sum(file.size or 0 for file in here)) if here else "",
+                ", ".join(_count(state, states) for state in ORDER if state in states),
+            ]
+        )
+    headings = ["corpus", "labels", "format", "files", "size", "state"]
+    print(tabulate(rows, headings, colalign=("left", "left", "left", "left", "right", "left")))
+    print("\nhycon corpora NAME says where its files come from and where they go.")
+
+
+def _count(state: str, states: list[str]) -> str:
+    return state if states.count(state) == len(states) else f"{states.count(state)} {state}"
+
+
+def look(name: str, corpus: Corpus) -> list[Found]:
+    """Return what is known of each file of a corpus; reads whole files, to check them."""
+    return [_look(name, corpus, part, file) for part, file in corpus.files.items()]
+
+
+def _look(name: str, corpus: Corpus, part: str, file: SourceFile) -> Found:
+    path = RAW / name / file.name
+    known = recorded(MANIFEST, name, file.name)
+    if not path.is_file():
+        return Found(part, path, "missing", file.size or (known and known.size), "")
+    size = path.stat().st_size
+    if corpus.generator:
+        return Found(part, path, "made up here", size, "")
+    digest = digest_of(path)
+    expected = file.sha256 or (known and known.sha256)
+    if expected is None:
+        return Found(part, path, "not checked", size, f"sha256 {digest}; no digest is known")
+    if digest != expected:
+        return Found(part, path, "differs", size, f"sha256 {digest}, expected {expected}")
+    return Found(part, path, "verified", size, f"sha256 {digest}")
+
+
+def _describe(name: str, corpus: Corpus, mirror: str | None) -> None:
+    labels = "scores" if corpus.emotions is None else ", ".join(corpus.emotions)
+    facts = {
+        name: corpus.title,
+        "labels": labels,
+        "folds": corpus.standard_folds or "in the files",
+        "note": " ".join(corpus.note.split()),
+        "licence": corpus.licence,
+        "citation": corpus.citation,
+        "homepage": corpus.homepage,
+    }
+    width = max(len(key) for key in facts)
+    print("\n".join(f"{key:<{width}}  {value}" for key, value in facts.items() if value))
+    for found in look(name, corpus):
+        size = f", {amount(found.size)}" if found.size else ""
+        print(f"\n{found.part}: {found.state}{size}\n  {found.path}")
+        if found.note:
+            print(f"  {found.note}")
+        if found.state == "missing" and not corpus.generator:
+            for address in corpus.files[found.part].addresses(mirror, corpus.mirrors):
+                print(f"  from {address}")
+    if not corpus.generator:
+        print(
+            f"\nsnakemake --cores 1 raw --config 'corpora=[{name}]' fetches what is missing, and "
+            "checks what you put there."
+        )

@@ -1,0 +1,139 @@
+"""What a process says, and how it ends."""
+
+import contextlib
+import errno
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from hycon.errors import HyConError, Terminated, printable
+
+log = logging.getLogger("hycon")
+USER_ERROR = 2
+TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the next run resumes
+# what to do about an error of the system; what is not here is named without advice
+REMEDIES = {
+    errno.ENOENT: "make it, or correct the path",
+    errno.ENOTDIR: "correct the path: a part of it is a file",
+    errno.EISDIR: "correct the path: it is a folder",
+    errno.EEXIST: "move what is there",
+    errno.EACCES: "give access to it",
+    errno.EPERM: "give access to it",
+    errno.EROFS: "write to another disk: this one is read-only",
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some of your disk quota",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f), or take another disk",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "close other programs: the system has no more open files to give",
+    errno.ENOMEM: "give the job more memory",
+    errno.EIO: "check the disk, and how much space it has left",
+    errno.ESTALE: "mount the disk again",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "remove the link that points to itself",
+    errno.EBUSY: "close the program that uses it",
+    errno.ETXTBSY: "close the program that uses it",
+}
+
+
+class _Copied:
+    """A text stream whose text goes to a log file too."""
+
+    def __init__(self, stream: TextIO, file: TextIO) -> None:
+        self._stream, self._file = stream, file
+
+    def write(self, text: str) -> int:
+        if not text.startswith("\r"):  # progress, which a terminal writes over
+            with contextlib.suppress(OSError, ValueError):  # of a log on a full disk
+                self._file.write(text)
+                self._file.flush()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def copied_to(path: Path | None) -> Iterator[None]:
+    """Send messages to the terminal and, with times, to a log file; warnings and tracebacks too.
+
+    Args:
+        path: of the log file, written anew; None for no log.
+    """
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(_OneLine("%(message)s"))
+    terminal.setLevel(logging.INFO)  # a traceback goes to the log file only
+    logging.raiseExceptions = False  # of a log on a full disk
+    log.handlers = [terminal]
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    if path is None:
+        yield
+        return
+    with ending_well():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("w", encoding="utf-8")
+    file = logging.StreamHandler(stream)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(file)
+    before = sys.stderr
+    sys.stderr = _Copied(before, stream)
+    try:
+        yield
+    except Exception:
+        # a bug: Python prints it to the terminal at the end
+        log.removeHandler(terminal)
+        log.critical("%s", traceback.format_exc())
+        raise
+    finally:
+        sys.stderr = before
+        log.handlers = [terminal]
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+class _OneLine(logging.Formatter):
+    """Message only; a warning or an error says that it is one. No tracebacks on the terminal, and
+    no control characters: a message may quote a server or a file.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        severity = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        return severity + printable(record.getMessage())
+
+
+@contextlib.contextmanager
+def ending_well() -> Iterator[None]:
+    """Turn what a user can cause into one line and exit code 2, without a traceback.
+
+    A request to end (SIGTERM) exits with TRY_AGAIN, an interrupt with 130.
+    """
+    try:
+        yield
+    except HyConError as error:
+        _stop(" ".join(str(error).split()))
+    except OSError as error:
+        log.debug("%s", traceback.format_exc())
+        _stop(explained(error))
+    except Terminated as request:
+        log.warning("asked to end (SIGTERM): %s", request)
+        sys.exit(TRY_AGAIN)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def explained(error: OSError) -> str:
+    """Return an error of the system in one line: where, what, and what to do about it."""
+    line = f"{error.filename or 'system'}: {error.strerror or error}"
+    remedy = REMEDIES.get(error.errno)
+    return f"{line}; {remedy}" if remedy else line
+
+
+def _stop(message: str) -> None:
+    if log.handlers:
+        log.error("%s", message)
+    else:
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(USER_ERROR)

@@ -1,0 +1,95 @@
+"""Other losses in place of IAMCL and IEMCL (method, section 8, evidence 7).
+
+They come from pytorch-metric-learning, and get the same pairs: within a modality and across
+modalities, other utterances only. SCL stays as it is.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from hycon.losses.hybrid import HybridLoss, check_weights, weigh
+from hycon.losses.pairs import Pairs, check_classes, class_pairs
+from hycon.losses.semi import semi_term
+from hycon.losses.similarity import check_alpha, check_similarity, directions, similarities
+
+# name: (the package's class, its arguments). Contrastive and triplet: Euclidean distances of
+# directions; N-pair: cosine, every positive against all negatives (the package's NPairsLoss takes
+# one pair a class, whichever comes first in the batch); SupCon: cosine.
+SUBSTITUTES = {
+    "contrastive": ("ContrastiveLoss", {"pos_margin": 0, "neg_margin": 1}),
+    "triplet": ("TripletMarginLoss", {"margin": 0.05}),
+    "n-pair": ("NTXentLoss", {"temperature": 1.0}),
+    "supcon": ("SupConLoss", {"temperature": 0.1}),
+}
+
+
+class BaselineLoss(nn.Module):
+    """A conventional loss within and across modalities, beside SCL; used as HybridContrastiveLoss.
+
+    Args:
+        loss: a name in `SUBSTITUTES`.
+        alpha: the modality margin of SCL, in [0, 1].
+        weights: of the loss within modalities, across modalities, and of SCL; each at least 0.
+        similarity: of SCL: "shifted" or "nonnegative", see `similarities`.
+
+    Raises:
+        ValueError: a value is not as above.
+    """
+
+    def __init__(
+        self,
+        loss: str,
+        alpha: float,
+        weights: tuple[float, float, float] = (0.1, 0.1, 0.1),
+        similarity: str = "shifted",
+    ):
+        super().__init__()
+        if loss not in SUBSTITUTES:
+            raise ValueError(f"loss must be one of {', '.join(SUBSTITUTES)}, not {loss!r}")
+        check_alpha(alpha)
+        check_similarity(similarity)
+        from pytorch_metric_learning import losses  # takes seconds
+
+        self.name = loss
+        kind, options = SUBSTITUTES[loss]
+        self.loss = getattr(losses, kind)(**options)
+        self.alpha = alpha
+        self.weights = check_weights(weights)
+        self.similarity = similarity
+
+    def forward(self, representations: Mapping[str, Tensor], classes: Tensor) -> HybridLoss:
+        """Compare the utterances of a batch: arguments and result as of HybridContrastiveLoss."""
+        s = similarities(representations, self.similarity)
+        check_classes(classes, s.shape[1])
+        pairs = class_pairs(classes)
+        within, across = [], []
+        with torch.autocast(classes.device.type, enabled=False):
+            # the package divides by a tiny constant where a vector is zero
+            x = {name: directions(value.to(s.dtype)) for name, value in representations.items()}
+            for modality, anchors in x.items():
+                others = [value for name, value in x.items() if name != modality]
+                within.append(self._compare(anchors, [anchors], classes, pairs))
+                across.append(self._compare(anchors, others, classes, pairs))
+        parts = torch.stack(within).mean(), torch.stack(across).mean(), semi_term(s, self.alpha)
+        return weigh(self.weights, parts)
+
+    def _compare(
+        self, anchors: Tensor, others: list[Tensor], classes: Tensor, pairs: Pairs
+    ) -> Tensor:
+        """Return the loss of anchors (K, d) against the K utterances of each of the others."""
+        copies = len(others)
+        indices = [row for mask in pairs for row in torch.where(mask.repeat(1, copies))]
+        return self.loss(
+            anchors,
+            classes,
+            tuple(indices),
+            ref_emb=torch.cat(others),
+            ref_labels=classes.repeat(copies),
+        )
+
+    def extra_repr(self) -> str:
+        """Return the settings, as they appear in the module's repr."""
+        settings = ("name", "alpha", "weights", "similarity")
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in settings)

@@ -1,0 +1,103 @@
+"""A job: one run of a stage, with what it reads, writes and needs, and its task."""
+
+import functools
+import json
+from typing import Any, Literal
+
+from hycon.errors import HyConError
+from hycon.params.base import Strict
+from hycon.plan.tasks import TASKS
+from hycon.provenance import code_digest, parameters_digest
+
+# takes no part in a job's key: another address of a file makes no other file
+UNTRACKED = {"fetch": {"sources"}}
+
+
+class Job(Strict):
+    """One run of a stage.
+
+    Args:
+        stage: its name, a module of `hycon.stages`.
+        name: of the job among those of its stage, such as sample/hycon-bert.
+        phase: the target that the job belongs to.
+        task: what the stage is given, one of `hycon.plan.tasks`.
+        reads: files, in order.
+        writes: files that Snakemake knows of. It deletes them before the job runs.
+        keeps: files beside them that it does not know of. They stay when the job runs again.
+        disposable: whether the kept files may go once the jobs that read them are done.
+        memory_mb: memory in MB, apart from what grows with the input.
+        memory_per_mb: memory in MB for each MB of input.
+        minutes: how long the job may take.
+        resumes: whether a job that was stopped goes on from what it left, so that it needs no more
+            time when it is tried again.
+        code: modules whose code, with all that they import, the result depends on.
+        data: files of the package that the result depends on too.
+    """
+
+    stage: str
+    name: str
+    phase: Literal["raw", "features", "runs", "evidence", "tune"]
+    task: Any
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...]
+    keeps: tuple[str, ...] = ()
+    disposable: bool = False
+    memory_mb: int = 500
+    memory_per_mb: float = 0.0
+    minutes: int = 10
+    resumes: bool = False
+    code: tuple[str, ...]
+    data: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def key(self) -> str:
+        """A digest of all that the result depends on besides its input: parameters and code."""
+        task = self.task.model_dump(mode="json", exclude=UNTRACKED.get(self.stage))
+        return parameters_digest([task, *(code_digest(each, self.data) for each in self.code)])
+
+    def document(self) -> str:
+        """Return the job as its stage reads it from standard input: one line of JSON."""
+        found = {name: getattr(self, name) for name in ("stage", "name", "key", "writes")}
+        return json.dumps({**found, "task": self.task.model_dump(mode="json")}, allow_nan=False)
+
+    def memory(self, input_mb: float, attempt: int = 1) -> int:
+        """Return the memory to ask for, in MB: more on each attempt, up to four times as much."""
+        return min(attempt, 4) * int(self.memory_mb + self.memory_per_mb * input_mb)
+
+    def runtime(self, attempt: int = 1) -> int:
+        """Return the time to ask for, in minutes."""
+        return self.minutes * (1 if self.resumes else min(attempt, 4))
+
+
+class JobDocument(Strict):
+    """What a stage reads of its job: `task` is of the stage's type."""
+
+    stage: str
+    name: str
+    key: str
+    writes: list[str]
+    task: Any
+
+
+def read_document(text: str, stage: str) -> JobDocument:
+    """Return what a stage was given.
+
+    Args:
+        text: of `Job.document`.
+        stage: the stage that runs.
+
+    Raises:
+        HyConError: it is no job of this stage.
+    """
+    try:
+        document = JobDocument.model_validate_json(text)
+        if document.stage != stage:
+            raise ValueError(f"found one of stage {document.stage[:40]}")
+        task = TASKS[stage].model_validate_json(json.dumps(document.task))
+    except ValueError as error:
+        problem = " ".join(str(error).split())
+        raise HyConError(
+            f"standard input: not a job of stage {stage} as JSON ({problem}); "
+            "snakemake --dry-run -p prints the command of each job"
+        ) from None
+    return document.model_copy(update={"task": task})

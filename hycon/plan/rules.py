@@ -1,0 +1,117 @@
+"""The plan as the rules of the workflow take it: loaded once, asked for one job at a time."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hycon.errors import HyConError
+from hycon.logs import USER_ERROR
+from hycon.params import load, load_published, merge, read_texts, read_yaml
+from hycon.plan.planner import Plan
+from hycon.plan.records import modified, refresh
+from hycon.plan.snakemake import remake
+
+APART = ("mirror", "device")  # change where a job runs or finds its files, and no result
+
+
+class Rules:
+    """What the rules ask of the plan.
+
+    A mistake in the parameters is one line and exit code 2.
+
+    Args:
+        workflow: Snakemake's, of the Snakefile that is being read.
+        config: values of --configfile and --config, merged.
+    """
+
+    def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
+        settings = workflow.config_settings
+        try:
+            # Snakemake has read the overlays, and lets a key stand twice and aliases multiply
+            for path in map(Path, settings.configfiles):
+                if path.is_file():
+                    read_yaml(path)
+            given = read_texts(dict(settings.config or {}))
+            params = load(overlay=merge(config, given))
+            files = [_from_here(Path(path)) for path in settings.configfiles]
+            options = _options(files, given)
+            files = ["params.yaml", "corpora.yaml", *files]
+            self.plan = Plan(params, load_published(), files, options)
+        except HyConError as error:
+            _stop(error)
+        # not in the processes that Snakemake starts for single jobs
+        if workflow.is_main_process:
+            remake(self._modified)
+
+    def _modified(self, targets: Collection[str]) -> list[str]:
+        if changed := modified(self.plan.outputs_here(), targets):
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            note = "not what a job has made here: made again where needed"
+            print(f"{changed[0]}{more}: {note}", file=sys.stderr)
+        return changed
+
+    def after_a_run(self) -> None:
+        """Remember the outputs, so that the next start need not read them."""
+        refresh(self.plan.outputs_here())
+        # folders that DVC keeps must be there, though a run may have nothing for them
+        for folder in ("generated", "models", "features"):
+            Path("data", folder).mkdir(parents=True, exist_ok=True)
+
+    def files(self, phase: str) -> Callable[[Any], list[str]]:
+        """Return an input function: the outputs of a phase."""
+        return lambda _: self._ask(self.plan.files, phase)
+
+    def reads(self, rule: str) -> Callable[[Any], list[str]]:
+        """Return a rule's input function."""
+        return lambda wildcards: list(self._job(rule, wildcards).reads)
+
+    def given(self, rule: str) -> dict[str, Callable[..., str]]:
+        """Return a rule's params: a key, whose change reruns the job, and the job itself.
+
+        Snakemake does not compare params that depend on `threads`: so another mirror reruns nothing.
+        """
+        return {
+            "key": lambda wildcards: self._job(rule, wildcards).key,
+            "job": lambda wildcards, threads: self._job(rule, wildcards).document(),
+        }
+
+    def needs(self, rule: str) -> dict[str, Callable[..., int]]:
+        """Return a rule's resources: memory and time, more of them on each attempt."""
+
+        def memory(wildcards: Any, input: Any, attempt: int) -> int:
+            job = self._job(rule, wildcards)
+            return job.memory(input.size_mb if job.memory_per_mb else 0, attempt)
+
+        def runtime(wildcards: Any, attempt: int) -> int:
+            return self._job(rule, wildcards).runtime(attempt)
+
+        return {"mem_mb": memory, "runtime": runtime}
+
+    def _job(self, rule: str, wildcards: Any) -> Any:
+        return self._ask(self.plan.job, rule, "/".join(wildcards))
+
+    def _ask(self, question: Callable[..., Any], *about: str) -> Any:
+        try:
+            return question(*about)
+        except HyConError as error:
+            _stop(error)
+
+
+def _stop(error: HyConError) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(USER_ERROR)
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _options(files: list[str], given: dict[str, Any]) -> str:
+    """Return Snakemake's options of this run that change results, for a shell."""
+    values = [f"{key}={json.dumps(value)}" for key, value in given.items() if key not in APART]
+    options = [("--configfile", files), ("--config", values)]
+    return " ".join(f"{name} {shlex.join(found)}" for name, found in options if found)

@@ -1,0 +1,30 @@
+"""The one place that relies on a part of Snakemake that is not its public interface."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from snakemake.persistence import PersistenceBase
+
+_incomplete = PersistenceBase.incomplete
+
+
+def remake(find: Callable[[Collection[str]], Collection[str]]) -> None:
+    """Have Snakemake make some outputs again wherever it needs them, in this process.
+
+    Snakemake takes them for incomplete, without a mark on the disk. Nothing else makes an output
+    again that is there and of which it has no record: --forcerun would make targets of them all.
+
+    Args:
+        find: returns the outputs, given what Snakemake is asked for. Called once, when the jobs are
+            known.
+    """
+    found: set[str] | None = None
+
+    async def incomplete(self: PersistenceBase, job: Any) -> list[Any]:
+        nonlocal found
+        if found is None:
+            found = set(find(job.dag.workflow.dag_settings.targets))
+        files = await _incomplete(self, job)
+        return [*files, *(file for file in job.output if file in found and file not in files)]
+
+    PersistenceBase.incomplete = incomplete

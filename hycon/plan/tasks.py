@@ -1,0 +1,361 @@
+"""What each stage is given: one frozen, typed task a stage.
+
+The planner makes these values from the parameters. A stage reads the same type from its standard
+input, so that the two cannot drift apart. Paths are relative to the project's folder.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hycon.params import (
+    AlignConfig,
+    Corpus,
+    Encoder,
+    FigureConfig,
+    Generator,
+    MetricsConfig,
+    Published,
+    Settings,
+    TuningConfig,
+)
+from hycon.params.base import Strict
+
+TABLE_FORMATS = ("csv", "md", "tex", "html")
+FIGURE_FORMATS = ("svg", "pdf", "png", "txt")
+# the module that a kind of table comes from
+TABLE_CODE = {
+    "scores": "hycon.reporting.tables",
+    "differences": "hycon.reporting.differences",
+    "published": "hycon.reporting.published",
+    "costs": "hycon.reporting.cost_table",
+}
+
+
+class GenerateTask(Strict):
+    """Generate a sample corpus."""
+
+    task: Literal["regression", "classification"]
+    generator: Generator
+    output: Path  # folder
+
+
+class FetchTask(Strict):
+    """Fetch one file of a corpus, or check the one that is there."""
+
+    corpus: str
+    file: str
+    sources: list[str]  # addresses and paths, in the order in which to ask them
+    sha256: str | None
+    size: int | None  # bytes
+    manifest: Path | None  # what came earlier; None for generated files
+    output: Path  # FILE.sha256, a record beside the file
+
+
+class AlignTask(Strict):
+    """Align a corpus's files to its words and segments."""
+
+    corpus: Corpus
+    settings: AlignConfig
+    raw: Path  # folder
+    output: Path  # folder
+
+
+class TinyTask(Strict):
+    """Build a tiny text encoder of a corpus."""
+
+    kind: Literal["bert", "xlnet"]
+    aligned: Path  # folder
+    output: Path  # folder
+
+
+class EncodeTask(Strict):
+    """Cache the text states of a corpus for one encoder."""
+
+    encoder: Encoder
+    aligned: Path  # folder
+    tiny: Path | None  # folder of the tiny model, if it is one
+    output: Path  # folder
+
+
+class RowTask(Strict):
+    """Something that is done with one row (a variant with a text encoder) of one corpus."""
+
+    name: str  # CORPUS/ROW, in messages
+    corpus: Corpus
+    encoder: Encoder
+    settings: Settings
+    aligned: Path  # folder
+
+
+class TrainedRowTask(RowTask):
+    """What training a row reads."""
+
+    states: Path | None  # folder of the cached text states; None where the encoder is fine-tuned
+    tiny: Path | None  # folder of the tiny model, if it is one that is fine-tuned
+    inputs: list[Path]  # every file that is read
+
+
+class TrainTask(TrainedRowTask):
+    """Train some seeds of one row."""
+
+    seeds: list[int]
+    output: Path  # folder of the row; a run's files go to seed-N below
+    record: Path  # of the seeds that are trained
+
+
+class EvaluateTask(RowTask):
+    """Score every run of one row."""
+
+    metrics: MetricsConfig
+    seeds: list[int]
+    runs: Path  # folder of the row
+    output: Path
+
+
+class TuneTask(TrainedRowTask):
+    """Search for better parameters of one row."""
+
+    tuning: TuningConfig
+    places: dict[str, list[str]]  # where an overlay puts each key
+    study: Path  # journal, to resume from
+    output: Path  # without its ending
+
+
+class Scores(Strict):
+    """The scores of one row."""
+
+    row: str
+    scores: Path
+    parameters_digest: str  # of the parameters that the scores must be made with
+
+
+class ScoredRow(Scores):
+    """The scores of one row, and what a reader calls it."""
+
+    model: str
+    encoder: str
+
+    def unlabelled(self) -> Scores:
+        """Return the scores alone, for what another label leaves as it is."""
+        return Scores(row=self.row, scores=self.scores, parameters_digest=self.parameters_digest)
+
+
+def digests(rows: Iterable[Scores]) -> dict[Path, str]:
+    """Return the digest of the parameters that the scores of some rows must have, by path."""
+    return {row.scores: row.parameters_digest for row in rows}
+
+
+class AggregateTask(Strict):
+    """Bring the scores of a corpus together."""
+
+    corpus: str
+    experiments: dict[str, list[Scores]]
+    output: Path
+
+
+class CurvePoint(Strict):
+    """A point of a curve: one metric of one row at one value of a parameter."""
+
+    panel: str
+    x: float
+    metric: str
+    row: ScoredRow
+
+
+class PlottedRuns(Strict):
+    """The runs of one row, as a plot shows them."""
+
+    panel: str
+    runs: Path  # folder of the row
+    seeds: list[int]
+    corpus: Corpus
+    aligned: Path  # folder
+
+
+class CollectTask(Strict):
+    """Bring all corpora together: metrics, a summary, and what `dvc plots` draws."""
+
+    metrics: dict[str, Path]  # by corpus
+    summary: dict[str, list[str]]  # which metrics the summary has, by corpus
+    curves: list[CurvePoint]
+    training: list[PlottedRuns]
+    confusion: list[PlottedRuns]
+    output: Path  # folder
+
+
+class ScoreTable(Strict):
+    """Means and spreads of an experiment's rows."""
+
+    kind: Literal["scores"] = "scores"
+    experiment: str
+    title: str
+    rows: list[ScoredRow]
+    left_out: str  # which rows are not there, and why
+    note: str  # what else the caption says of the rows
+
+
+class RowPair(Strict):
+    """A row and the one that it is compared with."""
+
+    row: ScoredRow
+    reference: ScoredRow
+
+
+class DifferenceTable(Strict):
+    """Differences of an experiment's rows to its reference row."""
+
+    kind: Literal["differences"] = "differences"
+    title: str
+    reference: str  # what a reader calls it
+    pairs: list[RowPair]
+    aligned: Path  # folder
+
+
+class PublishedTable(Strict):
+    """Published numbers beside ours."""
+
+    kind: Literal["published"] = "published"
+    published: list[Published]
+    rows: list[ScoredRow]
+
+
+class CostTable(Strict):
+    """What each row costs."""
+
+    kind: Literal["costs"] = "costs"
+    measured: Path
+    labels: dict[str, tuple[str, str]]  # model and text encoder by row
+
+
+class TableTask(Strict):
+    """Write one table in every form."""
+
+    key: str  # the corpus's name
+    corpus: Corpus
+    table: Annotated[
+        ScoreTable | DifferenceTable | PublishedTable | CostTable, Field(discriminator="kind")
+    ]
+    output: Path  # without its ending
+
+
+class CurveRow(Strict):
+    """A row at one value of the parameter that a curve is drawn over."""
+
+    x: float
+    row: ScoredRow
+
+
+class CurveFigure(Strict):
+    """Metrics over a parameter."""
+
+    kind: Literal["curve"] = "curve"
+    points: Annotated[list[CurveRow], Field(min_length=1)]
+    metrics: list[str]
+    x_label: str
+
+
+class ShownRun(Strict):
+    """One run, whose representations are drawn."""
+
+    title: str
+    folder: Path
+    row: ScoredRow
+
+
+class TsneFigure(Strict):
+    """The representations of two runs side by side."""
+
+    kind: Literal["tsne"] = "tsne"
+    runs: Annotated[list[ShownRun], Field(min_length=2, max_length=2)]
+    aligned: Path  # folder
+    seed: int  # of t-SNE
+
+
+class FigureTask(Strict):
+    """Draw one figure in every form."""
+
+    key: str  # the corpus's name
+    corpus: Corpus
+    title: str
+    colours: FigureConfig
+    figure: Annotated[CurveFigure | TsneFigure, Field(discriminator="kind")]
+    output: Path  # without its ending
+
+
+class MeasuredRow(Strict):
+    """A row whose cost is measured."""
+
+    row: str
+    encoder_name: str
+    settings: Settings
+    encoder: Encoder
+    states: Path | None  # folder
+    tiny: Path | None  # folder
+
+
+class ComplexityTask(Strict):
+    """Measure what each row of one corpus costs, side by side on one machine."""
+
+    corpus: Corpus
+    rows: Annotated[list[MeasuredRow], Field(min_length=1)]
+    aligned: Path  # folder
+    repeats: Annotated[int, Field(ge=1)]  # timed rounds
+    output: Path
+
+
+class PageItem(Strict):
+    """A table or a figure of the page: its name, what it is, and its title."""
+
+    name: str
+    kind: Literal["scores", "differences", "published", "costs", "curve", "tsne"]
+    title: str
+
+
+class PageRow(Strict):
+    """A row of the page, under the first experiment that has it."""
+
+    row: ScoredRow
+    experiment: str
+
+
+class PageCorpus(Strict):
+    """A corpus, and what the page shows of it."""
+
+    key: str
+    corpus: Corpus
+    tables: list[PageItem]
+    figures: list[PageItem]
+    rows: list[PageRow]
+
+
+class ReportTask(Strict):
+    """Write one page of everything."""
+
+    corpora: list[PageCorpus]
+    seeds: list[int]
+    files: list[str]  # parameter files
+    options: str  # Snakemake's, for a shell
+    graph: Path | None  # drawing of the rules
+    results: Path  # folder
+    output: Path
+
+
+TASKS: dict[str, type[Strict]] = {
+    "generate": GenerateTask,
+    "fetch": FetchTask,
+    "align": AlignTask,
+    "tiny": TinyTask,
+    "encode": EncodeTask,
+    "train": TrainTask,
+    "evaluate": EvaluateTask,
+    "tune_row": TuneTask,
+    "aggregate": AggregateTask,
+    "collect": CollectTask,
+    "tables": TableTask,
+    "figures": FigureTask,
+    "complexity": ComplexityTask,
+    "report": ReportTask,
+}

@@ -1,0 +1,117 @@
+"""What each row costs, as a table."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from hycon.errors import HyConError
+from hycon.params import Corpus
+from hycon.plan.tasks import CostTable
+from hycon.reporting import table_formats
+from hycon.reporting.table_formats import Cell, DisplayTable
+from hycon.reporting.tables import opening
+from hycon.untrusted.safe_json import read_json
+
+NOTE = (
+    "Measured in one run on one machine, rows in turns: {processor}, {cores} cores, {threads} "
+    "thread{s}{gpu}, torch {torch}; medians of {repeats} rounds [interquartile range]. Parameters: "
+    "trained ones. Multiply-adds: matrix products of an utterance's forward pass in a batch of 32, "
+    "padding included where a network computes it. Memory: weights, gradients, optimiser, and what "
+    "the largest batch keeps for its backward pass. Contrastive share: of a training step; at "
+    "inference it is 0. {cached}"
+)
+CACHED = "Text states are cached: no figure counts the text encoder."
+FINETUNED = "Rows whose text encoder is fine-tuned count it; the others' text states are cached."
+
+
+class Costs(NamedTuple):
+    """A table of costs, ready to be written."""
+
+    record: dict[str, Any]
+    key: str
+    corpus: Corpus
+
+
+def make(table: CostTable, key: str, corpus: Corpus) -> Costs:
+    """Read what the stage `complexity` measured, its rows under the names that a reader knows.
+
+    Args:
+        table: what it shows.
+        key: the corpus's name.
+        corpus: its entry in the catalogue.
+
+    Raises:
+        HyConError: the measurements cannot be read, or are of other rows.
+    """
+    path = table.measured
+    try:
+        record = read_json(path)
+        record["rows"][0]["seconds per epoch"], record["machine"], record["repeats"]
+        for row in record["rows"]:
+            row["label"], row["encoder"] = table.labels[row["label"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise HyConError(f"{path}: cannot be read ({error}); delete it and measure again") from None
+    return Costs(record, key, corpus)
+
+
+def write(costs: Costs, path: Path) -> None:
+    """Write what each row costs in every form; the CSV has every figure.
+
+    Args:
+        costs: of `make`.
+        path: without its ending.
+    """
+    record, key, corpus = costs
+    flat = pd.json_normalize(record["rows"], sep=" ")
+    flat = flat.drop(columns=[name for name in flat if name.startswith("measured with")])
+    rows = [_row(row) for row in record["rows"]]
+    headings = list(rows[0])
+    sheet = DisplayTable(
+        headings=headings,
+        sides="ll" + "r" * (len(headings) - 2),
+        rows=[list(row.values()) for row in rows],
+        caption=_caption(record, corpus),
+        label=f"{key}-{path.stem}",
+    )
+    table_formats.write(sheet, flat.assign(corpus=key), path)
+
+
+def _caption(record: dict[str, Any], corpus: Corpus) -> str:
+    machine = record["machine"]
+    inside = any(row["text encoder in network"] for row in record["rows"])
+    note = NOTE.format(
+        **{name: machine[name] for name in ("processor", "cores", "threads", "torch")},
+        s="" if machine["threads"] == 1 else "s",
+        gpu=f", {machine['gpu']}" if machine["gpu"] else "",
+        repeats=record["repeats"],
+        cached=FINETUNED if inside else CACHED,
+    )
+    count = record["training utterances"]
+    return f"Complexity. {opening(corpus)} {count} training utterances. {note}"
+
+
+def _row(row: dict[str, Any]) -> dict[str, Cell]:
+    share = row["contrastive share of training step"]
+    memory = row["peak device memory bytes"] or row["training memory bytes"]
+    train, infer = (row[f"{kind} utterances per second"] for kind in ("training", "inference"))
+    parameters, operations = row["trainable parameters"], row["multiply-adds per utterance"]
+    return {
+        "Text encoder": Cell(row["encoder"]),
+        "Model": Cell(row["label"]),
+        "Parameters": Cell(f"{parameters:,}", value=parameters),
+        "Multiply-adds": Cell(f"{operations / 1e6:.2f} M", value=operations),
+        "s / epoch": _spread(row["seconds per epoch"], ".3g"),
+        "train / s": Cell(f"{train['median']:,.0f}", value=train["median"]),
+        "infer / s": Cell(f"{infer['median']:,.0f}", value=infer["median"]),
+        "Memory": Cell(f"{memory / 1e6:,.0f} MB", value=memory),
+        "Contrastive share": Cell(
+            f"{100 * share['median']:.1f}%" if share["n"] else "0",
+            value=share["median"] if share["n"] else 0,
+        ),
+    }
+
+
+def _spread(figure: dict[str, Any], form: str) -> Cell:
+    median, (low, high) = figure["median"], figure["iqr"]
+    return Cell(f"{median:{form}} [{low:{form}}, {high:{form}}]", value=median)

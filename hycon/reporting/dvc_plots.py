@@ -1,0 +1,97 @@
+"""What `dvc plots` draws: small tables of curves over a parameter, of training, of confusions.
+
+Each has a column `panel`, of which the templates in workflow/plots draw one picture each.
+"""
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hycon.corpus.utterances import read_table
+from hycon.evaluation.aggregation import read_output, read_scores, summarise
+from hycon.evaluation.metrics import rounded
+from hycon.plan.tasks import CurvePoint, PlottedRuns
+from hycon.reporting.run_records import read_history
+
+PLACES = 4
+
+
+def curves(points: list[CurvePoint]) -> pd.DataFrame:
+    """Return the mean over seeds of a test metric at each value of a parameter."""
+    found = []
+    for point in points:
+        seeds = read_scores(point.row.scores)["seeds"].values()
+        summary = summarise([{"": run["test"][point.metric]} for run in seeds])[""]
+        found.append(
+            {"panel": _harmless(point.panel), "x": point.x, "mean": _short(summary["mean"])}
+        )
+    return pd.DataFrame(found, columns=["panel", "x", "mean"])
+
+
+def training(rows: list[PlottedRuns]) -> pd.DataFrame:
+    """Return each row's mean validation score by epoch, over seeds, as long as all are trained."""
+    found = []
+    for row in rows:
+        histories = [dict(read_history(folder / "history.csv")) for folder in _folders(row)]
+        for epoch in range(1, min(map(len, histories)) + 1):
+            mean = math.fsum(history[epoch] for history in histories) / len(histories)
+            found.append(
+                {"panel": _harmless(row.panel), "epoch": epoch, "validation": _short(mean)}
+            )
+    return pd.DataFrame(found, columns=["panel", "epoch", "validation"])
+
+
+def confusion(rows: list[PlottedRuns]) -> pd.DataFrame:
+    """Return how often each class of the test fold was taken for each, over all seeds.
+
+    Scores are rounded to seven classes; of emotions the one of the largest score is taken.
+    """
+    found = []
+    for row in rows:
+        utterances = read_table(row.aligned / "utterances.csv")
+        test = [number for number, each in enumerate(utterances) if each.fold == "test"]
+        labels = [utterances[number].label for number in test]
+        counts: Counter[tuple[Any, Any]] = Counter()
+        for folder in _folders(row):
+            predictions = read_output(folder, len(utterances))[test]
+            counts.update(_decisions(labels, predictions, row.corpus.emotions))
+        found += [
+            {
+                "panel": _harmless(row.panel),
+                "actual": actual,
+                "predicted": predicted,
+                "count": count,
+            }
+            for (actual, predicted), count in sorted(counts.items())
+        ]
+    return pd.DataFrame(found, columns=["panel", "actual", "predicted", "count"])
+
+
+def _folders(row: PlottedRuns) -> list[Path]:
+    return [row.runs / f"seed-{seed}" for seed in row.seeds]
+
+
+def _decisions(
+    labels: list[str], predictions: np.ndarray, emotions: list[str] | None
+) -> list[tuple[Any, Any]]:
+    if emotions is not None:
+        chosen = [emotions[number] for number in predictions.argmax(axis=1)]
+        return list(zip(labels, chosen, strict=True))
+    actual, chosen = (
+        rounded(np.asarray(scores, dtype=np.float64), 3).astype(int).tolist()
+        for scores in (labels, predictions)
+    )
+    return list(zip(actual, chosen, strict=True))
+
+
+def _harmless(label: str) -> str:
+    """Return a label that cannot end the script of DVC's page, which does not escape it."""
+    return label.replace("<", "‹")
+
+
+def _short(value: float) -> float:
+    return round(value, PLACES)

@@ -1,0 +1,146 @@
+"""Published numbers beside ours, with a verdict by a stated rule."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from hycon.evaluation.aggregation import check_parameters, read_scores, summarise
+from hycon.params import Corpus, Published
+from hycon.plan.tasks import PublishedTable, digests
+from hycon.reporting import table_formats
+from hycon.reporting.table_formats import Cell, DisplayTable
+from hycon.reporting.tables import SENTIMENT, cell, opening
+
+# how far apart two numbers may be and still agree, beside one standard deviation
+POINTS, UNITS = 1.0, 0.02
+NOTE = (
+    "Published: as its source has it. Ours: test fold, mean ± standard deviation over seeds (ddof "
+    f"1). They agree if they differ by at most that deviation, or {POINTS:g} point (Acc, F1) or "
+    f"{UNITS:g} (MAE, Corr), whichever is more; else ours is better or worse. Only metrics of the "
+    "same convention are held against each other. An empty cell: not published, or not run here."
+)
+
+
+class Line(NamedTuple):
+    """One metric of a published row, and ours; `ours` is a summary over seeds, or None."""
+
+    published: Published
+    metric: str
+    value: float
+    ours: dict[str, Any] | None
+
+    @property
+    def factor(self) -> int:
+        return SENTIMENT[self.metric][1]
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the published number, in its unit."""
+        return None if self.ours is None else self.ours["mean"] * self.factor - self.value
+
+    @property
+    def verdict(self) -> str:
+        if self.difference is None:
+            return ""
+        spread = (self.ours["std"] or 0.0) * self.factor
+        if abs(self.difference) <= max(spread, POINTS if self.factor == 100 else UNITS):
+            return "agrees"
+        higher_is_better = not self.metric.startswith("mae")
+        return "better" if (self.difference > 0) == higher_is_better else "worse"
+
+
+class Comparison(NamedTuple):
+    """A table of published numbers beside ours, ready to be written."""
+
+    key: str
+    corpus: Corpus
+    lines: list[Line]
+
+
+def make(table: PublishedTable, key: str, corpus: Corpus) -> Comparison:
+    """Put ours beside every published metric of one corpus, where the row was run.
+
+    Args:
+        table: what it shows.
+        key: the corpus's name.
+        corpus: its entry in the catalogue.
+
+    Raises:
+        HyConError: scores cannot be read, or were made with other parameters.
+    """
+    check_parameters(digests(table.rows))
+    ours = {row.row: _ours(row.scores) for row in table.rows}
+    lines = [
+        Line(each, metric, value, ours.get(each.row, {}).get(metric))
+        for each in table.published
+        for metric, value in each.metrics.items()
+    ]
+    return Comparison(key, corpus, lines)
+
+
+def _ours(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the summary of each of our metrics that has a published one's convention."""
+    scores = read_scores(path)
+    summary = summarise([run["test"] for run in scores["seeds"].values()])
+    weighted = scores["metrics"]["f1"] == "weighted"  # as is every published F1
+    return {name: each for name, each in summary.items() if weighted or name[:3] != "f1_"}
+
+
+def write(comparison: Comparison, path: Path) -> None:
+    """Write the published numbers beside ours in every form.
+
+    Args:
+        comparison: of `make`.
+        path: without its ending.
+    """
+    key, corpus, found = comparison
+    sources = list(dict.fromkeys(line.published.source for line in found))
+    listed = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, start=1))
+    caption = f"Published numbers beside ours. {opening(corpus)} {NOTE} Sources: {listed}."
+    numbers = pd.DataFrame(
+        {
+            "corpus": key,
+            "model": line.published.model,
+            "text_encoder": line.published.encoder,
+            "metric": line.metric,
+            "published": line.value,
+            "mean": None if line.ours is None else line.ours["mean"] * line.factor,
+            "std": None if not line.ours or line.ours["std"] is None
+            else line.ours["std"] * line.factor,
+            "n": None if line.ours is None else line.ours["n"],
+            "difference": line.difference,
+            "verdict": line.verdict,
+            "source": line.published.source,
+        }
+        for line in found
+    )  # fmt: skip
+    headings = ("Model", "Text encoder", "Metric", "Published", "Ours", "Difference", "Verdict")
+    sheet = DisplayTable(
+        headings=[*headings, "Source"],
+        sides="lllrrrll",
+        rows=[_row(line, sources) for line in found],
+        caption=caption,
+        label=f"{key}-{path.stem}",
+        named=3,
+    )
+    table_formats.write(sheet, numbers, path)
+
+
+def _row(line: Line, sources: list[str]) -> list[Cell]:
+    places = 1 if line.factor == 100 else 3
+    ours, difference = Cell(""), Cell("")
+    if line.ours:
+        mean = line.ours["mean"] * line.factor
+        ours = Cell(f"{cell(line.ours, line.factor)} (n = {line.ours['n']})", value=mean)
+        difference = Cell(f"{line.difference:+.{places}f}", value=line.difference)
+    return [
+        Cell(line.published.model),
+        Cell(line.published.encoder),
+        Cell(SENTIMENT[line.metric][0]),
+        Cell(f"{line.value:.{places}f}", value=line.value),
+        ours,
+        difference,
+        Cell(line.verdict),
+        Cell(f"[{sources.index(line.published.source) + 1}]"),
+    ]

@@ -1,0 +1,187 @@
+"""A table as it is read, and its forms: Markdown, LaTeX (booktabs), HTML."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+from unicodedata import category
+
+import pandas as pd
+from tabulate import tabulate
+
+from hycon.atomic_io import atomic_file
+
+# what `html` writes; a file of a stranger may hold anything
+TAG = re.compile(
+    r"</?(?:table|caption|span|thead|tbody|tr|th|td|strong)"
+    r'(?: (?:id|scope|class|data-sort|data-sort-method)="[^"<>]*")*>'
+)
+SIDES = {"l": "left", "r": "right"}
+
+
+class Cell(NamedTuple):
+    """One cell: its text, the number it is sorted by at full precision, and other LaTeX for it."""
+
+    text: str
+    bold: bool = False
+    value: float | None = None
+    latex: str | None = None
+
+
+@dataclass(frozen=True)
+class DisplayTable:
+    """A table as it is read: `sides` has l or r for each column, `named` columns name a row."""
+
+    headings: Sequence[str]
+    sides: str
+    rows: Sequence[Sequence[Cell]]
+    caption: str
+    label: str  # CORPUS-NAME
+    named: int = 2
+
+
+def write(sheet: DisplayTable, numbers: pd.DataFrame, path: Path) -> None:
+    """Write a table in every form.
+
+    Args:
+        sheet: the table.
+        numbers: all of its numbers at full precision, for the CSV; the caption is added.
+        path: without its ending; PATH.csv, PATH.md, PATH.tex and PATH.html are written.
+    """
+    with atomic_file(path.with_suffix(".csv")) as temporary:
+        numbers.assign(caption=sheet.caption).to_csv(temporary, index=False, lineterminator="\n")
+    for form, text in (("md", markdown(sheet)), ("tex", latex(sheet)), ("html", html(sheet))):
+        with atomic_file(path.with_suffix(f".{form}")) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def markdown(sheet: DisplayTable) -> str:
+    """Return the table for reading, its caption below."""
+    rows = [
+        [f"**{_piped(cell.text)}**" if cell.bold else _piped(cell.text) for cell in row]
+        for row in sheet.rows
+    ]
+    sides = [SIDES[side] for side in sheet.sides]
+    text = tabulate(
+        rows,
+        [_piped(heading) for heading in sheet.headings],
+        "pipe",
+        colalign=sides,
+        disable_numparse=True,
+    )
+    return f"{text}\n\n{_plain(sheet.caption)}\n"
+
+
+def _piped(text: str) -> str:
+    """Return a text as Markdown has it in a table, where a bar would end the cell."""
+    return _plain(text).replace("|", r"\|")
+
+
+def _plain(text: str) -> str:
+    """Return a text as Markdown shows it: on one line, no HTML, no link."""
+    return re.sub(r"<(?=[A-Za-z/!?])|(?<=\])\(", r"\\\g<0>", _line(text))
+
+
+def _line(text: str) -> str:
+    """Return a text on one line and without control characters, where a line would end a cell."""
+    return "".join(letter for letter in " ".join(text.split()) if category(letter) != "Cc")
+
+
+def latex(sheet: DisplayTable) -> str:
+    """Return the table for a paper; it needs the packages booktabs and graphicx."""
+    # a bracket or a star at the start would be an argument of the line break before it
+    rows = [["{}" + _latex_cell(row[0]) if row[0].text[:1] in ("[", "*") else _latex_cell(row[0]),
+             *map(_latex_cell, row[1:])] for row in sheet.rows]  # fmt: skip
+    lines = [
+        r"% needs \usepackage{booktabs,graphicx}",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{latex_text(sheet.caption)}}}",
+        rf"\label{{tab:{sheet.label}}}",
+        r"\resizebox{\textwidth}{!}{%",
+        rf"\begin{{tabular}}{{{sheet.sides}}}",
+        r"\toprule",
+        rf"{' & '.join(map(latex_text, sheet.headings))} \\",
+        r"\midrule",
+        *(rf"{' & '.join(row)} \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}%",
+        r"}",
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = latex_text(cell.text) if cell.latex is None else cell.latex
+    if cell.value is not None and cell.latex is None:
+        text = re.sub(r"-(?=\d)", "$-$", text)  # a minus, and no hyphen
+    return rf"\textbf{{\boldmath {text}}}" if cell.bold else text
+
+
+LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%",
+    "#": r"\#", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "<": r"$<$", ">": r"$>$", "≤": r"$\leq$", "≥": r"$\geq$", "−": "$-$",
+    "×": r"$\times$", "→": r"$\to$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$",
+    "λ": r"$\lambda$", "τ": r"$\tau$",
+}  # fmt: skip
+
+
+def latex_text(text: str) -> str:
+    """Return a text as LaTeX."""
+    text = "".join(LATEX.get(character, character) for character in _line(text))
+    return text.replace("$>$=", r"$\geq$").replace("$<$=", r"$\leq$")
+
+
+def html(sheet: DisplayTable) -> str:
+    """Return the table as a fragment of a page, everything in it escaped.
+
+    A cell with a number has it in `data-sort`; a column of numbers says so to the sort script.
+    """
+    numeric = [
+        any(row[column].value is not None for row in sheet.rows)
+        for column in range(len(sheet.headings))
+    ]
+    head = [
+        f'<th scope="col" class="{side}"{_method(number)}>{escape(heading)}</th>'
+        for heading, side, number in zip(sheet.headings, sheet.sides, numeric, strict=True)
+    ]
+    body = [
+        "".join(
+            _html_cell(cell, side, column < sheet.named)
+            for column, (cell, side) in enumerate(zip(row, sheet.sides, strict=True))
+        )
+        for row in sheet.rows
+    ]
+    return "\n".join(
+        [
+            f'<table id="table-{escape(sheet.label)}">',
+            f"<caption><span>{escape(sheet.caption)}</span></caption>",
+            f"<thead><tr>{''.join(head)}</tr></thead>",
+            "<tbody>",
+            *(f"<tr>{row}</tr>" for row in body),
+            "</tbody>",
+            "</table>",
+            "",
+        ]
+    )
+
+
+def is_table(text: str) -> bool:
+    """Return whether a fragment of a page has the elements and attributes of `html` only."""
+    return "<" not in TAG.sub("", text)
+
+
+def _method(number: bool) -> str:
+    return ' data-sort-method="value"' if number else ""
+
+
+def _html_cell(cell: Cell, side: str, names: bool) -> str:
+    text = f"<strong>{escape(cell.text)}</strong>" if cell.bold else escape(cell.text)
+    number = "" if cell.value is None else f' data-sort="{float(cell.value)!r}"'
+    if names:
+        return f'<th scope="row" class="{side}"{number}>{text}</th>'
+    return f'<td class="{side}"{number}>{text}</td>'

@@ -1,0 +1,33 @@
+"""Run a stage: `python -m hycon.stages NAME < JOB`, with the job as JSON on standard input."""
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from hycon.logs import copied_to, ending_well, log
+from hycon.plan.job import read_document
+from hycon.plan.records import record
+from hycon.plan.tasks import TASKS
+from hycon.stages import Machine
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a stage as the command line says; exit as `hycon.logs.ending_well` says."""
+    options = argparse.ArgumentParser(prog="python -m hycon.stages", description=__doc__)
+    options.add_argument("stage", choices=TASKS)
+    options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--log", type=Path, help="a file that receives the messages too")
+    arguments = options.parse_args(argv)
+    # before the stage is imported: what an import prints belongs into the log
+    with copied_to(arguments.log), ending_well():
+        stage = importlib.import_module(f"hycon.stages.{arguments.stage}")
+        job = read_document(sys.stdin.read(), arguments.stage)
+        log.debug("stage %s, job %s", job.stage, job.name)
+        stage.main(job.task, Machine(arguments.device, arguments.threads))
+        record(job)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The plan and the rules agree, and both hold at scale."""
+
+import contextlib
+import json
+import time
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import save_file
+
+from hycon.corpus.utterances import read_table
+from hycon.params import load, load_published
+from hycon.plan.planner import Plan
+from hycon.plan.records import record
+from tests.pipeline.repository import ROOT, jobs, make
+from tests.running import run_stage
+
+SEEDS, ROWS = (1, 2), 300  # the seeds of the miniature
+
+
+def rows_of(count, **train):
+    """Return an overlay with many variants in one experiment."""
+    variants = {
+        f"v-{number}": {"label": f"V {number}", "train": {"alpha": number / count} | train}
+        for number in range(count)
+    }
+    experiment = {"title": "Many rows", "variants": list(variants), "reference": "v-0"}
+    return variants, experiment
+
+
+@pytest.mark.parametrize("block", [None, 7])
+def test_2000_rows_with_200_seeds_are_planned_within_ten_seconds(block):
+    variants, experiment = rows_of(1000)
+    overlay = {
+        "corpora": ["sample"],
+        "seeds": list(range(200)),
+        "seeds_per_job": block,
+        "variants": variants,
+        "experiments": {
+            **dict.fromkeys(yaml.safe_load((ROOT / "params.yaml").read_text())["experiments"]),
+            "many": {**experiment, "encoders": ["glove", "bert"], "curve": "train.alpha"},
+        },
+        "tuning": {"variant": "v-0"},
+    }
+    params = load(ROOT, overlay)
+    started = time.monotonic()
+    plan = Plan(params, load_published(ROOT))
+    documents = [(job.key, job.document()) for job in plan.jobs.values()]
+    assert time.monotonic() - started < 10
+    stages = [stage for stage, _ in plan.jobs]
+    blocks = 1 if block is None else -(-200 // block)
+    assert stages.count("train") == 2000 * blocks
+    assert stages.count("evaluate") == 2000
+    trained = [plan.job("train", f"sample/v-3-bert/{number}").task.seeds for number in plan.blocks]
+    assert [seed for seeds in trained for seed in seeds] == list(range(200))
+    assert len({key for key, _ in documents}) == len(documents)
+
+
+def test_the_rules_make_what_the_plan_says(tmp_path):
+    repository = make(tmp_path)
+    printed = repository.snakemake("--summary", "--", "all")
+    lines = printed.split("output_file\t")[1].splitlines()[1:]
+    found = {tuple(line.split("\t")[index] for index in (0, 2)) for line in lines if "\t" in line}
+    params = load(tmp_path)
+    plan = Plan(params, load_published(tmp_path))
+    assert found == {(path, job.stage) for job in plan.jobs.values() for path in job.writes}
+
+
+def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
+    """Training is replaced by files that are written here: the rest is Snakemake's own run."""
+    repository = make(tmp_path)
+    variants, experiment = rows_of(ROWS // 2, batch_size=8)
+    overlay = {
+        "variants": variants,
+        "experiments": {
+            "main": None,
+            "alpha": None,
+            "many": {**experiment, "encoders": ["glove", "bert"], "curve": "train.alpha"},
+        },
+        "model": {"layers": 0, "dimension": 8, "heads": 1},
+        "complexity": {"repeats": 1},
+        "tuning": {"variant": "v-0"},
+    }
+    (repository / "many.yaml").write_text(yaml.safe_dump(overlay))
+    options = ("--configfile", "many.yaml", "--")
+    repository.snakemake(*options, "features")
+    plan = train_by_hand(repository, overlay)
+    printed = repository.snakemake("--dry-run", *options, "all")
+    assert set(jobs(printed)) == {
+        "aggregate",
+        "collect",
+        "complexity",
+        "tables",
+        "figures",
+        "report",
+    }
+    repository.snakemake(*options, "all")
+    assert "Nothing to be done" in repository.snakemake("--dry-run", *options, "all")
+    results = repository / "results"
+    metrics = json.loads((results / "metrics.json").read_text())["sample"]["many"]
+    assert len(metrics) == ROWS
+    assert len(json.loads((results / "sample/complexity.json").read_text())["rows"]) == ROWS
+    for name, lines in (("many", ROWS), ("many-differences", ROWS - 2), ("complexity", ROWS)):
+        table = (results / f"sample/tables/{name}.md").read_text().splitlines()
+        assert len([line for line in table if line.startswith("| ")]) == lines + 1
+    page = (results / "report.html").read_text()
+    assert f"V {ROWS // 2 - 1}" in page
+    longest = max(len(job.document()) for job in plan.jobs.values())
+    assert longest > 131_072  # what one argument may hold
+
+
+def train_by_hand(repository, overlay):
+    """Write what training and scoring every row leaves, and record it; return the plan."""
+    generator = np.random.default_rng(1)
+    with contextlib.chdir(repository.folder):
+        plan = Plan(load(overlay=overlay), load_published())
+        count = len(read_table(repository / "data/aligned/sample/utterances.csv"))
+        for job in plan.jobs.values():
+            if job.stage == "train":
+                for seed in SEEDS:
+                    write_run(job.task.output / f"seed-{seed}", job.task, seed, count, generator)
+                job.task.record.write_text("{}")
+            elif job.stage == "evaluate":
+                run_stage("evaluate", job.task)
+            else:
+                continue
+            record(job)
+    return plan
+
+
+def write_run(folder, task, seed, count, generator):
+    folder.mkdir(parents=True)
+    predictions = generator.normal(size=count).astype(np.float32)
+    save_file({"prediction": predictions}, folder / "representations.safetensors")
+    (folder / "history.csv").write_text("epoch,validation\n1,1.5\n2,1.25\n")
+    given = {name: getattr(task, name).model_dump(mode="json")
+             for name in ("corpus", "encoder", "settings")}  # fmt: skip
+    run = {
+        "seed": seed, **given, "selection": {"epoch": 2, "epochs": 2, "value": 1.25},
+        "parameters": {"all": 100}, "device": "cpu", "threads": 1, "versions": {},
+        "commit": None, "clean": None, "started": "2026-01-01T00:00:00+00:00", "seconds": 1.0,
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
