@@ -11,7 +11,7 @@ def printable(text: str) -> str:
 class HyConError(Exception):
     """Something the user can put right: one line on what was found, expected, and to be done.
 
-    Stages print it without a traceback and exit with code 2 (`hycon.stages.run`).
+    Stages print it without a traceback and exit with code 2 (`hycon.logs.ending_well`).
     """
 
     def __init__(self, message: str) -> None:
@@ -22,5 +22,6 @@ class HyConError(Exception):
 class Terminated(Exception):
     """The process was asked to end (SIGTERM), and what it did is kept.
 
-    Stages print it and exit with a code that tells a scheduler to try again (`hycon.stages.run`).
+    Stages print it and exit with a code that tells a scheduler to try again
+    (`hycon.logs.ending_well`).
     """

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent
-# Changes no number: how parameters are read, checked and planned, since a stage is given their values,
-# which count by themselves; and what is said on the way.
+# Changes no number: how parameters are read, checked and planned, whose values count by themselves;
+# what is logged.
 APART = ("hycon.params", "hycon.plan", "hycon.logs", "hycon.progress")
 PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "snakemake", "MMSA")
 

@@ -76,9 +76,16 @@ def check_parameters(digests: Mapping[Path, str]) -> None:
 
 
 def over_seeds(path: Path) -> dict[str, dict[str, float | int | None]]:
-    """Return mean, std and n of each test metric of a scores.json."""
+    """Return mean, std and n of each test metric of a scores.json.
+
+    Raises:
+        HyConError: it cannot be read, or its seeds do not have the same metrics.
+    """
     seeds = read_scores(path)["seeds"]
-    return summarise([run["test"] for run in seeds.values()])
+    try:
+        return summarise([run["test"] for run in seeds.values()])
+    except (KeyError, ValueError) as error:
+        raise HyConError(f"{path}: its seeds differ ({error}); evaluate the runs again") from None
 
 
 def read_output(folder: Path, utterances: int, name: str = "prediction") -> np.ndarray:

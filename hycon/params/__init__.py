@@ -1,8 +1,8 @@
 """Typed parameters: everything that a run can be told, loaded and validated once.
 
 `load` merges `params.yaml`, `corpora.yaml` and an overlay, and returns a `Params` value or raises a
-`HyConError` whose one line names the key, what was found and what is allowed. All other code receives
-these values; nothing else reads a configuration file.
+`HyConError` whose one line names the key, what was found and what is allowed. All other code
+receives these values; nothing else reads a configuration file.
 """
 
 from hycon.params.base import merge

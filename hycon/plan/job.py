@@ -4,8 +4,11 @@ import functools
 import json
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from hycon.errors import HyConError
 from hycon.params.base import Strict
+from hycon.params.messages import explain
 from hycon.plan.tasks import TASKS
 from hycon.provenance import code_digest, parameters_digest
 
@@ -79,7 +82,7 @@ class JobDocument(Strict):
     task: Any
 
 
-def read_document(text: str, stage: str) -> JobDocument:
+def read_document(text: str | bytes, stage: str) -> JobDocument:
     """Return what a stage was given.
 
     Args:
@@ -95,7 +98,11 @@ def read_document(text: str, stage: str) -> JobDocument:
             raise ValueError(f"found one of stage {document.stage[:40]}")
         task = TASKS[stage].model_validate_json(json.dumps(document.task))
     except ValueError as error:
-        problem = " ".join(str(error).split())
+        problem = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            kind = JobDocument if error.title == JobDocument.__name__ else TASKS[stage]
+            problem = explain(kind, first) if first["loc"] else first["msg"]
         raise HyConError(
             f"standard input: not a job of stage {stage} as JSON ({problem}); "
             "snakemake --dry-run -p prints the command of each job"

@@ -71,7 +71,7 @@ class Rules:
     def given(self, rule: str) -> dict[str, Callable[..., str]]:
         """Return a rule's params: a key, whose change reruns the job, and the job itself.
 
-        Snakemake does not compare params that depend on `threads`: so another mirror reruns nothing.
+        Snakemake does not compare params that depend on `threads`: another mirror reruns nothing.
         """
         return {
             "key": lambda wildcards: self._job(rule, wildcards).key,

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from hycon.corpus.utterances import read_table
-from hycon.evaluation.aggregation import read_output, read_scores, summarise
+from hycon.errors import HyConError
+from hycon.evaluation.aggregation import over_seeds, read_output
 from hycon.evaluation.metrics import rounded
 from hycon.plan.tasks import CurvePoint, PlottedRuns
 from hycon.reporting.run_records import read_history
@@ -24,8 +25,11 @@ def curves(points: list[CurvePoint]) -> pd.DataFrame:
     """Return the mean over seeds of a test metric at each value of a parameter."""
     found = []
     for point in points:
-        seeds = read_scores(point.row.scores)["seeds"].values()
-        summary = summarise([{"": run["test"][point.metric]} for run in seeds])[""]
+        summary = over_seeds(point.row.scores).get(point.metric)
+        if summary is None:
+            raise HyConError(
+                f"{point.row.scores}: lacks test {point.metric}; evaluate the runs again"
+            )
         found.append(
             {"panel": _harmless(point.panel), "x": point.x, "mean": _short(summary["mean"])}
         )

@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> None:
     # before the stage is imported: what an import prints belongs into the log
     with copied_to(arguments.log), ending_well():
         stage = importlib.import_module(f"hycon.stages.{arguments.stage}")
-        job = read_document(sys.stdin.read(), arguments.stage)
+        job = read_document(sys.stdin.buffer.read(), arguments.stage)
         log.debug("stage %s, job %s", job.stage, job.name)
         stage.main(job.task, Machine(arguments.device, arguments.threads))
         record(job)

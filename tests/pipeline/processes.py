@@ -82,7 +82,7 @@ def _child(folder, name, document, limits, says, is_ready):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     if limits.get("permitted"):
         _give_up_roots_rights()
-    sys.stdin = io.StringIO(document)
+    sys.stdin = io.TextIOWrapper(io.BytesIO(document.encode()))
     is_ready.send("ready")
     main([name, "--device", "cpu"])
 

@@ -187,8 +187,10 @@ def test_a_damaged_checkpoint_and_one_of_other_parameters_start_over_with_a_warn
     Stage(folder, "train", job, at_once=True).signal_once(path.exists)
     with safe_open(path, "np") as file:
         provenance = json.loads(file.metadata()["provenance"])
-    assert provenance.keys() == {"seed", "corpus", "encoder", "settings", "code", "inputs", "device",
-                             "threads", "versions"}  # fmt: skip
+    assert provenance.keys() == {
+        *("seed", "corpus", "encoder", "settings", "code", "inputs"),
+        *("device", "threads", "versions"),
+    }
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     _, printed = Stage(folder, "train", job).wait()

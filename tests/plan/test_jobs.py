@@ -64,7 +64,9 @@ def test_tasks_are_frozen_and_refuse_what_they_do_not_know():
             job.task.output = "elsewhere"
         document = json.loads(job.document())
         document["task"]["more"] = 1
-        with pytest.raises(HyConError, match=f"not a job of stage {job.stage} .* more Extra"):
+        with pytest.raises(
+            HyConError, match=f"not a job of stage {job.stage} .* more: unknown key"
+        ):
             read_document(json.dumps(document), job.stage)
 
 

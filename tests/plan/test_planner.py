@@ -29,7 +29,7 @@ def rows_of(count, **train):
     return variants, experiment
 
 
-@pytest.mark.parametrize("block", [None, 7])
+@pytest.mark.parametrize("block", [None, 50])
 def test_2000_rows_with_200_seeds_are_planned_within_ten_seconds(block):
     variants, experiment = rows_of(1000)
     overlay = {

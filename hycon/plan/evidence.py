@@ -1,0 +1,349 @@
+"""The jobs of what a reader sees: metrics, tables, figures, and the page of them."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from hycon.params import ADAPTED, MISSING, get_path
+from hycon.plan import tasks
+from hycon.plan.job import Job
+from hycon.plan.paths import GRAPH, RESULTS, aligned, runs, unique, with_formats
+from hycon.plan.tasks import FIGURE_FORMATS, TABLE_CODE, TABLE_FORMATS, Scores
+from hycon.provenance import ROOT
+
+if TYPE_CHECKING:
+    from hycon.plan.planner import Plan
+
+
+def aggregate(plan: "Plan", corpus: str) -> Job:
+    rows = {
+        name: [plan.scored(corpus, row).unlabelled() for row in plan.rows_of(corpus, name)]
+        for name in plan.experiments_of(corpus)
+    }
+    target = RESULTS / corpus / "metrics.json"
+    return Job(
+        stage="aggregate", name=corpus, phase="evidence", code=("hycon.stages.aggregate",),
+        task=tasks.AggregateTask(corpus=corpus, experiments=rows, output=target),
+        reads=scores_of(row for each in rows.values() for row in each),
+        writes=(str(target),),
+    )  # fmt: skip
+
+
+def headline(plan: "Plan", corpus: str) -> list[str]:
+    """Return the two metrics that stand for all of a corpus where there is little room."""
+    emotions = plan.params.catalogue[corpus].emotions
+    return ["acc", "f1"] if emotions else ["mae_all", "acc2_pos"]
+
+
+def collect(plan: "Plan") -> Job:
+    corpora = plan.params.corpora
+    metrics = {corpus: RESULTS / corpus / "metrics.json" for corpus in corpora}
+    # the first experiment's rows, whose training is drawn, and the first of them
+    first = {name: plan.rows_of(name, plan.experiments_of(name)[0]) for name in corpora}
+    training = [_plotted(plan, corpus, row) for corpus in corpora for row in first[corpus]]
+    curves = [point for corpus in corpora for point in _curve_points(plan, corpus)]
+    records = [
+        path for corpus in corpora for row in first[corpus] for path in plan.records(corpus, row)
+    ]
+    tables = [f"{aligned(corpus)}/utterances.csv" for corpus in corpora]
+    scores = scores_of(point.row for point in curves)
+    plots = [RESULTS / "plots" / f"{kind}.csv" for kind in ("curves", "training", "confusion")]
+    return Job(
+        stage="collect", name="", phase="evidence", code=("hycon.stages.collect",),
+        task=tasks.CollectTask(
+            metrics=metrics, summary={corpus: headline(plan, corpus) for corpus in corpora},
+            curves=curves, training=training, output=RESULTS,
+            confusion=[_plotted(plan, corpus, first[corpus][0]) for corpus in corpora],
+        ),
+        reads=unique([*map(str, metrics.values()), *scores, *records, *tables]),
+        writes=(f"{RESULTS}/metrics.json", f"{RESULTS}/summary.json", *map(str, plots)),
+    )  # fmt: skip
+
+
+def _plotted(plan: "Plan", corpus: str, row: str) -> tasks.PlottedRuns:
+    labels = plan.scored(corpus, row)
+    return tasks.PlottedRuns(
+        panel=f"{corpus}: {labels.model}, {labels.encoder}",
+        runs=runs(corpus, row),
+        seeds=plan.params.seeds,
+        corpus=plan.corpora[corpus],
+        aligned=aligned(corpus),
+    )
+
+
+def _curve_points(plan: "Plan", corpus: str) -> list[tasks.CurvePoint]:
+    points = []
+    for name in plan.experiments_of(corpus):
+        key = plan.params.experiments[name].curve
+        for row in plan.rows_of(corpus, name) if key else []:
+            labels = plan.scored(corpus, row)
+            x = get_path(plan.settings(corpus, row), key)
+            points += [
+                tasks.CurvePoint(
+                    panel=f"{corpus}: {metric} over {key}, {labels.encoder}",
+                    x=x,
+                    metric=metric,
+                    row=labels,
+                )
+                for metric in headline(plan, corpus)
+            ]
+    return sorted(points, key=lambda point: (point.panel, point.x))
+
+
+def tables(plan: "Plan", corpus: str) -> dict[str, Any]:
+    """Return the tables of a corpus by name, in the order of the page."""
+    found: dict[str, Any] = {}
+    for name in plan.experiments_of(corpus):
+        found[name] = _score_table(plan, corpus, name)
+        if pairs := _pairs(plan, corpus, name):
+            experiment = plan.params.experiments[name]
+            found[f"{name}-differences"] = tasks.DifferenceTable(
+                title=experiment.title,
+                reference=plan.params.variants[experiment.reference].label,
+                pairs=pairs,
+                aligned=aligned(corpus),
+            )
+    if published := [each for each in plan.published if each.corpus == corpus]:
+        here = set(plan.rows_of(corpus))
+        rows = [plan.scored(corpus, each.row) for each in published if each.row in here]
+        found["published"] = tasks.PublishedTable(published=published, rows=list(unique(rows)))
+    if measured := measured_rows(plan, corpus):
+        found["complexity"] = tasks.CostTable(
+            measured=RESULTS / corpus / "complexity.json",
+            labels={
+                row: (plan.scored(corpus, row).model, plan.scored(corpus, row).encoder)
+                for row in measured
+            },
+        )
+    return found
+
+
+def _score_table(plan: "Plan", corpus: str, name: str) -> tasks.ScoreTable:
+    return tasks.ScoreTable(
+        experiment=name,
+        title=plan.params.experiments[name].title,
+        rows=[plan.scored(corpus, row) for row in plan.rows_of(corpus, name)],
+        left_out=_left_out(plan, corpus, name),
+        note=_adaptations(plan, name),
+    )
+
+
+def _pairs(plan: "Plan", corpus: str, experiment: str) -> list[tasks.RowPair]:
+    """Return an experiment's rows beside its reference; none without a reference of its own."""
+    reference = plan.params.experiments[experiment].reference
+    rows = plan.params.rows(experiment, corpus)
+    if reference not in {variant for variant, _ in rows}:
+        return []
+    return [
+        tasks.RowPair(
+            row=plan.scored(corpus, f"{variant}-{encoder}"),
+            reference=plan.scored(corpus, f"{reference}-{encoder}"),
+        )
+        for variant, encoder in rows
+        if variant != reference
+    ]
+
+
+def _left_out(plan: "Plan", corpus: str, name: str) -> str:
+    """Return which rows an experiment lacks on a corpus, and why; "" if none."""
+    experiment = plan.params.experiments[name]
+    tried = experiment.encoders
+    if experiment.first_encoder_only:
+        tried = tried[: tried.index(plan.params.encoders_of(name, corpus)[0])]
+    reasons = [plan.params.unusable(corpus, encoder) for encoder in tried]
+    there = plan.params.variants_of(name)
+    gone = [plan.params.variants[each].label for each in experiment.variants
+            if each not in there]  # fmt: skip
+    if gone:
+        reasons.append(f"{', '.join(gone)} ({MISSING})")
+    return "; ".join(filter(None, reasons))
+
+
+def _adaptations(plan: "Plan", experiment: str) -> str:
+    """Return what was adapted of an experiment's peers; "" if it has none."""
+    changed: dict[str, list[str]] = {}
+    for name in plan.params.variants_of(experiment):
+        variant = plan.params.variants[name]
+        if variant.peer:
+            changed.setdefault(ADAPTED[variant.peer.network], []).append(variant.label)
+    if not changed:
+        return ""
+    each = "; ".join(f"{', '.join(labels)}: {what}" for what, labels in changed.items())
+    return f"Peers are networks of the package MMSA in this training. Adapted: {each}."
+
+
+def table_job(plan: "Plan", corpus: str, name: str, table: Any) -> Job:
+    stem = RESULTS / corpus / "tables" / name
+    reads: list[str] = []
+    if table.kind == "costs":
+        reads = [str(table.measured)]
+    elif table.kind == "differences":
+        rows = [row for pair in table.pairs for row in (pair.row, pair.reference)]
+        reads = [*scores_of(rows), f"{table.aligned}/utterances.csv"]
+        # predictions are read too
+        reads += [path for row in unique(rows) for path in plan.records(corpus, row.row)]
+    else:
+        reads = list(scores_of(table.rows))
+    return Job(
+        stage="tables", name=f"{corpus}/{name}", phase="evidence",
+        code=("hycon.stages.tables", TABLE_CODE[table.kind]),
+        task=tasks.TableTask(
+            key=corpus, corpus=plan.params.catalogue[corpus], table=table, output=stem
+        ),
+        reads=unique(reads), writes=with_formats(stem, TABLE_FORMATS),
+        memory_mb=1000 if table.kind == "differences" else 500,
+    )  # fmt: skip
+
+
+def measured_rows(plan: "Plan", corpus: str) -> list[str]:
+    """Return the rows whose cost is measured, each once."""
+    if plan.params.complexity is None:
+        return []
+    names = [name for name in plan.experiments_of(corpus) if plan.params.experiments[name].costs]
+    return list(unique(row for name in names for row in plan.rows_of(corpus, name)))
+
+
+def complexity(plan: "Plan", corpus: str) -> Iterator[Job]:
+    names = measured_rows(plan, corpus)
+    if not names:
+        return
+    target = RESULTS / corpus / "complexity.json"
+    given = {row: plan.given(corpus, row) for row in names}
+    yield Job(
+        stage="complexity", name=corpus, phase="evidence", code=("hycon.stages.complexity",),
+        task=tasks.ComplexityTask(
+            corpus=plan.corpora[corpus],
+            rows=[
+                tasks.MeasuredRow(
+                    row=row, encoder_name=plan.rows[row][1],
+                    settings=each["settings"].as_cost(),
+                    encoder=each["encoder"], states=each["states"], tiny=each["tiny"],
+                )
+                for row, each in given.items()
+            ],
+            aligned=aligned(corpus), repeats=plan.params.complexity.repeats, output=target,
+        ),
+        reads=unique(str(path) for each in given.values() for path in each["inputs"]),
+        writes=(str(target),), memory_mb=1000, memory_per_mb=3, minutes=60,
+    )  # fmt: skip
+
+
+def figures(plan: "Plan", corpus: str) -> dict[str, Any]:
+    """Return the figures of a corpus by name: EXPERIMENT-curve-ENCODER, -tsne-."""
+    found: dict[str, Any] = {}
+    for name in plan.experiments_of(corpus):
+        experiment, rows = plan.params.experiments[name], plan.params.rows(name, corpus)
+        pair = experiment.tsne or []
+        for encoder in unique(encoder for _, encoder in rows) if experiment.curve else ():
+            found[f"{name}-curve-{encoder}"] = _curve(plan, corpus, name, encoder)
+        if pair and set(pair) <= {variant for variant, _ in rows}:
+            for encoder in unique(encoder for _, encoder in rows):
+                found[f"{name}-tsne-{encoder}"] = _tsne(plan, corpus, pair, encoder)
+    return found
+
+
+def _curve(plan: "Plan", corpus: str, name: str, encoder: str) -> tasks.CurveFigure:
+    key = plan.params.experiments[name].curve
+    rows = [f"{variant}-{encoder}" for variant in plan.params.variants_of(name)]
+    points = [
+        tasks.CurveRow(x=get_path(plan.settings(corpus, row), key), row=plan.scored(corpus, row))
+        for row in rows
+    ]
+    return tasks.CurveFigure(
+        points=sorted(points, key=lambda point: (point.x, str(point.row.scores))),
+        metrics=headline(plan, corpus),
+        x_label=key.split(".")[-1],
+    )
+
+
+def _tsne(plan: "Plan", corpus: str, variants: list[str], encoder: str) -> tasks.TsneFigure:
+    rows = [plan.scored(corpus, f"{variant}-{encoder}") for variant in variants]
+    shown = [
+        tasks.ShownRun(
+            title=row.model,
+            folder=runs(corpus, row.row) / f"seed-{plan.params.seeds[0]}",
+            row=row,
+        )
+        for row in rows
+    ]
+    return tasks.TsneFigure(runs=shown, aligned=aligned(corpus), seed=0)
+
+
+def figure_job(plan: "Plan", corpus: str, name: str, figure: Any) -> Job:
+    experiment, _, encoder = name.partition(f"-{figure.kind}-")
+    stem = RESULTS / corpus / "figures" / name
+    label = plan.encoder_label(corpus, encoder)
+    title = f"{plan.params.experiments[experiment].title}. Text encoder: {label}"
+    if figure.kind == "curve":
+        reads = scores_of(point.row for point in figure.points)
+    else:
+        title = f"Multimodal representations with and without contrastive learning. {title}"
+        rows = [run.row for run in figure.runs]
+        records = [path for row in rows for path in plan.records(corpus, row.row)]
+        reads = (*scores_of(rows), f"{figure.aligned}/utterances.csv", *records)
+    return Job(
+        stage="figures", name=f"{corpus}/{name}", phase="evidence", code=("hycon.stages.figures",),
+        task=tasks.FigureTask(
+            key=corpus, corpus=plan.params.catalogue[corpus], title=title,
+            colours=plan.params.figures, figure=figure, output=stem,
+        ),
+        reads=unique(reads), writes=with_formats(stem, FIGURE_FORMATS), memory_mb=1000,
+    )  # fmt: skip
+
+
+# the page
+
+
+def report(plan: "Plan") -> Job:
+    corpora = [_page_corpus(plan, corpus) for corpus in plan.params.corpora]
+    graph = GRAPH if GRAPH.exists() else None
+    reads = [str(graph)] if graph else []
+    for page in corpora:
+        folder = RESULTS / page.key
+        for item in page.tables:
+            reads += with_formats(folder / "tables" / item.name, ("csv", "html"))
+        for item in page.figures:
+            reads += with_formats(folder / "figures" / item.name, ("svg", "txt"))
+        reads += scores_of(each.row for each in page.rows)
+        reads += [path for each in page.rows for path in plan.records(page.key, each.row.row)]
+    target = RESULTS / "report.html"
+    page_folder = ROOT / "reporting/page"
+    return Job(
+        stage="report", name="", phase="evidence", code=("hycon.stages.report",),
+        data=tuple(sorted(str(path.relative_to(ROOT)) for path in page_folder.iterdir())),
+        task=tasks.ReportTask(
+            corpora=corpora, seeds=plan.params.seeds, files=plan.parameter_files,
+            options=plan.options, graph=graph, results=RESULTS, output=target,
+        ),
+        reads=unique(reads), writes=(str(target),),
+    )  # fmt: skip
+
+
+def _page_corpus(plan: "Plan", corpus: str) -> tasks.PageCorpus:
+    titles = {"published": "Published numbers beside ours", "complexity": "Complexity"}
+    items = []
+    for name, table in tables(plan, corpus).items():
+        more = ": differences" if table.kind == "differences" else ""
+        title = titles.get(name) or table.title + more
+        items.append(tasks.PageItem(name=name, kind=table.kind, title=title))
+    rows: dict[str, tasks.PageRow] = {}
+    for name in plan.experiments_of(corpus):
+        title = plan.params.experiments[name].title
+        for row in plan.rows_of(corpus, name):
+            labels = plan.scored(corpus, row)
+            rows.setdefault(row, tasks.PageRow(row=labels, experiment=title))
+    drawn = [
+        tasks.PageItem(name=name, kind=figure.kind, title="")
+        for name, figure in figures(plan, corpus).items()
+    ]
+    return tasks.PageCorpus(
+        key=corpus,
+        corpus=plan.params.catalogue[corpus],
+        tables=items,
+        figures=drawn,
+        rows=list(rows.values()),
+    )
+
+
+def scores_of(rows: Iterable[Scores]) -> tuple[str, ...]:
+    """Return the files of some rows' scores, each once."""
+    return unique(str(row.scores) for row in rows)

@@ -1,0 +1,44 @@
+"""Where everything lies, relative to the project's folder."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+DATA, RESULTS = Path("data"), Path("results")
+MANIFEST = Path("corpora.manifest.json")  # what came from where, with digests; in git
+GRAPH = Path("docs/rulegraph.svg")
+
+
+def aligned(corpus: str) -> Path:
+    """Return the folder of a corpus's aligned utterances."""
+    return DATA / "aligned" / corpus
+
+
+def states(corpus: str, encoder: str) -> Path:
+    """Return the folder of a corpus's cached text states."""
+    return DATA / "features" / corpus / encoder
+
+
+def tiny_folder(corpus: str, kind: str | None) -> Path | None:
+    """Return the folder of a corpus's tiny model, if there is one."""
+    return DATA / "models" / corpus / f"tiny-{kind}" if kind else None
+
+
+def runs(corpus: str, row: str) -> Path:
+    """Return the folder of a row's runs and scores."""
+    return RESULTS / "runs" / corpus / row
+
+
+def ragged(path: Path) -> list[str]:
+    """Return the two files of a ragged array."""
+    return [str(path), str(path.with_suffix(".offsets.npy"))]
+
+
+def with_formats(path: Path, formats: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files of a table or a figure, one a format."""
+    return tuple(f"{path}.{each}" for each in formats)
+
+
+def unique(values: Iterable[Any]) -> tuple:
+    """Return values without repetition, in order."""
+    return tuple(dict.fromkeys(values))
