@@ -1,20 +1,18 @@
 """The jobs of what a reader sees: metrics, tables, figures, and the page of them."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hycon.params import ADAPTED, MISSING, get_path
 from hycon.plan import tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import GRAPH, RESULTS, aligned, runs, unique, with_formats
+from hycon.plan.rows import Rows
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_CODE, TABLE_FORMATS, Scores
 from hycon.provenance import ROOT
 
-if TYPE_CHECKING:
-    from hycon.plan.planner import Plan
 
-
-def aggregate(plan: "Plan", corpus: str) -> Job:
+def aggregate(plan: Rows, corpus: str) -> Job:
     rows = {
         name: [plan.scored(corpus, row).unlabelled() for row in plan.rows_of(corpus, name)]
         for name in plan.experiments_of(corpus)
@@ -28,13 +26,13 @@ def aggregate(plan: "Plan", corpus: str) -> Job:
     )  # fmt: skip
 
 
-def headline(plan: "Plan", corpus: str) -> list[str]:
+def headline(plan: Rows, corpus: str) -> list[str]:
     """Return the two metrics that stand for all of a corpus where there is little room."""
     emotions = plan.params.catalogue[corpus].emotions
     return ["acc", "f1"] if emotions else ["mae_all", "acc2_pos"]
 
 
-def collect(plan: "Plan") -> Job:
+def collect(plan: Rows) -> Job:
     corpora = plan.params.corpora
     metrics = {corpus: RESULTS / corpus / "metrics.json" for corpus in corpora}
     # the first experiment's rows, whose training is drawn, and the first of them
@@ -59,7 +57,7 @@ def collect(plan: "Plan") -> Job:
     )  # fmt: skip
 
 
-def _plotted(plan: "Plan", corpus: str, row: str) -> tasks.PlottedRuns:
+def _plotted(plan: Rows, corpus: str, row: str) -> tasks.PlottedRuns:
     labels = plan.scored(corpus, row)
     return tasks.PlottedRuns(
         panel=f"{corpus}: {labels.model}, {labels.encoder}",
@@ -70,7 +68,7 @@ def _plotted(plan: "Plan", corpus: str, row: str) -> tasks.PlottedRuns:
     )
 
 
-def _curve_points(plan: "Plan", corpus: str) -> list[tasks.CurvePoint]:
+def _curve_points(plan: Rows, corpus: str) -> list[tasks.CurvePoint]:
     points = []
     for name in plan.experiments_of(corpus):
         key = plan.params.experiments[name].curve
@@ -89,7 +87,7 @@ def _curve_points(plan: "Plan", corpus: str) -> list[tasks.CurvePoint]:
     return sorted(points, key=lambda point: (point.panel, point.x))
 
 
-def tables(plan: "Plan", corpus: str) -> dict[str, Any]:
+def tables(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the tables of a corpus by name, in the order of the page."""
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
@@ -117,7 +115,7 @@ def tables(plan: "Plan", corpus: str) -> dict[str, Any]:
     return found
 
 
-def _score_table(plan: "Plan", corpus: str, name: str) -> tasks.ScoreTable:
+def _score_table(plan: Rows, corpus: str, name: str) -> tasks.ScoreTable:
     return tasks.ScoreTable(
         experiment=name,
         title=plan.params.experiments[name].title,
@@ -127,7 +125,7 @@ def _score_table(plan: "Plan", corpus: str, name: str) -> tasks.ScoreTable:
     )
 
 
-def _pairs(plan: "Plan", corpus: str, experiment: str) -> list[tasks.RowPair]:
+def _pairs(plan: Rows, corpus: str, experiment: str) -> list[tasks.RowPair]:
     """Return an experiment's rows beside its reference; none without a reference of its own."""
     reference = plan.params.experiments[experiment].reference
     rows = plan.params.rows(experiment, corpus)
@@ -143,7 +141,7 @@ def _pairs(plan: "Plan", corpus: str, experiment: str) -> list[tasks.RowPair]:
     ]
 
 
-def _left_out(plan: "Plan", corpus: str, name: str) -> str:
+def _left_out(plan: Rows, corpus: str, name: str) -> str:
     """Return which rows an experiment lacks on a corpus, and why; "" if none."""
     experiment = plan.params.experiments[name]
     tried = experiment.encoders
@@ -158,7 +156,7 @@ def _left_out(plan: "Plan", corpus: str, name: str) -> str:
     return "; ".join(filter(None, reasons))
 
 
-def _adaptations(plan: "Plan", experiment: str) -> str:
+def _adaptations(plan: Rows, experiment: str) -> str:
     """Return what was adapted of an experiment's peers; "" if it has none."""
     changed: dict[str, list[str]] = {}
     for name in plan.params.variants_of(experiment):
@@ -171,7 +169,7 @@ def _adaptations(plan: "Plan", experiment: str) -> str:
     return f"Peers are networks of the package MMSA in this training. Adapted: {each}."
 
 
-def table_job(plan: "Plan", corpus: str, name: str, table: Any) -> Job:
+def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
     stem = RESULTS / corpus / "tables" / name
     reads: list[str] = []
     if table.kind == "costs":
@@ -194,7 +192,7 @@ def table_job(plan: "Plan", corpus: str, name: str, table: Any) -> Job:
     )  # fmt: skip
 
 
-def measured_rows(plan: "Plan", corpus: str) -> list[str]:
+def measured_rows(plan: Rows, corpus: str) -> list[str]:
     """Return the rows whose cost is measured, each once."""
     if plan.params.complexity is None:
         return []
@@ -202,7 +200,7 @@ def measured_rows(plan: "Plan", corpus: str) -> list[str]:
     return list(unique(row for name in names for row in plan.rows_of(corpus, name)))
 
 
-def complexity(plan: "Plan", corpus: str) -> Iterator[Job]:
+def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
     names = measured_rows(plan, corpus)
     if not names:
         return
@@ -227,7 +225,7 @@ def complexity(plan: "Plan", corpus: str) -> Iterator[Job]:
     )  # fmt: skip
 
 
-def figures(plan: "Plan", corpus: str) -> dict[str, Any]:
+def figures(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the figures of a corpus by name: EXPERIMENT-curve-ENCODER, -tsne-."""
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
@@ -241,7 +239,7 @@ def figures(plan: "Plan", corpus: str) -> dict[str, Any]:
     return found
 
 
-def _curve(plan: "Plan", corpus: str, name: str, encoder: str) -> tasks.CurveFigure:
+def _curve(plan: Rows, corpus: str, name: str, encoder: str) -> tasks.CurveFigure:
     key = plan.params.experiments[name].curve
     rows = [f"{variant}-{encoder}" for variant in plan.params.variants_of(name)]
     points = [
@@ -255,7 +253,7 @@ def _curve(plan: "Plan", corpus: str, name: str, encoder: str) -> tasks.CurveFig
     )
 
 
-def _tsne(plan: "Plan", corpus: str, variants: list[str], encoder: str) -> tasks.TsneFigure:
+def _tsne(plan: Rows, corpus: str, variants: list[str], encoder: str) -> tasks.TsneFigure:
     rows = [plan.scored(corpus, f"{variant}-{encoder}") for variant in variants]
     shown = [
         tasks.ShownRun(
@@ -268,7 +266,7 @@ def _tsne(plan: "Plan", corpus: str, variants: list[str], encoder: str) -> tasks
     return tasks.TsneFigure(runs=shown, aligned=aligned(corpus), seed=0)
 
 
-def figure_job(plan: "Plan", corpus: str, name: str, figure: Any) -> Job:
+def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
     experiment, _, encoder = name.partition(f"-{figure.kind}-")
     stem = RESULTS / corpus / "figures" / name
     label = plan.encoder_label(corpus, encoder)
@@ -293,7 +291,7 @@ def figure_job(plan: "Plan", corpus: str, name: str, figure: Any) -> Job:
 # the page
 
 
-def report(plan: "Plan") -> Job:
+def report(plan: Rows) -> Job:
     corpora = [_page_corpus(plan, corpus) for corpus in plan.params.corpora]
     graph = GRAPH if GRAPH.exists() else None
     reads = [str(graph)] if graph else []
@@ -318,7 +316,7 @@ def report(plan: "Plan") -> Job:
     )  # fmt: skip
 
 
-def _page_corpus(plan: "Plan", corpus: str) -> tasks.PageCorpus:
+def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
     titles = {"published": "Published numbers beside ours", "complexity": "Complexity"}
     items = []
     for name, table in tables(plan, corpus).items():

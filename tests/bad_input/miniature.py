@@ -12,7 +12,7 @@ from hycon.encoders.tiny import build_bert
 from hycon.logs import USER_ERROR, copied_to, ending_well
 from hycon.params import load
 from hycon.plan import tasks
-from hycon.plan.planner import scores_digest
+from hycon.plan.rows import scores_digest
 from hycon.sample import corpus as sample
 from tests.running import run_stage
 

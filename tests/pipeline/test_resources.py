@@ -19,9 +19,9 @@ def resources(project, *options):
     """Return what a run's first job of each rule would ask for, by rule, as {name: value}."""
     printed = project.snakemake("--dry-run", "all", "--workflow-profile", "none", *options)
     found = {}
-    for rule, block in re.findall(
-        r"^ *(?:local)?rule (\w+):\n((?:  .*\n)+)", printed, re.MULTILINE
-    ):
+    # jobs of a group are indented
+    rules = re.findall(r"^( *)(?:local)?rule (\w+):\n((?:\1 {4}.*\n)+)", printed, re.MULTILINE)
+    for _, rule, block in rules:
         if asked := re.search(r"resources: (.*)", block):
             found.setdefault(rule, dict(each.split("=") for each in asked[1].split(", ")))
     return found
@@ -65,7 +65,7 @@ def test_the_profile_asks_for_time_to_write_a_checkpoint():
 def test_a_row_is_one_job_of_a_cluster_unless_its_seeds_are_spread(project):
     def groups(*options):
         printed = project.snakemake("--dry-run", "all", "--workflow-profile", "none", *options)
-        return re.findall(r"^group job ", printed, re.MULTILINE)
+        return re.findall(r"Group job row ", printed)
 
     assert len(groups()) == 3  # rows
     assert groups("--config", "seeds_per_job=1") == []

@@ -161,8 +161,10 @@ def test_snakemake_s_own_report_has_tables_and_page_with_captions(project):
     assert "table main. Its caption says what it" in " ".join(text.split())
 
 
-def test_the_readme_s_way_to_read_an_aligned_corpus_works(project):
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+def test_the_documented_way_to_read_an_aligned_corpus_works(project):
+    examples = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/corpora.md").read_text(), flags=re.DOTALL
+    )
     (example,) = (text for text in examples if "read_split" in text)
     code = f"{example}\nassert len(first) == max(1, utterances[0].words)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from hycon.errors import HyConError
 from hycon.params import load, load_published
 from hycon.plan.job import read_document
-from hycon.plan.planner import Plan, scores_digest
+from hycon.plan.planner import Plan
+from hycon.plan.rows import scores_digest
 from hycon.plan.tasks import TASKS
 from hycon.stages import Machine
 from tests.test_params import ROOT
@@ -65,7 +66,7 @@ def test_tasks_are_frozen_and_refuse_what_they_do_not_know():
         document = json.loads(job.document())
         document["task"]["more"] = 1
         with pytest.raises(
-            HyConError, match=f"not a job of stage {job.stage} .* more: unknown key"
+            HyConError, match=f"not a job of stage {job.stage} .* \\(more: unknown key"
         ):
             read_document(json.dumps(document), job.stage)
 

@@ -1,0 +1,132 @@
+"""The rows of every experiment: what they are trained with, and what a reader calls them."""
+
+from pathlib import Path
+from typing import Any
+
+from hycon.params import Corpus, Encoder, MetricsConfig, Params, Published, Settings
+from hycon.plan.paths import aligned, ragged, runs, states, tiny_folder, unique
+from hycon.plan.tasks import ScoredRow
+from hycon.provenance import parameters_digest
+
+
+class Rows:
+    """What the plan knows of its rows. A row is a variant with a text encoder, VARIANT-ENCODER.
+
+    Args:
+        params: all parameters.
+        published: published rows, to stand beside ours.
+        files: parameter files, as the page names them.
+        options: Snakemake's options that change results, for a shell.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        published: list[Published] | None = None,
+        files: list[str] | None = None,
+        options: str = "",
+    ) -> None:
+        self.params, self.published = params, published or []
+        self.parameter_files, self.options = files or ["params.yaml", "corpora.yaml"], options
+        # a row is named VARIANT-ENCODER
+        self.rows = {
+            f"{variant}-{encoder}": (variant, encoder)
+            for variant in params.variants
+            for encoder in params.encoders
+        }
+        # what numbers depend on, without what only readers see
+        self.corpora = {name: each.as_input() for name, each in params.catalogue.items()}
+        self.encoders = {name: each.as_input() for name, each in params.encoders.items()}
+        self._settings: dict[tuple[str, str], Settings] = {}
+        self._scored: dict[tuple[str, str], ScoredRow] = {}
+        size = params.seeds_per_job or len(params.seeds)
+        seeds = params.seeds
+        # the seeds that one job trains, by the number of the block
+        self.blocks = {
+            str(number): seeds[start : start + size]
+            for number, start in enumerate(range(0, len(seeds), size), start=1)
+        }
+
+    def experiments_of(self, corpus: str) -> list[str]:
+        """Return the experiments that have rows on a corpus."""
+        return [name for name in self.params.experiments if self.params.rows(name, corpus)]
+
+    def rows_of(self, corpus: str, experiment: str | None = None) -> list[str]:
+        """Return the rows of an experiment on a corpus in the order of its table, or of all."""
+        chosen = [experiment] if experiment else self.params.experiments
+        found = [pair for name in chosen for pair in self.params.rows(name, corpus)]
+        return list(unique(f"{variant}-{encoder}" for variant, encoder in found))
+
+    def settings(self, corpus: str, row: str) -> Settings:
+        """Return what a row is trained with."""
+        if (corpus, row) not in self._settings:
+            self._settings[corpus, row] = self.params.settings(corpus, *self.rows[row])
+        return self._settings[corpus, row]
+
+    def scored(self, corpus: str, row: str) -> ScoredRow:
+        """Return where the scores of a row lie, and what a reader calls it."""
+        if (corpus, row) not in self._scored:
+            self._scored[corpus, row] = self._scored_row(corpus, row)
+        return self._scored[corpus, row]
+
+    def _scored_row(self, corpus: str, row: str) -> ScoredRow:
+        variant, encoder = self.rows[row]
+        return ScoredRow(
+            row=row,
+            model=self.params.variants[variant].label,
+            encoder=self.encoder_label(corpus, encoder),
+            scores=runs(corpus, row) / "scores.json",
+            parameters_digest=scores_digest(
+                self.corpora[corpus],
+                self.encoders[encoder],
+                self.settings(corpus, row),
+                self.params.metrics,
+                self.params.seeds,
+            ),
+        )
+
+    def encoder_label(self, corpus: str, encoder: str) -> str:
+        """Return what a reader calls a text encoder; vectors are what the corpus has."""
+        chosen = self.params.encoders[encoder]
+        named = self.params.catalogue[corpus].vectors
+        return named if chosen.kind == "vectors" else chosen.label
+
+    def records(self, corpus: str, row: str) -> list[str]:
+        """Return the records of a row's trained seeds, one a block."""
+        return [f"{runs(corpus, row)}/runs-{block}.json" for block in self.blocks]
+
+    def tiny(self, corpus: str, encoder: str) -> list[str]:
+        """Return the weights of an encoder's tiny model as a list, empty if it is none."""
+        folder = tiny_folder(corpus, self.params.encoders[encoder].tiny)
+        return [f"{folder}/model.safetensors"] if folder else []
+
+    def given(self, corpus: str, row: str) -> dict[str, Any]:
+        """Return what `train` and `tune_row` are given of a row."""
+        encoder = self.params.encoders[self.rows[row][1]]
+        folder = aligned(corpus)
+        text = (
+            self.tiny(corpus, self.rows[row][1])
+            if encoder.finetune
+            else ragged(states(corpus, self.rows[row][1]) / "states.npy")
+        )
+        arrays = [*ragged(folder / "audio.npy"), *ragged(folder / "vision.npy")]
+        files = [f"{folder}/utterances.csv", *arrays, *text]
+        return {
+            "name": f"{corpus}/{row}",
+            "corpus": self.corpora[corpus],
+            "encoder": self.encoders[self.rows[row][1]],
+            "settings": self.settings(corpus, row),
+            "aligned": folder,
+            "states": None if encoder.finetune else states(corpus, self.rows[row][1]),
+            "tiny": tiny_folder(corpus, encoder.tiny) if encoder.finetune else None,
+            "inputs": [Path(file) for file in files],
+        }
+
+
+def scores_digest(
+    corpus: Corpus, encoder: Encoder, settings: Settings, metrics: MetricsConfig, seeds: list[int]
+) -> str:
+    """Return the digest of the parameters that scores are made with, as `evaluate` records it."""
+    values = {"corpus": corpus, "encoder": encoder, "settings": settings, "metrics": metrics}
+    plain = {name: value.model_dump(mode="json") for name, value in values.items()}
+    return parameters_digest({**plain, "seeds": sorted(seeds)})
