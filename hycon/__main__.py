@@ -4,6 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
+from hycon.errors import HyConError
 from hycon.logs import USER_ERROR, copied_to, ending_well
 
 COMMANDS = {
@@ -30,7 +31,12 @@ def main() -> None:
         print("error: params.yaml: not here; call hycon in the project's folder", file=sys.stderr)
         sys.exit(USER_ERROR)
     with copied_to(None), ending_well():
-        importlib.import_module(f"hycon.commands.{name}").main(sys.argv[2:])
+        try:
+            command = importlib.import_module(f"hycon.commands.{name}")
+        except ModuleNotFoundError as error:
+            advice = "pip install 'hycon[pipeline]'"
+            raise HyConError(f"hycon {name} needs the package {error.name}: {advice}") from None
+        command.main(sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DOCKER = (ROOT / "containers/Dockerfile").read_text()
 APPTAINER = (ROOT / "containers/Apptainer.def").read_text()
-INSTALL = "pip install --no-cache-dir --constraint constraints.txt --editable '.[minilm,peers]'"
+INSTALL = (
+    "pip install --no-cache-dir --constraint constraints.txt --editable '.[pipeline,minilm,peers]'"
+)
 
 
 def instructions():
