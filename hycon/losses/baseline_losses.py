@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from hycon.losses.fused import FusedSimilarities
 from hycon.losses.hybrid import HybridLoss, check_weights, weigh
 from hycon.losses.pairs import Pairs, check_classes, class_pairs
 from hycon.losses.semi import semi_term
-from hycon.losses.similarity import check_alpha, check_similarity, directions, similarities
+from hycon.losses.similarity import check_alpha, check_representations, check_similarity, directions
 
 # name: (the package's class, its arguments). Contrastive and triplet: Euclidean distances of
 # directions; N-pair: cosine, every positive against all negatives (the package's NPairsLoss takes
@@ -61,7 +62,8 @@ class BaselineLoss(nn.Module):
 
     def forward(self, representations: Mapping[str, Tensor], classes: Tensor) -> HybridLoss:
         """Compare the utterances of a batch: arguments and result as of HybridContrastiveLoss."""
-        s = similarities(representations, self.similarity)
+        check_representations(representations)
+        s = FusedSimilarities.apply(self.similarity, *representations.values())
         check_classes(classes, s.shape[1])
         pairs = class_pairs(classes)
         within, across = [], []

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hycon.losses.fused import LossConfig, contrastive_terms
 from hycon.losses.pairs import PairSelection
 from hycon.losses.similarity import check_alpha, check_similarity
-from hycon.losses.terms import LossConfig, contrastive_terms
 
 
 class HybridLoss(NamedTuple):

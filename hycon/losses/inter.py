@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
-from hycon.losses.pairs import PairSelection
-from hycon.losses.similarity import check_alpha
-from hycon.losses.terms import LossConfig, contrastive_terms
+from hycon.losses.pairs import Pairs, PairSelection, check_classes, class_pairs
+from hycon.losses.ratio import ratio_loss
+from hycon.losses.similarity import check_alpha, similarities
 
 
 def inter_modal(
@@ -17,7 +18,15 @@ def inter_modal(
     refinement: bool = True,
     similarity: str = "shifted",
 ) -> Tensor:
-    """Contrast every representation with those of the other utterances in the other modalities.
+    r"""Contrast every representation with those of the other utterances in the other modalities.
+
+    .. math:: r_k^m = \frac{\sum_{m' \ne m} \sum_{i \in P_k} s(x_k^m, x_i^{m'})}
+              {\sum_{m' \ne m} (\sum_{i \in P_k} s(x_k^m, x_i^{m'})
+              + \sum_{j \in N_k} s(x_k^m, x_j^{m'}))}
+    .. math:: L = mean_{k, m} \left( -r_k^m + \frac{1}{2 |P_k|} \sum_{m' \ne m}
+              \sum_{i \in P_k} (s(x_k^m, x_i^{m'}) - \alpha)^2 \right)
+
+    P_k are the other utterances of the class of utterance k, N_k those of other classes.
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least two modalities.
@@ -37,5 +46,10 @@ def inter_modal(
     Method: sections 5 and 6.
     """
     check_alpha(alpha)
-    terms = LossConfig(classes, alpha, selection, refinement, similarity)
-    return contrastive_terms(representations, terms)[1]
+    s = similarities(representations, similarity)
+    modalities, utterances = s.shape[:2]
+    check_classes(classes, utterances)
+    # of other modalities: candidates of the own one are no pairs
+    others = ~torch.eye(modalities, dtype=torch.bool, device=s.device)[:, None, :, None]
+    pairs = Pairs(*((mask[:, None] & others).flatten(2) for mask in class_pairs(classes)))
+    return ratio_loss(s.flatten(2), pairs, alpha, selection, refinement)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from hycon.losses.pairs import PairSelection
-from hycon.losses.terms import LossConfig, contrastive_terms
+from hycon.losses.pairs import PairSelection, check_classes, class_pairs
+from hycon.losses.ratio import ratio_loss
+from hycon.losses.similarity import similarities
 
 
 def intra_modal(
@@ -15,7 +16,14 @@ def intra_modal(
     refinement: bool = True,
     similarity: str = "shifted",
 ) -> Tensor:
-    """Contrast every representation with those of the other utterances in its own modality.
+    r"""Contrast every representation with those of the other utterances in its own modality.
+
+    .. math:: r_k^m = \frac{\sum_{i \in P_k} s(x_k^m, x_i^m)}
+              {\sum_{i \in P_k} s(x_k^m, x_i^m) + \sum_{j \in N_k} s(x_k^m, x_j^m)}
+    .. math:: L = mean_{k, m} \left( -r_k^m
+              + \frac{1}{|P_k|} \sum_{i \in P_k} (s(x_k^m, x_i^m) - 1)^2 \right)
+
+    P_k are the other utterances of the class of utterance k, N_k those of other classes.
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least two modalities.
@@ -33,6 +41,7 @@ def intra_modal(
 
     Method: sections 4 and 6.
     """
-    # the margin is the other two losses'
-    terms = LossConfig(classes, 1.0, selection, refinement, similarity)
-    return contrastive_terms(representations, terms)[0]
+    s = similarities(representations, similarity)
+    check_classes(classes, s.shape[1])
+    own = s.diagonal(dim1=0, dim2=2).movedim(-1, 0)  # (M, K, K): every modality with itself
+    return ratio_loss(own, class_pairs(classes), 1.0, selection, refinement)

@@ -82,6 +82,15 @@ class PairSelection:
         return Weights(_spread(weights[0], positives, s), _spread(weights[1], negatives, s), kept)
 
 
+def weigh_pairs(s: Tensor, pairs: Pairs, selection: PairSelection | None) -> Weights:
+    """Return the weights of the pairs of `s` (M, K, P); all are 1 without a selection."""
+    pairs = Pairs(*(mask.expand_as(s) for mask in pairs))
+    if selection:
+        return selection.weigh(s.detach(), pairs)
+    positive, negative = (mask.to(s.dtype) for mask in pairs)
+    return Weights(positive, negative, positive)
+
+
 def class_pairs(classes: Tensor) -> Pairs:
     """Pair every utterance with the others: positives share its class, negatives do not.
 

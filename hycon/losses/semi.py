@@ -11,7 +11,9 @@ from hycon.losses.similarity import check_alpha, similarities
 def semi_contrastive(
     representations: Mapping[str, Tensor], alpha: float, similarity: str = "shifted"
 ) -> Tensor:
-    """Draw the modalities of every utterance to similarity alpha; no classes, no negatives.
+    r"""Draw the modalities of every utterance to similarity alpha; no classes, no negatives.
+
+    .. math:: L = mean_{k, m} \frac{1}{2} \sum_{m' \ne m} (s(x_k^m, x_k^{m'}) - \alpha)^2
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least two modalities.

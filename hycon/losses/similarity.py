@@ -1,11 +1,9 @@
 """The similarity of two representations, in [0, 1], of all pairs of a batch (section 7)."""
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 SIMILARITIES = ("shifted", "nonnegative")
@@ -37,63 +35,16 @@ def similarities(representations: Mapping[str, Tensor], similarity: str = "shift
     """
     check_similarity(similarity)
     check_representations(representations)
-    return _Similarities.apply(similarity, *representations.values())
-
-
-class SimilarityCache(NamedTuple):
-    """The similarities of n vectors, and what their gradient needs."""
-
-    s: Tensor | None  # (n, n)
-    rows: Tensor  # (n, d), the directions of the vectors
-    length: Tensor  # (n, 1), infinity for a zero vector
-    slope: Tensor | float  # (n, d), or one for all: what is left of a gradient by the vectors
-
-
-def compare(representations: Sequence[Tensor], similarity: str) -> SimilarityCache:
-    """Compare the vectors of some (K, d) tensors, all of them in their order."""
-    with torch.autocast(representations[0].device.type, enabled=False):
-        x = torch.cat(tuple(representations))  # (n, d)
+    shape = len(representations), len(next(iter(representations.values())))
+    with torch.autocast(next(iter(representations.values())).device.type, enabled=False):
+        x = torch.cat(tuple(representations.values()))  # (M * K, d)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
-        slope = 0.5
-        if similarity == "nonnegative":
-            x, slope = F.softplus(x), x.sigmoid()
-        length = _lengths(x)
-        rows = x / length
-        if similarity == "shifted":
-            half = rows.new_full((), 0.5)
-            s = torch.addmm(half, rows, rows.T, alpha=0.5)  # (1 + cosine) / 2
-        else:
-            s = rows @ rows.T
-    # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
-    # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
-    return SimilarityCache(s.clamp_(0, 1), rows, length, slope)
-
-
-def compare_backward(gradient: Tensor, compared: SimilarityCache) -> Tensor:
-    """Return the gradient by the vectors (n, d), given the one by the similarities (n, n)."""
-    _, rows, length, slope = compared
-    with torch.autocast(rows.device.type, enabled=False):
-        by_rows = torch.addmm(gradient @ rows, gradient.T, rows)
-    along = (by_rows * rows).sum(-1, keepdim=True)  # which changes no direction
-    return torch.addcmul(by_rows, rows, along, value=-1).mul_(slope / length)
-
-
-class _Similarities(torch.autograd.Function):
-    """The similarities (M, K, M, K) of M representations (K, d)."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, similarity: str, *representations: Tensor) -> Tensor:
-        compared = compare(representations, similarity)
-        ctx.compared = compared._replace(s=None)
-        shape = len(representations), len(representations[0])
-        return compared.s.view(*shape, *shape)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        shape = gradient.shape[:2]
-        by_x = compare_backward(gradient.flatten(2).flatten(0, 1), ctx.compared)
-        return None, *by_x.view(*shape, -1)
+        x = F.softplus(x) if similarity == "nonnegative" else x
+        x = directions(x)
+        cosine = x @ x.T
+        s = (1 + cosine) / 2 if similarity == "shifted" else cosine
+    # rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]
+    return s.clamp(0, 1).view(*shape, *shape)
 
 
 def check_similarity(similarity: str) -> None:
@@ -126,10 +77,10 @@ def check_representations(representations: Mapping[str, Tensor]) -> None:
 
 def directions(x: Tensor) -> Tensor:
     """Divide every row of (n, d) by its length; a zero row stays zero."""
-    return x / _lengths(x)
+    return x / lengths(x)
 
 
-def _lengths(x: Tensor) -> Tensor:
+def lengths(x: Tensor) -> Tensor:
     """Return the lengths (n, 1) of rows, infinity for a zero row.
 
     Divided by infinity, value and gradient are 0; by a tiny constant, the gradient would explode.

@@ -12,6 +12,7 @@ from hycon.losses import (
     intra_modal,
     semi_contrastive,
 )
+from hycon.losses.pairs import Weights
 from tests.losses import loop_reference
 from tests.losses.loss_batches import MODALITIES, draw, gradients, vectors, with_gradient
 
@@ -144,7 +145,7 @@ class Frozen:
     def weigh(self, s, pairs):
         if s.shape not in self.weights:
             self.weights[s.shape] = self.selection.weigh(s, pairs)
-        return [weights.clone() for weights in self.weights[s.shape]]
+        return Weights(*(weights.clone() for weights in self.weights[s.shape]))
 
 
 @similarity

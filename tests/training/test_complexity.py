@@ -226,5 +226,5 @@ def test_a_job_without_rows_or_rounds_to_measure_is_refused(task, key, value):
     document = json.loads(job.document())
     assert read_document(json.dumps(document), "complexity").task == task
     document["task"][key] = value
-    with pytest.raises(HyConError, match=f"not a job of stage complexity .* {key}"):
+    with pytest.raises(HyConError, match=rf"not a job of stage complexity .*\({key}"):
         read_document(json.dumps(document), "complexity")

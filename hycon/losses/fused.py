@@ -1,26 +1,25 @@
 """IAMCL, IEMCL and SCL of a batch in one pass over its similarities, and their gradient.
 
+The values are those of `intra_modal`, `inter_modal` and `semi_contrastive`, which say in a few
+lines what is computed. `HybridContrastiveLoss` uses this pass.
+
 At the size of a batch the losses are dominated by per-operation overhead: 32 utterances of three
 modalities have 9,216 similarities, which an operation takes two microseconds for. So there are few
-operations, and the gradient is written out: by autograd it takes twice the time.
+operations, and the gradient is written out: by autograd it takes twice the time. There are no
+second derivatives.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.nn import functional as F
 
 from hycon.losses.pairs import Pairs, PairSelection, Weights, check_classes, class_pairs
-from hycon.losses.similarity import (
-    EPSILON,
-    check_representations,
-    check_similarity,
-    compare,
-    compare_backward,
-)
+from hycon.losses.similarity import EPSILON, check_representations, check_similarity, lengths
 
 
 class LossConfig(NamedTuple):
@@ -56,6 +55,62 @@ def contrastive_terms(representations: Mapping[str, Tensor], terms: LossConfig) 
     check_representations(representations)
     check_classes(terms.classes, len(next(iter(representations.values()))))
     return _Terms.apply(terms, *representations.values())
+
+
+class SimilarityCache(NamedTuple):
+    """The similarities of n vectors, and what their gradient needs."""
+
+    s: Tensor | None  # (n, n)
+    rows: Tensor  # (n, d), the directions of the vectors
+    length: Tensor  # (n, 1), infinity for a zero vector
+    slope: Tensor | float  # (n, d), or one for all: what is left of a gradient by the vectors
+
+
+def compare(representations: Sequence[Tensor], similarity: str) -> SimilarityCache:
+    """Compare the vectors of some (K, d) tensors, all of them in their order."""
+    with torch.autocast(representations[0].device.type, enabled=False):
+        x = torch.cat(tuple(representations))  # (n, d)
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        slope = 0.5
+        if similarity == "nonnegative":
+            x, slope = F.softplus(x), x.sigmoid()
+        length = lengths(x)
+        rows = x / length
+        if similarity == "shifted":
+            half = rows.new_full((), 0.5)
+            s = torch.addmm(half, rows, rows.T, alpha=0.5)  # (1 + cosine) / 2
+        else:
+            s = rows @ rows.T
+    # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
+    # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
+    return SimilarityCache(s.clamp_(0, 1), rows, length, slope)
+
+
+def compare_backward(gradient: Tensor, compared: SimilarityCache) -> Tensor:
+    """Return the gradient by the vectors (n, d), given the one by the similarities (n, n)."""
+    _, rows, length, slope = compared
+    with torch.autocast(rows.device.type, enabled=False):
+        by_rows = torch.addmm(gradient @ rows, gradient.T, rows)
+    along = (by_rows * rows).sum(-1, keepdim=True)  # which changes no direction
+    return torch.addcmul(by_rows, rows, along, value=-1).mul_(slope / length)
+
+
+class FusedSimilarities(torch.autograd.Function):
+    """`similarities` with its gradient written out: (M, K, M, K) of M representations (K, d)."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, similarity: str, *representations: Tensor) -> Tensor:
+        compared = compare(representations, similarity)
+        ctx.compared = compared._replace(s=None)
+        shape = len(representations), len(representations[0])
+        return compared.s.view(*shape, *shape)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        shape = gradient.shape[:2]
+        by_x = compare_backward(gradient.flatten(2).flatten(0, 1), ctx.compared)
+        return None, *by_x.view(*shape, -1)
 
 
 class _Terms(torch.autograd.Function):
