@@ -13,6 +13,7 @@ from hycon.provenance import ROOT
 
 
 def aggregate(plan: Rows, corpus: str) -> Job:
+    """Return the job that brings the scores of a corpus's rows together."""
     rows = {
         name: [plan.scored(corpus, row).unlabelled() for row in plan.rows_of(corpus, name)]
         for name in plan.experiments_of(corpus)
@@ -33,6 +34,7 @@ def headline(plan: Rows, corpus: str) -> list[str]:
 
 
 def collect(plan: Rows) -> Job:
+    """Return the job that brings all corpora together: metrics, a summary, what DVC plots."""
     corpora = plan.params.corpora
     metrics = {corpus: RESULTS / corpus / "metrics.json" for corpus in corpora}
     # the first experiment's rows, whose training is drawn, and the first of them
@@ -170,6 +172,7 @@ def _adaptations(plan: Rows, experiment: str) -> str:
 
 
 def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
+    """Return the job that writes one table."""
     stem = RESULTS / corpus / "tables" / name
     reads: list[str] = []
     if table.kind == "costs":
@@ -201,6 +204,7 @@ def measured_rows(plan: Rows, corpus: str) -> list[str]:
 
 
 def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
+    """Yield the job that measures what rows cost, if any are measured."""
     names = measured_rows(plan, corpus)
     if not names:
         return
@@ -267,6 +271,7 @@ def _tsne(plan: Rows, corpus: str, variants: list[str], encoder: str) -> tasks.T
 
 
 def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
+    """Return the job that draws one figure."""
     experiment, _, encoder = name.partition(f"-{figure.kind}-")
     stem = RESULTS / corpus / "figures" / name
     label = plan.encoder_label(corpus, encoder)
@@ -292,6 +297,7 @@ def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
 
 
 def report(plan: Rows) -> Job:
+    """Return the job that writes the page."""
     corpora = [_page_corpus(plan, corpus) for corpus in plan.params.corpora]
     graph = GRAPH if GRAPH.exists() else None
     reads = [str(graph)] if graph else []
