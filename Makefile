@@ -1,14 +1,15 @@
 # make reproduce: everything on the built-in sample, from an empty machine
-# make test: the tests, from an empty machine
+# make test: the tests of a few minutes, from an empty machine; make test-all: all of them
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce test test-slurm audit bench experiments record day lint format rulegraph clean
+.PHONY: help setup reproduce test test-all test-slurm audit bench experiments record day lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 CORES ?= all
-# one environment for all rules; these three change where a step runs and not what comes of it
-LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVICE|PLACES) from
+# one environment for all rules; these change where a job runs and not what comes of it, and {rule} is
+# Snakemake's own
+LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVICE|rule) from
 OPTIONS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(MIRROR),--config mirror=$(MIRROR))
 
 help:
@@ -30,8 +31,14 @@ reproduce: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) all $(OPTIONS)
 	@$(BIN)/python -m hycon.commands.show
 
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m 'not slow'
+
+# those that run Snakemake and DVC, kill stages or run hundreds of rows, too (tests/conftest.py)
+test-all: test
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m slow
 
 # the profile of Slurm on a Slurm of this machine, which is started for it and stopped: 5 to 8 minutes.
 # Its daemons have to be here (Debian: apt-get install slurm-wlm munge); root need not run it

@@ -1,0 +1,21 @@
+"""Which tests are slow: `make test` leaves them out, `make test-all` runs them too."""
+
+import pytest
+
+# real runs of Snakemake and DVC, killed stages, broken input of every kind by chance, and what runs
+# hundreds of rows or whole trainings
+SLOW = (
+    "pipeline",
+    "slurm",
+    "untrusted_input/test_shell.py",
+    "bad_input/test_fuzz.py",
+    "plan/test_planner.py::test_300_rows",
+    "plan/test_planner.py::test_the_rules_make",
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        name = item.nodeid.split("tests/", 1)[-1]
+        if name.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
