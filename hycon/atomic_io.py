@@ -20,7 +20,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     only one process may write a path at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
+    temporary = beside(path)
     try:
         _clear(temporary)
         temporary.touch()
@@ -38,7 +38,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     As with `atomic_file`, only one process may write a path at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
+    temporary = beside(path)
     try:
         _clear(temporary)
         temporary.mkdir()
@@ -51,7 +51,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
+    """Return where a file or folder is written before it gets its name."""
     return path.with_name(f".{path.name}.part")
 
 

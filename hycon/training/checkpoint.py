@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hycon.atomic_io import atomic_folder
+from hycon.atomic_io import atomic_folder, beside
 from hycon.errors import Terminated
 
 log = logging.getLogger("hycon")
@@ -142,8 +142,9 @@ class Checkpoint:
         return State(tensors, values)
 
     def delete(self) -> None:
-        """Delete the file, and its folder."""
-        shutil.rmtree(self.path.parent, ignore_errors=True)
+        """Delete the file, its folder, and what a process that was killed while writing has left."""
+        for folder in (self.path.parent, beside(self.path.parent)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _digest(tensors: dict[str, Tensor], texts: dict[str, str]) -> str:

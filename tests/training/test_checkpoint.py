@@ -199,3 +199,11 @@ def test_times_of_all_sittings_are_added_up(tmp_path, monkeypatch):
     second.load()
     now[0] = 107.0
     assert (second.started, second.seconds, second.resumed) == (first.started, 12.0, 1)
+
+
+def test_deleting_takes_what_a_kill_within_writing_has_left_too(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "seed-1.checkpoint/state.safetensors", ORIGIN)
+    for folder in ("seed-1.checkpoint", ".seed-1.checkpoint.part"):
+        (tmp_path / folder).mkdir()
+    checkpoint.delete()
+    assert list(tmp_path.iterdir()) == []
