@@ -60,10 +60,12 @@ class Plan(Rows):
         """Return the jobs whose outputs may be here: all, and those of corpora with a folder."""
         found = list(self.jobs.values())
         for corpus in self.params.catalogue:
-            if corpus in self.params.corpora or (RESULTS / corpus).exists():
-                with contextlib.suppress(HyConError, ValueError):
-                    found += self._search(corpus)
-                    found += [] if corpus in self.params.corpora else self._corpus(corpus)
+            asked = corpus in self.params.corpora
+            if asked or (RESULTS / corpus).exists():
+                # the parameters may not fit a corpus that they do not name
+                for jobs in (self._search, *(() if asked else (self._corpus,))):
+                    with contextlib.suppress(HyConError, ValueError):
+                        found += jobs(corpus)
         return found
 
     def _all(self) -> Iterator[Job]:
@@ -100,7 +102,7 @@ class Plan(Rows):
             yield from self._search(corpus)
         elif stage in ("encode", "tiny"):
             yield from self._features(corpus, list(self.params.encoders))
-        elif row in self.rows:
+        elif stage in ("train", "evaluate") and row in self.rows:
             yield from self._row(corpus, row)
         else:
             yield from self._corpus(corpus)

@@ -28,7 +28,6 @@ class Rows:
     ) -> None:
         self.params, self.published = params, published or []
         self.parameter_files, self.options = files or ["params.yaml", "corpora.yaml"], options
-        # a row is named VARIANT-ENCODER
         self.rows = {
             f"{variant}-{encoder}": (variant, encoder)
             for variant in params.variants

@@ -11,9 +11,9 @@ from hycon.errors import HyConError
 from hycon.evaluation.aggregation import read_output
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
 from hycon.logs import log
+from hycon.plan.rows import scores_digest
 from hycon.plan.tasks import EvaluateTask
 from hycon.progress import progress
-from hycon.provenance import parameters_digest
 from hycon.stages import Machine
 from hycon.untrusted.safe_json import read_json
 
@@ -42,15 +42,15 @@ def main(task: EvaluateTask, _: Machine) -> None:
             "run": sha256_of(folder / "run.json"),
             **{fold: score(utterances, predictions, fold, task) for fold in FOLDS},
         }
-    metrics = task.metrics.model_dump(mode="json")
-    parameters = {**expected, "metrics": metrics, "seeds": sorted(map(int, seeds))}
     content = {
         "name": task.name,
         "made up": task.corpus.generator is not None,
         "units": "acc*, f1*, corr* as fractions; mae* in units of the score",
         **expected,
-        "metrics": metrics,
-        "parameters digest": parameters_digest(parameters),
+        "metrics": task.metrics.model_dump(mode="json"),
+        "parameters digest": scores_digest(
+            task.corpus, task.encoder, task.settings, task.metrics, list(map(int, seeds))
+        ),
         "seeds": seeds,
     }
     write_json(task.output, content)
