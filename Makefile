@@ -1,7 +1,7 @@
 # make reproduce: everything on the built-in sample, from an empty machine
 # make test: the tests of a few minutes, from an empty machine; make test-all: all of them
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce test test-all test-slurm audit bench experiments record day lint format rulegraph clean
+.PHONY: help setup reproduce test test-all test-slurm docs audit bench experiments record day lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,13 @@ test-all: test
 test-slurm: setup
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[slurm]'
 	@PATH="$(CURDIR)/$(BIN):$$PATH" HYCON_TEST_SLURM=1 $(BIN)/python -m pytest -q tests/slurm
+
+# the documentation as a site, docs/_build/index.html; a warning, such as of a dead link, is an error
+docs: setup
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@$(BIN)/python -m hycon.params.reference
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
+	@echo "docs/_build/index.html"
 
 # known holes in the packages of constraints.txt, by an environment that is thrown away; asks PyPI,
 # and ends in an error where a package could not be looked up

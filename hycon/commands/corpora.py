@@ -1,15 +1,18 @@
 """List the corpora: which of their files are here, how big they are, and whether they are right."""
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tabulate import tabulate
 
+from hycon.corpus.croissant import metadata
 from hycon.corpus.manifest import recorded
 from hycon.corpus.transfer import amount, digest_of
 from hycon.errors import HyConError
+from hycon.logs import log
 from hycon.params import Corpus, load
 from hycon.params.catalogue import SourceFile
 
@@ -32,15 +35,24 @@ class Found(NamedTuple):
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(prog="hycon corpora", description=__doc__)
     options.add_argument("corpus", nargs="?", help="say all about this one")
+    options.add_argument(
+        "--croissant", action="store_true", help="print its metadata in the Croissant format"
+    )
     arguments = options.parse_args(argv)
     params = load()
+    if arguments.corpus is None and arguments.croissant:
+        raise HyConError("--croissant: name a corpus")
     if arguments.corpus is None:
         _list(params.catalogue)
         return
     if arguments.corpus not in params.catalogue:
         known = ", ".join(params.catalogue)
         raise HyConError(f"{arguments.corpus}: no such corpus; corpora.yaml has {known}")
-    _describe(arguments.corpus, params.catalogue[arguments.corpus], params.mirror)
+    corpus = params.catalogue[arguments.corpus]
+    if arguments.croissant:
+        _print_croissant(arguments.corpus, corpus)
+    else:
+        _describe(arguments.corpus, corpus, params.mirror)
 
 
 def _list(catalogue: dict[str, Corpus]) -> None:
@@ -116,3 +128,14 @@ def _describe(name: str, corpus: Corpus, mirror: str | None) -> None:
             f"\nsnakemake --cores 1 raw --config 'corpora=[{name}]' fetches what is missing, and "
             "checks what you put there."
         )
+
+
+def _print_croissant(name: str, corpus: Corpus) -> None:
+    known = {file.name: recorded(MANIFEST, name, file.name) for file in corpus.files.values()}
+    found = metadata(name, corpus, {file: each.sha256 for file, each in known.items() if each})
+    missing = {file.name for file in corpus.files.values()} - {
+        file["name"] for file in found["distribution"]
+    }
+    if missing:
+        log.warning("left out, because no digest is known: %s", ", ".join(sorted(missing)))
+    print(json.dumps(found, indent=1))

@@ -129,7 +129,7 @@ def accuracy(
 def mean_absolute_error(
     predictions: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
 ) -> Metric:
-    """Return the mean of |prediction - label| over scores (N,) float64."""
+    """Return the mean of abs(prediction - label) over scores (N,) float64."""
     return _mean(np.abs(predictions - labels), weights)
 
 

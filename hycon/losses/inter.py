@@ -20,11 +20,11 @@ def inter_modal(
 ) -> Tensor:
     r"""Contrast every representation with those of the other utterances in the other modalities.
 
-    .. math:: r_k^m = \frac{\sum_{m' \ne m} \sum_{i \in P_k} s(x_k^m, x_i^{m'})}
-              {\sum_{m' \ne m} (\sum_{i \in P_k} s(x_k^m, x_i^{m'})
-              + \sum_{j \in N_k} s(x_k^m, x_j^{m'}))}
-    .. math:: L = mean_{k, m} \left( -r_k^m + \frac{1}{2 |P_k|} \sum_{m' \ne m}
-              \sum_{i \in P_k} (s(x_k^m, x_i^{m'}) - \alpha)^2 \right)
+    .. math:: r_k^m = \frac{\sum_{n \ne m} \sum_{i \in P_k} s(x_k^m, x_i^n)}
+              {\sum_{n \ne m} (\sum_{i \in P_k} s(x_k^m, x_i^n)
+              + \sum_{j \in N_k} s(x_k^m, x_j^n))}
+    .. math:: L = mean_{k, m} \left( -r_k^m + \frac{1}{2 |P_k|} \sum_{n \ne m}
+              \sum_{i \in P_k} (s(x_k^m, x_i^n) - \alpha)^2 \right)
 
     P_k are the other utterances of the class of utterance k, N_k those of other classes.
 

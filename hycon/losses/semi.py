@@ -13,7 +13,7 @@ def semi_contrastive(
 ) -> Tensor:
     r"""Draw the modalities of every utterance to similarity alpha; no classes, no negatives.
 
-    .. math:: L = mean_{k, m} \frac{1}{2} \sum_{m' \ne m} (s(x_k^m, x_k^{m'}) - \alpha)^2
+    .. math:: L = mean_{k, m} \frac{1}{2} \sum_{n \ne m} (s(x_k^m, x_k^n) - \alpha)^2
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least two modalities.

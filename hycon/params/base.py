@@ -1,4 +1,4 @@
-"""What all parts of the configuration are made of: kinds of numbers and names, strict models."""
+"""Building blocks of the configuration: types of numbers and names, and the strict base model."""
 
 import json
 import re
@@ -19,43 +19,51 @@ from hycon.params.messages import hint, shown
 
 
 def _number(value: Any) -> Any:
-    """Read `5e-4`, which YAML 1.1 takes for a text, as the number that was meant."""
+    """Read `5e-4`, which is text in YAML 1.1, as a number."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", value):
         return float(value)
     return value
 
 
-Float = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-NonNegative = Annotated[Float, Field(ge=0)]
-Positive = Annotated[Float, Field(gt=0)]
-Fraction = Annotated[Float, Field(ge=0, le=1)]
-Probability = Annotated[Float, Field(ge=0, lt=1)]
+def _float(**bounds: float) -> Any:
+    return Annotated[float, Field(allow_inf_nan=False, **bounds), BeforeValidator(_number)]
+
+
+Float = _float()
+NonNegative = _float(ge=0)
+Positive = _float(gt=0)
+Fraction = _float(ge=0, le=1)
+PositiveFraction = _float(gt=0, le=1)
+Probability = _float(ge=0, lt=1)
 Count = Annotated[int, Field(ge=1)]
-# a name becomes a folder, a rule's wildcard, a part of a shell command and a key of metrics.json
+# a name becomes a folder, a wildcard, part of a shell command and a key of metrics.json
 NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-# two of them and a kind are the name of a figure, and a system's names have 255 bytes
+# a figure's file name holds two names and a kind, and file names have at most 255 bytes
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=80)]
 
 
 def _is_text(text: str) -> str:
-    """Refuse what a shell, a terminal, a table or TeX would stumble over."""
+    """Refuse control characters, which break shells, terminals, tables and TeX."""
     if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
         raise ValueError(f"found {shown(text)}, expected one line without control characters")
     return text
 
 
-# what people read, and addresses; the lines of a long text are joined
+# Text joins the lines of a long text
 Line = Annotated[str, AfterValidator(_is_text)]
 Text = Annotated[str, AfterValidator(lambda text: _is_text(" ".join(text.split())))]
 
 
 class Strict(BaseModel):
-    """A part of the configuration: unknown keys and values of another type are refused."""
+    """A part of the configuration: refuses unknown keys and values of another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # the docstring below a key is its description in the JSON schema
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
     def as_json(self) -> str:
-        """Return the values as one line of JSON with sorted keys, as stages take them."""
+        """Return the values as one line of JSON with sorted keys."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
 
@@ -67,14 +75,14 @@ def check_known(key: str, names: list[str], table: dict[str, Any]) -> None:
 
 
 def check_distinct(key: str, values: list[Any]) -> None:
-    """Raise ValueError if a value is there twice."""
+    """Raise ValueError if a value is repeated."""
     repeated = [value for value, count in Counter(values).items() if count > 1]
     if repeated:
-        raise ValueError(f"{key}: {min(repeated)} is there twice; name each once")
+        raise ValueError(f"{key}: {min(repeated)} is repeated; name each once")
 
 
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with `changes` laid over it: mappings key by key, anything else replaced."""
+    """Return `base` overridden by `changes`: mappings key by key, other values as a whole."""
     merged = dict(base)
     for key, value in changes.items():
         both = isinstance(merged.get(key), dict) and isinstance(value, dict)

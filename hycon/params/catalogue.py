@@ -8,12 +8,12 @@ from pydantic import Field, StringConstraints, model_validator
 
 from hycon.params.base import Count, Fraction, Line, Name, Strict, Text, check_distinct
 
-# what hycon.sample.corpus makes
+# what hycon.sample.corpus generates
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
 GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
 # what hycon.encoders.tiny builds
 TINY = ("bert", "xlnet")
-# what the files of each format are called, those that must be there first
+# roles of the files of each format
 REQUIRED = {
     "sequences": ("words", "audio", "vision", "labels"),
     "mmsa": ("features",),
@@ -21,23 +21,24 @@ REQUIRED = {
 }
 OPTIONAL = {"sequences": ("vectors", "folds")}
 Part = Literal["words", "vectors", "audio", "vision", "labels", "folds", "features"]
-# a file's name here is a path, a rule's wildcard and a part of a shell command
+# a file's name becomes a path, a wildcard and part of a shell command
 FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
-TAKEN = (".sha256", ".part", ".copy", ".lock")  # what `fetch` puts beside it
+TAKEN = (".sha256", ".part", ".copy", ".lock")  # suffixes that `fetch` adds
 ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class SourceFile(Strict):
-    """One file of a corpus: its path on a server, where else it is, and what is known of it.
-
-    `sources` holds other paths on a mirror, and whole addresses, of the same file.
-    """
+    """One file of a corpus."""
 
     path: Line
+    """Path on a mirror. Its last part is the file's name here."""
     sources: list[Line] = Field(default=[])
+    """Other paths on a mirror, and whole addresses, of the same file."""
     sha256: Sha256 | None = None
+    """Expected digest."""
     size: Count | None = None
+    """Expected size in bytes."""
 
     @property
     def name(self) -> str:
@@ -59,7 +60,7 @@ class SourceFile(Strict):
         return self
 
     def addresses(self, mirror: str | None, mirrors: list[str]) -> list[str]:
-        """Return the addresses of the file in the order in which to ask them."""
+        """Return the addresses of the file in the order in which to try them."""
         whole = [text for text in self.sources if ADDRESS.match(text)]
         paths = [self.path, *(text for text in self.sources if text not in whole)]
         roots = [mirror, *mirrors] if mirror else mirrors
@@ -67,33 +68,51 @@ class SourceFile(Strict):
 
 
 class Generator(Strict):
-    """How a made-up corpus is made."""
+    """Size and seed of a generated corpus."""
 
     videos: Annotated[int, Field(ge=8, le=10_000)]
+    """Number of videos."""
     utterances_per_video: Annotated[int, Field(ge=3, le=1_000)]
+    """Utterances of each video."""
     seed: Annotated[int, Field(ge=0)]
+    """Seed of the generator."""
 
 
 class Corpus(Strict):
     """One entry of the catalogue (corpora.yaml)."""
 
     title: Line
+    """Name in tables and figures."""
     task: Literal["regression", "classification"]
+    """regression: scores in [-3, 3]; classification: emotions."""
     format: Literal["sequences", "mmsa", "mult"] = "sequences"
+    """sequences: computational sequences of the CMU-Multimodal SDK; mmsa, mult: one feature
+    file with its own folds."""
     emotions: Annotated[list[Name], Field(min_length=2)] | None = None
+    """Emotions, in the order of the label's columns."""
     standard_folds: Literal["cmu_mosi", "cmu_mosei"] | None = None
+    """Folds of the CMU-Multimodal SDK; otherwise a file `folds` has them."""
     fold_sizes: Annotated[list[Count], Field(min_length=3, max_length=3)] | None = None
-    # share of the segment boundaries that may cut a word; of CMU-MOSI 2.4% do with labels of the
-    # words' own alignment, 5.3% with those of another
+    """Expected utterances in the training, validation and test folds."""
     cut_boundaries: Fraction = 0.04
+    """Share of segment boundaries that may cut a word before `align` warns. In CMU-MOSI 2.4% do if
+    words and labels come from one alignment, and 5.3% if they do not."""
     vectors: Line = "GloVe"
+    """Name of the word vectors."""
     mirrors: list[Line] = Field(default=[])
+    """Folders or addresses that have the files."""
     generator: Generator | None = None
+    """How a generated corpus is generated; null for real corpora."""
     note: Text = ""
+    """Remark shown with the tables."""
     homepage: Text = ""
+    """Where the corpus is described."""
     citation: Text = ""
+    """What to cite."""
     licence: Text = ""
+    """Terms of use."""
     files: dict[Part, SourceFile]
+    """Files by role."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -124,22 +143,22 @@ class Corpus(Strict):
     def _check_generated(self) -> None:
         made = {name: f"{name}.{'json' if name == 'folds' else 'csd'}" for name in GENERATED}
         if {name: file.name for name, file in self.files.items()} != made:
-            raise ValueError(f"files of a made-up corpus are {', '.join(made.values())}")
+            raise ValueError(f"files of a generated corpus are {', '.join(made.values())}")
         if self.emotions not in (None, list(GENERATED_EMOTIONS)):
-            raise ValueError(f"emotions of a made-up corpus are {', '.join(GENERATED_EMOTIONS)}")
+            raise ValueError(f"emotions of a generated corpus are {', '.join(GENERATED_EMOTIONS)}")
 
     @property
     def has_text(self) -> bool:
-        """Whether the corpus has words, and not only vectors of them."""
+        """Whether the corpus has words, not only word vectors."""
         return self.format != "mult"
 
     @property
     def has_vectors(self) -> bool:
-        """Whether the corpus comes with vectors of its words."""
+        """Whether the corpus has word vectors."""
         return self.format != "sequences" or "vectors" in self.files
 
     def as_input(self) -> Self:
-        """Return what the numbers depend on: not how a corpus is described or found."""
+        """Return the entry without its descriptions and addresses, which no result depends on."""
         bare = dict.fromkeys(("title", "note", "homepage", "citation", "licence", "vectors"), "")
         files = {name: SourceFile(path=file.name) for name, file in self.files.items()}
         return self.model_copy(update={**bare, "mirrors": [], "files": files})
@@ -149,12 +168,20 @@ class Encoder(Strict):
     """A text encoder: the corpus's own word vectors, or a pretrained Transformer's states."""
 
     label: Line
+    """Name in tables and figures."""
     kind: Literal["vectors", "transformer"]
+    """vectors: the corpus's word vectors; transformer: states of `model`."""
     model: Line | None = None
+    """Hugging Face id, local folder, `package:NAME` (an installed package that contains a
+    model), or `tiny:bert` or `tiny:xlnet` (generated from the training words, random weights)."""
     sha256: Sha256 | None = None
+    """Expected digest of model.safetensors."""
     max_tokens: Annotated[int, Field(ge=3, le=4096)] = 128
+    """Tokens per utterance, [CLS] and [SEP] included; longer utterances are cut."""
     batch_size: Count = 64
+    """Utterances per forward pass when encoding."""
     finetune: bool = False
+    """Whether to train the encoder with the rest of the network instead of caching its states."""
 
     @model_validator(mode="after")
     def _names_a_model(self) -> Self:
@@ -169,12 +196,12 @@ class Encoder(Strict):
 
     @property
     def tiny(self) -> str | None:
-        """Which tiny model is built here, if it is one."""
+        """Name of the tiny model, or None for another model."""
         found = (self.model or "").startswith("tiny:")
         return self.model.removeprefix("tiny:") if found else None
 
     def as_input(self) -> Self:
-        """Return what the states depend on: not a label, nor how a model would read."""
+        """Return the entry without what its states do not depend on."""
         bare: dict[str, str | int] = {"label": ""}
         if self.kind == "vectors":
             bare |= {"max_tokens": 128, "batch_size": 64}

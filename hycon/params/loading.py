@@ -12,16 +12,16 @@ from hycon.params.messages import explain, shown
 from hycon.params.schema import Params
 
 FILES = ("params.yaml", "corpora.yaml")
-# of one file; params.yaml and corpora.yaml have 14 kB and 9 kB
+# limits of one file; params.yaml has 14 kB, corpora.yaml 9 kB
 LARGEST_YAML = 2**20  # bytes
-MOST_VALUES = 100_000  # keys, entries and values, those of an alias each time that it stands there
-DEEPEST = 100  # lists and pairs in one another
-MOST_BITS = 256  # of an integer; more is no count and no seed
-LONGEST_LINE = 2000  # letters of what is said of a value
+MOST_VALUES = 100_000  # keys and values; those of an alias count at each use
+DEEPEST = 100  # levels of nesting
+MOST_BITS = 256  # of an integer
+LONGEST_LINE = 2000  # characters of an error message
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key may stand only once, and aliases cannot multiply without end."""
+    """Safe YAML without duplicate keys, and with limits on what aliases expand to."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
         alias = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         if alias and id(node) not in self._sizes:
-            raise yaml.MarkedYAMLError(problem="an alias holds itself", problem_mark=mark)
+            raise yaml.MarkedYAMLError(problem="an alias contains itself", problem_mark=mark)
         self._count += self._sizes[id(node)] if alias else 1
         if self._count > MOST_VALUES:
             problem = f"more than {MOST_VALUES} values, which is the limit"
@@ -48,16 +48,16 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, (str, int)) and key in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key '{key}' stands twice", problem_mark=key_node.start_mark
+                    problem=f"duplicate key '{key}'", problem_mark=key_node.start_mark
                 )
             seen.add(key if isinstance(key, (str, int)) else None)
         return super().construct_mapping(node, deep)
 
 
 def _unfit(values: dict[str, Any]) -> str | None:
-    """Return what no parameter can be in any place, None if all may be one.
+    """Return why values cannot be parameters, or None.
 
-    Snakemake reads overlays, and sets no limits to aliases.
+    Snakemake reads overlays itself, without limits on aliases.
     """
     waiting: list[tuple[Any, int]] = [(values, 0)]
     count = 0
@@ -66,13 +66,14 @@ def _unfit(values: dict[str, Any]) -> str | None:
         if isinstance(part, int) and part.bit_length() > MOST_BITS:
             return f"found an integer of {part.bit_length()} bits, expected {MOST_BITS} at most"
         if isinstance(part, str) and any("\ud800" <= letter <= "\udfff" for letter in part):
-            return f"found {ascii(part)[:60]}, which holds half of a character; write it whole"
+            found = ascii(part)[:60]
+            return f"found {found}, which contains half of a surrogate pair; write the character"
         parts = list(part.items()) if isinstance(part, dict) else part
         if not isinstance(parts, (list, tuple)):
             continue
         count += len(parts)
         if depth > DEEPEST:
-            return "nested too deeply, or without end; no alias may stand inside what it names"
+            return "nested too deeply; does an alias contain itself?"
         if count > MOST_VALUES:
             return f"more than {MOST_VALUES} values, which is the limit; use fewer aliases"
         waiting += [(one, depth + 1) for one in parts]
@@ -80,7 +81,11 @@ def _unfit(values: dict[str, Any]) -> str | None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read one YAML mapping; raise HyConError naming file, line and problem."""
+    """Read one YAML mapping.
+
+    Raises:
+        HyConError: the file cannot be read or is not valid; names file, line and problem.
+    """
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_YAML + 1)
@@ -100,7 +105,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise HyConError(f"{path}: not valid YAML: nested too deeply") from None
     except HyConError:
         raise
-    except Exception as error:  # yaml's tags, such as !!int, can fail in many ways
+    except Exception as error:  # YAML tags such as !!int can fail in many ways
         first = " ".join(str(error).split())[:200] or type(error).__name__
         raise HyConError(f"{path}: not valid YAML: {first}") from None
     if not isinstance(content, dict):
@@ -111,7 +116,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_texts(values: Any) -> Any:
     """Return the values of `--config` with nested numbers as numbers.
 
-    Snakemake reads what stands inside a list or mapping of `--config` as text, whatever it is.
+    Snakemake reads every value inside a list or mapping of `--config` as text.
     """
     if isinstance(values, dict):
         return {key: read_texts(value) for key, value in values.items()}
@@ -119,26 +124,26 @@ def read_texts(values: Any) -> Any:
         return [read_texts(value) for value in values]
     try:
         return yaml.load(values, Loader=_Loader) if isinstance(values, str) else values
-    except Exception:  # as of `read_yaml`: then it is the text that it looks like
+    except Exception:  # not YAML, so it is text
         return values
 
 
 def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
-    """Return the parameters of `root`'s files with an overlay's values in front.
+    """Return the parameters of `root`'s files, overridden by an overlay.
 
     Args:
         root: folder that holds params.yaml and corpora.yaml.
         overlay: values of `--configfile` and `--config`.
 
     Raises:
-        HyConError: a file cannot be read, or a value is not allowed; one line.
+        HyConError: a file cannot be read, or a value is not allowed.
     """
     merged: dict[str, Any] = {}
     for name in FILES:
         content = read_yaml(root / name)
         clash = [key for key in content if key in merged]
         if clash:
-            raise HyConError(f"{name}: the key '{clash[0]}' stands in params.yaml already")
+            raise HyConError(f"{name}: the key '{clash[0]}' is in params.yaml already")
         merged = merge(merged, content)
     overlay = overlay or {}
     for origin, values in (
@@ -156,10 +161,10 @@ def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
 
 
 def _origin(problem: str, overlay: dict[str, Any]) -> str:
-    """Return where the key that a problem starts with was set."""
+    """Return where the key was set that a problem starts with."""
     place: Any = overlay
     for part in problem.split(":")[0].split("."):
-        if isinstance(place, list):  # lists come from one place as a whole
+        if isinstance(place, list):  # a list comes from one place as a whole
             break
         if not isinstance(place, dict) or part not in place:
             return "corpora.yaml" if problem.startswith("catalogue") else "params.yaml"

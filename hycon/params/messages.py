@@ -1,4 +1,4 @@
-"""Complaints about parameters, put into one line for a person."""
+"""Validation errors of parameters as one line."""
 
 import difflib
 import json
@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-TAG = "network"  # says which of several models it is
-LONGEST = 60  # letters of a value or key that a message shows
+TAG = "network"  # the key that tells several models apart
+LONGEST = 60  # characters of a value or key in a message
 
 
 def explain(kind: type[BaseModel], problem: dict[str, Any]) -> str:
-    """Put pydantic's first complaint into one line for a person."""
+    """Return pydantic's error as one line: key, found value, expected value."""
     place, within = _follow(kind, [part for part in problem["loc"] if part != "[key]"])
     key = ".".join(" ".join(str(part)[:LONGEST].split()) for part in place)
     if problem["type"] == "extra_forbidden":
@@ -38,10 +38,10 @@ def explain(kind: type[BaseModel], problem: dict[str, Any]) -> str:
 
 
 def _follow(kind: type[BaseModel], loc: list[Any]) -> tuple[list[Any], type[BaseModel]]:
-    """Return a place as a person writes it, and the model whose keys stand there.
+    """Return a place as it is written in YAML, and the model at that place.
 
-    Nested models and mappings of models are followed. Where a place may hold one of several models,
-    pydantic puts into it which of them it took.
+    Nested models and mappings of models are followed. Where one of several models is allowed,
+    pydantic adds the tag of the chosen one to the place, which is removed.
     """
     place: list[Any] = []
     tagged: dict[str, type[BaseModel]] = {}
@@ -77,15 +77,18 @@ def shown(value: Any) -> str:
 
 
 def _beginning(value: Any) -> str:
-    """Return the first letters of a value as JSON, however large, deep or strange it is."""
+    """Return the first characters of any value as JSON."""
     encoder = json.JSONEncoder(ensure_ascii=False, default=str, skipkeys=True)
     text = ""
     try:
-        for part in encoder.iterencode(value):  # in pieces, as long as they are wanted
+        for part in encoder.iterencode(value):  # stops early on large values
             text += part
             if len(text) > LONGEST:
                 break
-    except (ValueError, RecursionError):  # a number of thousands of digits, a list in itself
+    except (
+        ValueError,
+        RecursionError,
+    ):  # a huge number, a list that contains itself
         text += "..."
     return text
 

@@ -1,7 +1,8 @@
-"""Sizes of the peers: published networks of the package MMSA, trained by this project's loop.
+"""Sizes of the peers: networks of the package MMSA, trained by this project's loop.
 
-The names are those of MMSA's configuration, flat: its NN1Config: {shapes, drop} is nn1_shapes and
-nn1_drop. Lists go text, audio, vision; `dropouts` audio, vision, text, after the fusion.
+Keys are those of MMSA's configuration, flattened: `NN1Config: {shapes, drop}` is nn1_shapes and
+nn1_drop. Lists are in the order text, audio, vision; `dropouts` in the order audio, vision, text,
+after the fusion.
 """
 
 import importlib.util
@@ -33,9 +34,10 @@ Four = Annotated[list[Probability], Field(min_length=4, max_length=4)]
 
 
 class _Peer(Strict):
-    """What all have: how many steps of an utterance are read, from its start."""
+    """Keys of all peers."""
 
-    longest: Count = 50  # as MMSA cuts its aligned features
+    longest: Count = 50
+    """Steps of an utterance that are read, from its start. 50 in MMSA's aligned features."""
 
 
 class Tfn(_Peer):
@@ -156,5 +158,5 @@ PeerSettings = Annotated[AnyPeer, Field(discriminator="network")]
 
 
 def installed() -> bool:
-    """Return whether the package is there that the peers' networks come from."""
+    """Return whether the package MMSA is installed."""
     return importlib.util.find_spec("MMSA") is not None

@@ -31,124 +31,157 @@ NO_LAMBDAS = {"intra": 0.0, "inter": 0.0, "semi": 0.0}
 
 
 class Experiment(Strict):
-    """A table: its variants in order, each trained with each of the text encoders.
-
-    The others are compared with the variant `reference`, if it is one of them, each under its own
-    text encoder. `curve` is a key of `model` or `train`, over which the metrics are drawn; `tsne`
-    two variants whose representations are, side by side. With `first_encoder_only` a corpus has
-    rows with the first text encoder only that it has input for. `costs` is whether complexity is
-    measured of its rows.
-    """
+    """A table: a row for each of its variants with each of its text encoders."""
 
     title: Line
+    """Title of the table."""
     reference: Name | None = None
+    """Variant that the others are tested against, under the same text encoder; null tests none."""
     curve: Annotated[str, StringConstraints(pattern=r"^(model|train)(\.[a-z_]+)+$")] | None = None
+    """Key of `model` or `train`; adds a figure of the scores over its values."""
     tsne: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
+    """Two variants whose representations are shown next to each other by t-SNE."""
     variants: Annotated[list[Name], Field(min_length=1)]
+    """Rows of the table, in order."""
     encoders: Annotated[list[Name], Field(min_length=1)]
+    """Text encoders to train each variant with."""
     first_encoder_only: bool = False
+    """Whether to use only the first text encoder that the corpus has input for."""
     costs: bool = True
+    """Whether to measure the complexity of the rows."""
 
 
 def _switched_on(experiments: Any) -> Any:
-    """Leave out what an overlay sets to null: so it takes an experiment of params.yaml away."""
+    """Drop experiments that an overlay sets to null."""
     if not isinstance(experiments, dict):
         return experiments
     return {name: value for name, value in experiments.items() if value is not None}
 
 
 class Changes(Strict):
-    """What a corpus, a text encoder or a variant changes of `model` and `train`."""
+    """Changes of `model` and `train` for a corpus, a text encoder or a variant."""
 
     model: dict[str, Any] = Field(default={})
+    """Changed keys of `model`."""
     train: dict[str, Any] = Field(default={})
+    """Changed keys of `train`."""
 
 
 class Variant(Changes):
-    """A named change of `model` and `train`, or of another variant; or a peer in place of `model`.
-
-    Of a peer, `train` is what changes of the common optimisation.
-    """
+    """A named change of `model` and `train`, or of another variant; or a peer network."""
 
     label: Line
+    """Name in tables and figures."""
     of: Name | None = None
+    """Variant that this one is a change of."""
     peer: PeerSettings | None = None
+    """Network of the package MMSA and its sizes, in place of `model`."""
 
     @model_validator(mode="after")
-    def _peer_stands_alone(self) -> Self:
+    def _check_peer(self) -> Self:
         for key in ("model", "of"):
             if self.peer and getattr(self, key):
-                raise ValueError(f"{key} belongs to our own network, and this is a peer: drop it")
+                raise ValueError(f"{key} does not apply to a peer network; remove it")
         return self
 
 
 class _Own(Strict):
-    """Settings of a row of our own network."""
+    """Settings of a row with this project's network."""
 
     model: ModelConfig
     train: TrainConfig
 
 
 class ComplexityConfig(Strict):
-    """How often the cost of each row is measured."""
+    """Measurement of complexity."""
 
     repeats: Count
+    """Timed rounds."""
 
 
 class Longest(Strict):
-    """How many frames of an utterance are kept where they are not aligned to words."""
+    """Maximum frames per utterance in unaligned mode."""
 
     audio: Count
+    """Audio frames kept of an utterance, from its start. 500 in MMSA."""
     vision: Count
+    """Vision frames kept of an utterance, from its start. 375 in MMSA."""
 
 
 class MetricsConfig(Strict):
-    """How scores are computed where the field has several ways under one name."""
+    """Choices where the field computes one metric in several ways."""
 
     f1: Literal["weighted", "macro"]
+    """weighted: each class counts by its number of utterances; macro: classes count equally.
+    Published F1 is weighted."""
 
 
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
 
 
 class FigureConfig(Strict):
-    """How figures look."""
+    """Appearance of figures."""
 
     line: Colour
+    """Colour of curves and their bands."""
     classes: Annotated[list[Colour], Field(min_length=4)]
+    """Colours of classes in t-SNE figures."""
 
 
 class AlignConfig(Strict):
-    """How frames reach words and words reach segments."""
+    """Alignment of frames to words, and of words to segments."""
 
     epsilon: Positive
+    """Tolerance at the edges of a word, in seconds. The SDK's main branch has 1e-5, its PyPI
+    release 1e-3."""
     mode: Literal["words", "unaligned"]
+    """words: mean of the frames within each word; unaligned: frames at their own rate."""
     longest: Longest
+    """Frames kept of an utterance if mode is unaligned."""
 
 
 class Params(Strict):
     """The whole configuration: params.yaml, corpora.yaml and an overlay, merged."""
 
     corpora: Annotated[list[Name], Field(min_length=1)]
+    """Corpora to reproduce, by their names in corpora.yaml."""
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    """Seeds; there is one run for each corpus, variant and seed."""
     seeds_per_job: Count | None
+    """Seeds that one job trains; null trains all seeds of a row in one job. Results are the
+    same."""
     mirror: Line | None
+    """Folder or address that is asked for every file first; null for none."""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    """Where to train and encode: auto, cpu, cuda or cuda:N."""
     experiments: Annotated[
         dict[Name, Experiment], BeforeValidator(_switched_on), Field(min_length=1)
     ]
+    """Tables by name. In an overlay, null removes one."""
     variants: dict[Name, Variant]
+    """Variants by name: changes of `model` and `train`."""
     per_corpus: dict[Name, Changes]
+    """Changes for a corpus, applied before `per_encoder` and variants."""
     per_encoder: dict[Name, Changes]
+    """Changes for a text encoder, applied before variants."""
     encoders: dict[Name, Encoder]
+    """Text encoders by name."""
     metrics: MetricsConfig
+    """Conventions of the metrics."""
     complexity: ComplexityConfig | None
+    """Measurement of complexity; null measures none."""
     figures: FigureConfig
+    """Appearance of the figures."""
     align: AlignConfig
+    """Alignment of audio and vision to words."""
     model: ModelConfig
+    """The network."""
     train: TrainConfig
+    """Optimisation and the contrastive losses."""
     tuning: TuningConfig
+    """Search for better parameters (the rule `tune`)."""
     catalogue: dict[Name, Corpus]
+    """Known corpora (corpora.yaml)."""
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
@@ -170,15 +203,15 @@ class Params(Strict):
                 reason = self.unusable(corpus, next(iter(self.experiments.values())).encoders[0])
                 raise ValueError(
                     f"corpora: no experiment has a text encoder for {corpus} ({reason}); name "
-                    "another encoder, or leave the corpus out"
+                    "another encoder, or remove the corpus"
                 )
         for name, variant in self.variants.items():
             if variant.of is not None:
                 check_known(f"variants.{name}.of", [variant.of], self.variants)
                 if self.variants[variant.of].of is not None:
                     raise ValueError(
-                        f"variants.{name}.of: {variant.of} is itself of another; name a variant "
-                        "that stands by itself"
+                        f"variants.{name}.of: {variant.of} has an `of` itself; name a variant "
+                        "without one"
                     )
                 if self.variants[variant.of].peer:
                     raise ValueError(f"variants.{name}.of: {variant.of} is a peer; name another")
@@ -201,7 +234,7 @@ class Params(Strict):
         return self
 
     def _check_space(self) -> None:
-        """Refuse keys and values that fit no network; what fits not this one is for `tuning_of`."""
+        """Refuse keys and values that fit no network; `tuning_of` checks this row's network."""
         peer = self.variants[self.tuning.variant].peer
         for key, choice in self.tuning.space.items():
             model = peer if key in _sizes(peer) else self.model
@@ -216,34 +249,34 @@ class Params(Strict):
                         raise ValueError(f"tuning.space: {explain(Settings, problem)}") from None
 
     def _check_curve(self, key: str, experiment: Experiment) -> None:
-        """Refuse to draw over a key that is no number, or takes no part, in a variant."""
+        """Refuse a curve over a key that is unused or not a number in one of the variants."""
         rows = itertools.product(self.corpora, experiment.variants, experiment.encoders)
         for corpus, variant, encoder in rows:
             settings = self.settings(corpus, variant, encoder)
             if get_path(settings, experiment.curve) is None:
                 unused = experiment.curve.removeprefix("train.") in settings.train.unused_keys()
-                why = "takes no part (its lambdas are 0)" if unused else "is no number"
+                why = "is unused (its lambdas are 0)" if unused else "is not a number"
                 raise ValueError(
                     f"{key}: {experiment.curve} {why} in variant {variant} on {corpus}; set the "
-                    "curve to null, or take the variant out"
+                    "curve to null, or remove the variant"
                 )
 
     def unusable(self, corpus: str, encoder: str) -> str | None:
         """Return why a corpus cannot be trained with a text encoder, None if it can."""
         entry, chosen = self.catalogue[corpus], self.encoders[encoder]
         if chosen.kind == "vectors" and not entry.has_vectors:
-            return f"{encoder} needs word vectors, which {corpus} has none of"
+            return f"{encoder} needs word vectors, and {corpus} has none"
         if chosen.kind == "transformer" and not entry.has_text:
-            return f"{encoder} needs words, and {corpus} has vectors only"
+            return f"{encoder} needs words, and {corpus} has only vectors"
         return None
 
     def settings(self, corpus: str, variant: str, encoder: str) -> Settings:
-        """Return `model` and `train` as one row is trained with, validated.
+        """Return the validated `model` and `train` of one row.
 
-        A corpus's changes come first, then a text encoder's, then a variant's. What takes no part
-        is None, so that a change of it reruns nothing: the rank of another fusion, decisions on
-        emotions where there are none, what belongs to fine-tuning for a cached encoder, and what
-        the weights of the contrastive terms switch off. A peer has no contrastive part.
+        Changes are applied in order: the corpus's, the text encoder's, the variant's. Unused values
+        are None, so that changing them reruns nothing: the rank of another fusion, emotion
+        decisions where there are none, fine-tuning of a cached encoder, and what lambdas of 0
+        switch off. A peer has no contrastive part.
         """
         peer = self.variants[variant].peer
         values = {"model": self.model.model_dump(), "train": self.train.model_dump()}
@@ -259,7 +292,8 @@ class Params(Strict):
                 raise ValueError(f"{'.'.join(place)}.{problem}") from None
         if peer and (settings.train.selection or any(settings.train.lambdas.model_dump().values())):
             raise ValueError(
-                f"variants.{variant}.train: a peer has no contrastive part; drop lambdas, selection"
+                f"variants.{variant}.train: a peer has no contrastive losses; remove lambdas and "
+                "selection"
             )
         train: dict[str, Any] = dict.fromkeys(settings.train.unused_keys())
         if not self.encoders[encoder].finetune:
@@ -277,7 +311,7 @@ class Params(Strict):
     def _changes(
         self, corpus: str, variant: str, encoder: str
     ) -> list[tuple[list[str], dict[str, Any]]]:
-        """Return what changes a row's `model` and `train`, in order, each with its place."""
+        """Return the changes of a row's `model` and `train`, in order, with their places."""
         parent = self.variants[variant].of
         places = [
             ["per_corpus", corpus],
@@ -292,14 +326,14 @@ class Params(Strict):
         ]
 
     def tuning_of(self, corpus: str) -> tuple[TuningConfig, dict[str, list[str]]]:
-        """Return the search for a corpus, and where an overlay puts each of its keys.
+        """Return the search for a corpus, and the place of each of its keys in an overlay.
 
-        What the row has switched off is not searched over: a lambda of 0, alpha where all are 0, or
-        the selection where it is null; nor are keys of our own network in the row of a peer. A key
-        is put where it is set last, or in `per_corpus`.
+        Unused keys are left out of the space: a lambda of 0, alpha if all lambdas are 0, the
+        selection if it is null, and this project's `model` in the row of a peer. A key's place is
+        where it is set last, or `per_corpus`.
 
         Raises:
-            ValueError: the row cannot be tuned so, in one line.
+            ValueError: the row cannot be tuned.
         """
         tuning = self.tuning
         if reason := self.unusable(corpus, tuning.encoder):
@@ -317,7 +351,7 @@ class Params(Strict):
             and (not peer or key.startswith("train.") or key in _sizes(peer))
         }
         if not space:
-            raise ValueError("tuning.space: all of it is switched off in this variant; add keys")
+            raise ValueError("tuning.space: no key is in use in this variant; add keys")
         places = {key: self._place(key, corpus) for key in space}
         return tuning.model_copy(update={"space": space}), places
 
@@ -337,7 +371,7 @@ class Params(Strict):
     def rows(self, experiment: str, corpus: str) -> list[tuple[str, str]]:
         """Return an experiment's (variant, encoder) pairs in the order of its table.
 
-        Text encoders that the corpus has no input for are left out (`unusable` says why).
+        Text encoders without input in this corpus are left out (see `unusable`).
         """
         return [
             (variant, encoder)
@@ -346,7 +380,7 @@ class Params(Strict):
         ]
 
     def variants_of(self, experiment: str) -> list[str]:
-        """Return the variants of an experiment that can be trained here: peers need a package."""
+        """Return the variants that can be trained here; peers need the package MMSA."""
         return [
             name
             for name in self.experiments[experiment].variants
@@ -354,13 +388,13 @@ class Params(Strict):
         ]
 
     def encoders_of(self, experiment: str, corpus: str) -> list[str]:
-        """Return the text encoders that an experiment has rows with on a corpus."""
+        """Return the text encoders of an experiment's rows on a corpus."""
         chosen = self.experiments[experiment]
         usable = [name for name in chosen.encoders if self.unusable(corpus, name) is None]
         return usable[:1] if chosen.first_encoder_only else usable
 
 
 def _sizes(peer: AnyPeer | None) -> set[str]:
-    """Return the keys of a peer's sizes, as a tuning space names them."""
+    """Return the keys of a peer's sizes as they appear in a tuning space."""
     fields = type(peer).model_fields if peer else {}
     return {f"model.{name}" for name in fields if name != "network"}

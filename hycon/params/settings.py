@@ -1,4 +1,4 @@
-"""What one run is trained with: the network and its optimisation."""
+"""Settings of one run: the network and its optimisation."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from hycon.params.base import (
     Count,
-    Float,
     Fraction,
     NonNegative,
     Positive,
+    PositiveFraction,
     Probability,
     Strict,
     merge,
@@ -21,87 +21,130 @@ class ModelConfig(Strict):
     """The network (method, sections 2 and 7)."""
 
     dimension: Count
+    """Size d of each modality's representation. 50 in MIB, by the same first author."""
     layers: Annotated[int, Field(ge=0)]
+    """Layers over audio and over vision. 3 in MIB."""
     text_layers: Annotated[int, Field(ge=0)]
+    """Layers over word vectors or the text encoder's states; 0 uses the states directly."""
     network: Literal["transformer", "lstm"]
+    """Type of these layers."""
     heads: Count
+    """Attention heads; must divide `dimension`. 5 in MIB and MCL."""
     dropout: Probability
+    """Dropout probability. 0.3 in MIB."""
     feature_dropout: Probability
+    """Dropout on the audio and vision features. Ours; the paper names none."""
     text_pooling: Literal["last", "first", "mean"]
+    """State that represents the text: the last valid one, the first ([CLS] of BERT), or the
+    mean."""
     fusion: Literal["addition", "concatenation", "multiplication", "tensor", "low-rank", "graph"]
+    """How the three representations become one. The paper's method section adds them."""
     rank: Count | None
+    """Rank of low-rank fusion; unused by other fusions. 4 in LMF."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.network == "transformer" and self.dimension % self.heads:
             raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
         if self.network == "lstm" and self.text_layers and self.text_pooling == "first":
-            raise ValueError("text_pooling first reads one word where network is lstm: take last")
+            raise ValueError("text_pooling: first reads one word if network is lstm; use last")
         if self.fusion == "low-rank" and self.rank is None:
-            raise ValueError("rank: fusion low-rank needs one")
+            raise ValueError("rank: null, but fusion is low-rank, which needs it")
         return self
 
 
 class Lambdas(Strict):
-    """Weights of the three contrastive terms in the total loss."""
+    """Weights of the contrastive losses in the total loss."""
 
     intra: NonNegative
+    """Weight of IAMCL. Unknown in the paper."""
     inter: NonNegative
+    """Weight of IEMCL. Unknown in the paper."""
     semi: NonNegative
+    """Weight of SCL. Unknown in the paper."""
 
 
 class Selection(Strict):
     """Pair selection (method, section 6)."""
 
-    beta: Annotated[Float, Field(gt=0, le=1)]
+    beta: PositiveFraction
+    """Share of the batch kept as positives, and again as negatives. Unknown in the paper."""
     gamma: Positive
+    """Smooths the weights of the positives. Unknown in the paper."""
     weighted: bool = True
+    """Whether kept pairs are weighted by hardness."""
 
 
 class Finetuning(Strict):
-    """Optimisation of a text encoder that is trained with the rest."""
+    """Optimisation of a fine-tuned text encoder."""
 
     learning_rate: NonNegative
+    """Learning rate of the text encoder; 0 freezes it. 2e-5 in MIB and MCL."""
     warmup: Fraction
+    """Share of all steps over which the text encoder's learning rate rises from 0."""
     weight_decay: NonNegative
+    """Decoupled weight decay of the text encoder."""
     precision: Literal["float32", "bfloat16"]
+    """Precision of the text encoder's matrix products. bfloat16 is meant for a GPU."""
 
 
 class TrainConfig(Strict):
-    """Optimisation and the contrastive part (method, sections 3 to 7)."""
+    """Optimisation and contrastive losses (method, sections 3 to 7)."""
 
     epochs: Count
+    """Maximum number of epochs."""
     patience: Count
+    """Epochs without a better validation score before training stops."""
     batch_size: Count
+    """Utterances per batch, K."""
     learning_rate: Positive
+    """Learning rate of Adam."""
     warmup: Fraction
+    """Share of all steps over which the learning rate rises from 0."""
     schedule: Literal["constant", "cosine"]
+    """Learning rate after the warm-up; cosine falls to 0 at the last of `epochs`."""
     weight_decay: NonNegative
+    """Decoupled weight decay (AdamW)."""
     clip_norm: Positive | None
+    """Maximum norm of the gradient; null does not clip."""
     averaging: Probability
+    """Decay per step of a moving average of the weights, which is then validated and tested; 0
+    turns it off. Ours; the paper names none."""
     finetuning: Finetuning | None
+    """Optimisation of a text encoder with `finetune: true`."""
     emotion_decision: Literal["one-against-rest", "joint"] | None
+    """How emotions are predicted: yes or no for each one, as the field reports them, or one
+    choice among all."""
     lambdas: Lambdas
+    """Weights of the contrastive losses."""
     pair_loss: Literal["hycon", "contrastive", "triplet", "n-pair", "supcon"] | None
+    """The loss over pairs of utterances: hycon is IAMCL and IEMCL, the others replace them."""
     alpha: Fraction | None
+    """Modality margin, the target similarity across modalities. 0.8 is the paper's best."""
     refinement: bool | None
+    """Whether IAMCL and IEMCL include their refinement term."""
     similarity: Literal["shifted", "nonnegative"] | None
+    """shifted: (1 + cos) / 2; nonnegative: softplus, normalise, dot product."""
     classes: Literal["sign", "polarity", "seven"] | None
+    """Classes of a score that form pairs: sign (2), polarity (3) or seven."""
     selection: Selection | None
+    """Pair selection of HyCon-v2; null uses every pair."""
 
     @model_validator(mode="after")
     def _pairs_exist(self) -> Self:
         if self.batch_size == 1 and (self.lambdas.intra or self.lambdas.inter):
-            raise ValueError("batch_size 1 leaves no pairs: raise it, or set lambdas to 0")
+            raise ValueError("batch_size: 1 leaves no pairs; increase it, or set lambdas to 0")
         if self.selection and self.pair_loss not in ("hycon", None):
-            raise ValueError(f"selection belongs to pair_loss hycon, not to {self.pair_loss}")
+            raise ValueError(
+                f"selection: only for pair_loss hycon, not {self.pair_loss}; set it to null"
+            )
         for key in ("pair_loss", "alpha", "refinement", "similarity", "classes"):
             if getattr(self, key) is None and key not in self.unused_keys():
-                raise ValueError(f"{key}: null, but the lambdas ask for a loss that needs it")
+                raise ValueError(f"{key}: null, but a loss with a lambda above 0 needs it")
         return self
 
     def unused_keys(self) -> set[str]:
-        """Return the keys of the contrastive part that change nothing under these weights."""
+        """Return the keys of the contrastive losses that have no effect with these lambdas."""
         pairs = self.lambdas.intra or self.lambdas.inter
         ours = pairs and self.pair_loss == "hycon"
         used = {
@@ -117,14 +160,14 @@ class TrainConfig(Strict):
 
 
 class Settings(Strict):
-    """All that one run's numbers depend on, besides its corpus, features and seed."""
+    """Everything that a run's results depend on, besides corpus, features and seed."""
 
     model: Annotated[ModelConfig | AnyPeer, Field(discriminator="network")]
     train: TrainConfig
 
     def as_cost(self) -> Self:
-        """Return what a step's cost depends on: `epochs`, `patience`, `learning_rate`, the
-        size of lambdas and alpha are all alike, so that another of them is not measured again.
+        """Return settings in which everything that does not change a step's cost is set to a
+        constant, so that rows of equal cost are measured once.
         """
         train = self.train
         lambdas = {name: float(value > 0) for name, value in train.lambdas}
@@ -139,7 +182,7 @@ class Settings(Strict):
 
 
 def override(base: Settings, values: dict[str, Any]) -> Settings:
-    """Return settings with other values at some keys, such as train.lambdas.intra.
+    """Return settings with changed values, by keys such as train.lambdas.intra.
 
     Raises:
         ValidationError: a key is unknown or a value is not allowed.
@@ -154,7 +197,7 @@ def override(base: Settings, values: dict[str, Any]) -> Settings:
 
 
 def get_path(settings: Settings, key: str) -> float | None:
-    """Return the number at a key such as train.alpha; None if there is none."""
+    """Return the number at a key such as train.alpha, or None."""
     value: Any = settings.model_dump()
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -9,7 +9,7 @@ from hycon.params.messages import explain, shown
 
 
 class Range(Strict):
-    """Numbers to search over; with `log`, evenly on a logarithmic scale."""
+    """A range of numbers to search; with `log`, evenly on a logarithmic scale."""
 
     low: Float
     high: Float
@@ -25,7 +25,7 @@ class Range(Strict):
 
 
 def _choice(value: Any) -> Any:
-    """Read one entry of a space: a range, or a list of choices."""
+    """Validate one entry of a space: a range, or a list of choices."""
     if isinstance(value, Range):
         return value
     if isinstance(value, dict):
@@ -44,15 +44,22 @@ class TuningConfig(Strict):
     """A search for better parameters of one row (the rule `tune`)."""
 
     variant: Name
+    """Variant to tune."""
     encoder: Name
+    """Text encoder to tune it with."""
     trials: Count
+    """Number of trials."""
     folds: Annotated[int, Field(ge=0)]
+    """Parts of the training and validation folds for cross-validation by video; 0 uses the
+    validation fold alone."""
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)]
+    """Seeds of each trial; a trial's score is the mean over seeds and parts."""
     space: Annotated[dict[str, Annotated[Any, BeforeValidator(_choice)]], Field(min_length=1)]
+    """Search space: a key of `model` or `train` and its choices, or a range `{low, high, log}`."""
 
     @model_validator(mode="after")
-    def _folds_are_several(self) -> Self:
+    def _check_folds(self) -> Self:
         if self.folds == 1:
-            raise ValueError("folds 1 leaves nothing to train on: 0 takes the validation fold")
+            raise ValueError("folds: 1 leaves nothing to train on; 0 uses the validation fold")
         check_distinct("seeds", self.seeds)
         return self

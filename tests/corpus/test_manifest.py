@@ -60,7 +60,7 @@ def test_an_equal_entry_is_not_written_again_and_another_one_replaces_it(manifes
         ("", "not valid JSON"),
         ("<<<<<<< HEAD\n{}", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
-        ('{"mosi": {}, "mosi": {}}', "the key 'mosi' stands twice"),
+        ('{"mosi": {}, "mosi": {}}', "duplicate key 'mosi'"),
         ("[]", "found no corpora"),
         ('{"mosi": []}', "mosi: found no files"),
         ('{"mosi": {"b.csd": "a"}}', "mosi: b.csd: expected sha256, size and source"),

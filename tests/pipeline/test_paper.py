@@ -133,7 +133,7 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
     assert tables == {*experiments, *differences, "complexity"}
     assert "| GloVe " in (results / "iemocap/tables/ablation.md").read_text()
     emotions = (results / "iemocap/tables/main.md").read_text()
-    assert "Left out: bert needs words, and iemocap has vectors only; xlnet needs" in emotions
+    assert "Left out: bert needs words, and iemocap has only vectors; xlnet needs" in emotions
     assert "Acc sad" in emotions
     metrics = json.loads((results / "metrics.json").read_text())
     assert {corpus: len(tables) for corpus, tables in metrics.items()} == {

@@ -31,8 +31,8 @@ MERGES = "a0: &a0 {x: 1}\n" + "".join(
         (LAUGHS, ":6: not valid YAML: more than 100000 values, which is the limit"),
         (MERGES, "which is the limit"),
         ("a: [" + "1, " * 200_000 + "]", "more than 100000 values, which is the limit"),
-        ("a: &a [*a]", ":1: not valid YAML: an alias holds itself"),
-        ("a: &a {b: *a}", ":1: not valid YAML: an alias holds itself"),
+        ("a: &a [*a]", ":1: not valid YAML: an alias contains itself"),
+        ("a: &a {b: *a}", ":1: not valid YAML: an alias contains itself"),
         ("a: " + "[" * 10_000, "not valid YAML: "),
         ("a: " + "x" * 2**20, "larger than 1048576 bytes, which is the limit"),
     ],
@@ -65,7 +65,7 @@ def test_aliases_as_the_projects_own_files_use_them_are_read(tmp_path):
 
 def test_many_seeds_or_corpora_are_checked_at_once():
     base.check_distinct("seeds", list(range(90_000)))
-    with pytest.raises(ValueError, match="seeds: 7 is there twice"):
+    with pytest.raises(ValueError, match="seeds: 7 is repeated"):
         base.check_distinct("seeds", [*range(90_000), 7])
 
 
@@ -79,7 +79,7 @@ def test_many_seeds_or_corpora_are_checked_at_once():
         (b"1e999", "found 1e999, expected a finite number"),
         (b"9" * 31, "found an integer of 31 digits, expected 30 at most"),
         (b"9" * 100_000, "found an integer of 100000 digits"),
-        (b'{"a": 1, "a": 2}', "the key 'a' stands twice"),
+        (b'{"a": 1, "a": 2}', "duplicate key 'a'"),
         (b'"\xff"', "can't decode byte 0xff"),
         (b" " * (2**24 + 1), "larger than the limit of 16777216 bytes"),
     ],
@@ -147,7 +147,7 @@ def test_an_overlay_that_multiplies_or_has_a_key_twice_is_refused_before_anythin
     copy_project(tmp_path)
     (tmp_path / "a.yaml").write_text(LAUGHS + "model: {dropout: *a29}\n")
     (tmp_path / "b.yaml").write_text("model: {dropout: 0.1, dropout: 0.2}\n")
-    for name, said in (("a", "which is the limit"), ("b", "the key 'dropout' stands twice")):
+    for name, said in (("a", "which is the limit"), ("b", "duplicate key 'dropout'")):
         done = plan(tmp_path, f"--configfile={name}.yaml", "--", "raw")
         assert done.returncode == 2
         assert re.search(rf"^error: .*{name}\.yaml:[0-9]+: .*{said}$", done.stderr, re.M)
