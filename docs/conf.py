@@ -45,7 +45,7 @@ def _block(translator, node):
 
 
 def _name_files(app, page, source):
-    """Replace links to files outside of this folder, which the site does not have, by their path."""
+    """Replace links to files outside of this folder by their paths."""
     source[0] = re.sub(
         r"\[([^\]]+)\]\(\.\./([^)]+)\)",
         lambda link: f"`{link[2]}`" if link[1] == link[2] else f"{link[1]} (`{link[2]}`)",
