@@ -1,6 +1,6 @@
-"""Write docs/day.md: a day with the pipeline, typed into a clone of this commit, with what it said.
+"""Write docs/day.md: a session with the pipeline in a clone of this commit, with its output.
 
-`make day`. Lines that Snakemake and DVC print on the way are left out where `...` stands.
+`make day`. Progress lines of Snakemake and DVC are left out.
 """
 
 import re
@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# of what is printed while a run goes on, only these lines say what it does
-TOLD = re.compile(
+# the lines of a run's output that are shown
+SHOWN = re.compile(
     r"Stage '|Running stage|^(generate|fetch|align|tiny|encode|train|evaluate|aggregate|collect|"
     r"tables|figures|complexity|report) +\d+$|Nothing to be done|up to date"
 )
@@ -18,8 +18,8 @@ TOLD = re.compile(
 WIDTH = 140  # characters of a line that are shown
 
 
-class Day:
-    """What was said and typed, and a folder to type in."""
+class Session:
+    """The text of the page, and the folder in which commands run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.text = folder, []
@@ -27,13 +27,13 @@ class Day:
     def say(self, *paragraphs: str) -> None:
         self.text += [*paragraphs, ""]
 
-    def type(self, *commands: str, told: bool = False, most: int = 40) -> None:
-        """Run commands in a shell, and show them with what they print.
+    def type(self, *commands: str, brief: bool = False, most: int = 40) -> None:
+        """Run commands in a shell, and add them to the text with their output.
 
         Args:
             commands: shell commands.
-            told: whether to show only the lines that say what a run does.
-            most: lines shown of one command.
+            brief: whether to show only the lines that match `SHOWN`.
+            most: number of lines shown of one command.
         """
         self.text.append("```")
         for command in commands:
@@ -49,8 +49,8 @@ class Day:
             if done.returncode:
                 raise SystemExit(f"{command}: exit code {done.returncode}\n{done.stdout}")
             lines = [_short(line) for line in done.stdout.strip("\n").splitlines()]
-            if told:
-                lines = [line for line in lines if TOLD.search(line)] or ["..."]
+            if brief:
+                lines = [line for line in lines if SHOWN.search(line)] or ["..."]
             rest = [f"... ({len(lines) - most} more lines)"] if len(lines) > most else []
             self.text += [f"$ {command}", *lines[:most], *rest]
         self.text += ["```", ""]
@@ -70,7 +70,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "hycon"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        day = Day(clone)
+        day = Session(clone)
         _first_run(day)
         _edits(day)
         _back(day)
@@ -79,32 +79,31 @@ def main() -> None:
         day.write(ROOT / "docs/day.md")
 
 
-def _first_run(day: Day) -> None:
+def _first_run(day: Session) -> None:
     day.say(
         "# A day with the pipeline",
         "",
-        "What follows was typed into a fresh clone by `make day` (docs/day.py), on the built-in "
-        "samples: its numbers are SAMPLE NUMBERS. Of a run only those lines are shown that say "
-        "what is done.",
+        "`make day` (docs/day.py) ran these commands in a fresh clone, on the generated samples. "
+        "All numbers are SAMPLE NUMBERS. The output of a run is shortened to the jobs it ran.",
         "",
         "## The first run",
         "",
-        "`dvc repro` does what `snakemake --cores 1 all` does, in four phases, and remembers which "
-        "version of data, features, models and metrics came of it:",
+        "`dvc repro` runs `snakemake --cores 1 all` in four phases, and records the versions of "
+        "data, features, models and metrics:",
     )
     day.type("dvc dag")
-    day.type("dvc repro", told=True)
+    day.type("dvc repro", brief=True)
     day.type("git add --all && git commit --quiet --message 'First run'")
-    day.say("A second one has nothing to do:")
-    day.type("dvc repro", told=True)
+    day.say("A second run has nothing to do:")
+    day.type("dvc repro", brief=True)
 
 
-def _edits(day: Day) -> None:
+def _edits(day: Session) -> None:
     day.say(
-        "## A parameter is changed",
+        "## Change a parameter",
         "",
-        "Another value of alpha is a line in `variants` and a name in the experiment `alpha`. Only "
-        "its runs are trained, on both corpora, and what shows them is made again:",
+        "To add a value of alpha, add a variant, and its name to the experiment `alpha`. Only its "
+        "runs are trained, on both corpora; tables and figures that show them are updated:",
     )
     variant = "  alpha-095: {label: alpha 0.95, of: hycon-v2, train: {alpha: 0.95}}"
     day.type(
@@ -112,28 +111,28 @@ def _edits(day: Day) -> None:
         rf"without-margin/; /^  alpha-09:/a \{variant}' params.yaml && git diff --stat",
         "dvc params diff",
     )
-    day.type("dvc repro", told=True)
+    day.type("dvc repro", brief=True)
     day.type("dvc metrics diff", "git commit --quiet --all --message 'alpha 0.95'")
-    day.say("A figure's colour redraws a figure, and trains nothing:")
+    day.say("A new colour redraws figures and trains nothing:")
     day.type("""sed -i 's/line: "#0072B2"/line: "#009E73"/' params.yaml""")
-    day.type("dvc repro", told=True)
+    day.type("dvc repro", brief=True)
     day.type("git commit --quiet --all --message Green")
     day.say(
-        "Snakemake can be used by itself, too. Then DVC says what it has not recorded yet, and "
-        "`dvc commit --force` settles it (`make record` does both):"
+        "You can also run Snakemake directly. Then `dvc status` lists what DVC has not recorded, "
+        "and `dvc commit --force` records it (`make record` does both):"
     )
     day.type("""sed -i 's/line: "#009E73"/line: "#0072B2"/' params.yaml""")
-    day.type("snakemake --cores 1 all", told=True)
+    day.type("snakemake --cores 1 all", brief=True)
     day.type("dvc status", "dvc commit --force", "dvc status")
     day.type("git commit --quiet --all --message Blue")
 
 
-def _back(day: Day) -> None:
+def _back(day: Session) -> None:
     day.say(
-        "## Back to this morning",
+        "## Go back",
         "",
-        "A commit has its data, features, models and results. Nothing has to be made again, and "
-        "edits from there rerun what they touch:",
+        "Each commit has its data, features, models and results. After a checkout nothing needs to "
+        "be rerun, and edits rerun what they affect:",
     )
     day.type(
         "git checkout --quiet HEAD~3 && dvc checkout",
@@ -143,13 +142,13 @@ def _back(day: Day) -> None:
     )
 
 
-def _elsewhere(day: Day) -> None:
+def _elsewhere(day: Session) -> None:
     day.say(
-        "## On another machine",
+        "## Use another machine",
         "",
-        "A remote may be a folder, or object storage (S3 and others). Raw files are not pushed, "
-        "since licences forbid passing them on: `--allow-missing` says that this is meant, and "
-        "`dvc repro` fetches them again where a step needs them.",
+        "A remote is a folder or object storage such as S3. Raw files are not pushed, because "
+        "licences forbid redistribution: `--allow-missing` accepts that, and `dvc repro` fetches "
+        "them again if a step needs them.",
     )
     day.type(
         "dvc remote add --default store ../store && git commit --quiet --all --message Remote",
@@ -161,23 +160,22 @@ def _elsewhere(day: Day) -> None:
     )
 
 
-def _experiments(day: Day) -> None:
+def _experiments(day: Session) -> None:
     day.say(
-        "## Experiments without commits",
+        "## Run experiments without commits",
         "",
-        "`dvc exp run` changes parameters for one run, in place, in a copy (`--temp`), or later "
-        "(`--queue`). Here lambda1, the weight of IAMCL, in the variant HyCon: it and those that "
-        "are made from it are trained again (`--set-param train.lambdas.intra=0.2` would change it "
-        "for every row that has the loss). DVC lays params.yaml out anew, and keeps its comments.",
+        "`dvc exp run` changes parameters for one run: in place, in a copy (`--temp`), or later "
+        "(`--queue`). This example changes lambda1, the weight of IAMCL, in the variant HyCon, and "
+        "retrains it and the variants that are based on it. (`--set-param train.lambdas.intra=0.2` "
+        "would change every row that uses the loss.) DVC reformats params.yaml and keeps its "
+        "comments.",
     )
     changed = "+variants.hycon.train.lambdas.intra=0.2"
-    day.type(f"dvc exp run --name lambda1 --set-param {changed}", told=True)
-    day.say(
-        "All changed numbers are a wide table; `make experiments` shows those of the main table:"
-    )
+    day.type(f"dvc exp run --name lambda1 --set-param {changed}", brief=True)
+    day.say("The table of all changed numbers is wide; `make experiments` shows the main ones:")
     drop = r".*\.(peers|ablation|fusion|alpha|losses)\.|.*acc|(data|results|hycon|workflow)"
     day.type(f"dvc exp show --only-changed --no-pager --md --drop '{drop}'")
-    day.say("One that was worth it is applied and committed, or else given up:")
+    day.say("Apply and commit the experiment:")
     day.type(
         "git checkout --quiet . && dvc checkout --quiet",
         "dvc exp apply lambda1",
