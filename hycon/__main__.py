@@ -1,4 +1,4 @@
-"""The command `hycon`: what people call by hand. What Snakemake calls is in `hycon.stages`."""
+"""The command `hycon`. What Snakemake calls is in `hycon.stages`."""
 
 import importlib
 import sys
@@ -8,9 +8,9 @@ from hycon.errors import HyConError
 from hycon.logs import USER_ERROR, copied_to, ending_well
 
 COMMANDS = {
-    "corpora": "which corpora there are, and which of their files are here",
+    "corpora": "list the corpora and the state of their files",
     "export": "write an aligned corpus for another framework",
-    "show": "print the tables that `all` left behind",
+    "show": "print the tables of the last run",
 }
 
 
@@ -28,7 +28,7 @@ def main() -> None:
             print(f"\nerror: unknown command {name}", file=sys.stderr)
         sys.exit(0 if wanted else USER_ERROR)
     if not Path("params.yaml").is_file() and "--help" not in sys.argv:
-        print("error: params.yaml: not here; call hycon in the project's folder", file=sys.stderr)
+        print("error: params.yaml: not found; run hycon in the project's folder", file=sys.stderr)
         sys.exit(USER_ERROR)
     with copied_to(None), ending_well():
         try:

@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield an empty file beside `path`; rename it to `path` if the block succeeds.
+    """Yield a temporary file in the folder of `path`; rename it to `path` if the block succeeds.
 
-    Its name is the same every time: what a killed process left is written over by the next one. So
-    only one process may write a path at a time.
+    Its name is always the same, so that the next process overwrites what a killed one left. Only
+    one process may write a path at a time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
@@ -33,7 +33,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; move its files into `path` if the block succeeds.
+    """Yield a temporary folder next to `path`; move its files into `path` if the block succeeds.
 
     As with `atomic_file`, only one process may write a path at a time.
     """
@@ -80,12 +80,12 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def exclusive(path: Path, busy: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Keep all other processes out of the same block for the same path; leaves no file behind.
+    """Let one process at a time run the block for a path; leaves no file behind.
 
     Args:
-        path: what is to be written. The lock lies beside it, so that machines that share the folder
-            share the lock.
-        busy: called once if there is another process to wait for.
+        path: the file to write. The lock is in the same folder, so that machines that share the
+            folder share the lock.
+        busy: called once if another process has the lock.
     """
     from filelock import FileLock, Timeout
 

@@ -4,7 +4,7 @@ LONGEST = 4000  # characters of a message, which may quote a file
 
 
 def printable(text: str) -> str:
-    """Return a text, which a stranger may have written, without control characters."""
+    """Return an untrusted text without control characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
@@ -20,8 +20,8 @@ class HyConError(Exception):
 
 
 class Terminated(Exception):
-    """The process was asked to end (SIGTERM), and what it did is kept.
+    """The process got SIGTERM and saved its work.
 
-    Stages print it and exit with a code that tells a scheduler to try again
+    Stages print it and exit with a code that makes a scheduler retry
     (`hycon.logs.ending_well`).
     """

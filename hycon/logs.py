@@ -1,4 +1,4 @@
-"""What a process says, and how it ends."""
+"""Messages and exit codes of processes."""
 
 import contextlib
 import errno
@@ -19,7 +19,7 @@ REMEDIES = {
     errno.ENOENT: "make it, or correct the path",
     errno.ENOTDIR: "correct the path: a part of it is a file",
     errno.EISDIR: "correct the path: it is a folder",
-    errno.EEXIST: "move what is there",
+    errno.EEXIST: "move the existing file",
     errno.EACCES: "give access to it",
     errno.EPERM: "give access to it",
     errno.EROFS: "write to another disk: this one is read-only",
@@ -39,7 +39,7 @@ REMEDIES = {
 
 
 class _Copied:
-    """A text stream whose text goes to a log file too."""
+    """A text stream that also writes to a log file."""
 
     def __init__(self, stream: TextIO, file: TextIO) -> None:
         self._stream, self._file = stream, file
@@ -57,10 +57,10 @@ class _Copied:
 
 @contextlib.contextmanager
 def copied_to(path: Path | None) -> Iterator[None]:
-    """Send messages to the terminal and, with times, to a log file; warnings and tracebacks too.
+    """Send messages, warnings and tracebacks to the terminal and, with times, to a log file.
 
     Args:
-        path: of the log file, written anew; None for no log.
+        path: of the log file, which is replaced; None for no log.
     """
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(_OneLine("%(message)s"))
@@ -95,8 +95,8 @@ def copied_to(path: Path | None) -> Iterator[None]:
 
 
 class _OneLine(logging.Formatter):
-    """Message only; a warning or an error says that it is one. No tracebacks on the terminal, and
-    no control characters: a message may quote a server or a file.
+    """Format the message, after "warning: " or "error: ". The terminal gets no traceback and no
+    control characters, because a message may quote a server or a file.
     """
 
     def format(self, record: logging.LogRecord) -> str:

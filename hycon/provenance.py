@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent
-# Changes no number: how parameters are read, checked and planned, whose values count by themselves;
-# what is logged.
+# Modules that change no result: parameters (their values count instead), the plan, and logging.
 APART = ("hycon.params", "hycon.plan", "hycon.logs", "hycon.progress")
 PACKAGES = ("torch", "transformers", "numpy", "scikit-learn", "snakemake", "MMSA")
 

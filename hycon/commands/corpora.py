@@ -1,4 +1,4 @@
-"""List the corpora: which of their files are here, how big they are, and whether they are right."""
+"""List the corpora, with the state and size of their files."""
 
 import argparse
 import json
@@ -18,23 +18,23 @@ from hycon.params.catalogue import SourceFile
 
 RAW = Path("data/raw")
 MANIFEST = Path("corpora.manifest.json")
-# what is said of a corpus whose files are not all the same, the first that fits
-ORDER = ("differs", "missing", "not checked", "verified", "made up here")
+# states of files, in the order in which they are listed
+ORDER = ("differs", "missing", "not checked", "verified", "generated here")
 
 
 class Found(NamedTuple):
-    """What is known of one file of a corpus on this machine."""
+    """The state of one file of a corpus on this machine."""
 
     part: str
     path: Path
     state: str
-    size: int | None  # bytes; of a missing file what is known of it
+    size: int | None  # bytes; the expected size of a missing file
     note: str
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(prog="hycon corpora", description=__doc__)
-    options.add_argument("corpus", nargs="?", help="say all about this one")
+    options.add_argument("corpus", nargs="?", help="show the details of this corpus")
     options.add_argument(
         "--croissant", action="store_true", help="print its metadata in the Croissant format"
     )
@@ -73,7 +73,7 @@ def _list(catalogue: dict[str, Corpus]) -> None:
         )
     headings = ["corpus", "labels", "format", "files", "size", "state"]
     print(tabulate(rows, headings, colalign=("left", "left", "left", "left", "right", "left")))
-    print("\nhycon corpora NAME says where its files come from and where they go.")
+    print("\nhycon corpora NAME shows where its files come from and where they go.")
 
 
 def _count(state: str, states: list[str]) -> str:
@@ -81,7 +81,7 @@ def _count(state: str, states: list[str]) -> str:
 
 
 def look(name: str, corpus: Corpus) -> list[Found]:
-    """Return what is known of each file of a corpus; reads whole files, to check them."""
+    """Return the state of each file of a corpus; computes digests of whole files."""
     return [_look(name, corpus, part, file) for part, file in corpus.files.items()]
 
 
@@ -92,7 +92,7 @@ def _look(name: str, corpus: Corpus, part: str, file: SourceFile) -> Found:
         return Found(part, path, "missing", file.size or (known and known.size), "")
     size = path.stat().st_size
     if corpus.generator:
-        return Found(part, path, "made up here", size, "")
+        return Found(part, path, "generated here", size, "")
     digest = digest_of(path)
     expected = file.sha256 or (known and known.sha256)
     if expected is None:
@@ -125,8 +125,8 @@ def _describe(name: str, corpus: Corpus, mirror: str | None) -> None:
                 print(f"  from {address}")
     if not corpus.generator:
         print(
-            f"\nsnakemake --cores 1 raw --config 'corpora=[{name}]' fetches what is missing, and "
-            "checks what you put there."
+            f"\nsnakemake --cores 1 raw --config 'corpora=[{name}]' fetches missing files and "
+            "checks the others."
         )
 
 

@@ -15,17 +15,17 @@ from hycon.params import Encoder, Params, load, read_yaml
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(prog="hycon export", description=__doc__)
-    options.add_argument("--format", choices=["mmsa"], required=True, help="whose file it is")
-    options.add_argument("--corpus", required=True, help="its name in corpora.yaml")
-    options.add_argument("--output", type=Path, required=True, help="the file, FEATURES.pkl")
+    options.add_argument("--format", choices=["mmsa"], required=True, help="the framework")
+    options.add_argument("--corpus", required=True, help="name in corpora.yaml")
+    options.add_argument("--output", type=Path, required=True, help="file to write, FEATURES.pkl")
     options.add_argument(
         "--encoder",
         help="a text encoder of params.yaml: the text as its states and tokens (text_bert); "
         "without one, the corpus's own word vectors",
     )
-    options.add_argument("--longest", type=int, default=50, help="words or tokens kept, 50 as MMSA")
-    options.add_argument("--aligned", type=Path, help="folder, data/aligned/CORPUS if not given")
-    options.add_argument("--configfile", type=Path, help="an overlay, as Snakemake takes it")
+    options.add_argument("--longest", type=int, default=50, help="words or tokens kept, as MMSA")
+    options.add_argument("--aligned", type=Path, help="folder, default data/aligned/CORPUS")
+    options.add_argument("--configfile", type=Path, help="an overlay")
     options.add_argument("--device", default="auto")
     arguments = options.parse_args(argv)
     overlay = read_yaml(arguments.configfile) if arguments.configfile else {}
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _check(arguments, params: Params) -> None:
-    """Refuse what cannot be exported, in one line."""
+    """Raise HyConError for what cannot be exported."""
     corpus, name = params.catalogue.get(arguments.corpus), arguments.encoder
     if corpus is None:
         known = ", ".join(params.catalogue)

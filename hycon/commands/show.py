@@ -1,4 +1,4 @@
-"""Print the tables that `all` left behind, and where everything lies."""
+"""Print the tables of the last run, and where results are."""
 
 import argparse
 import re

@@ -132,14 +132,14 @@ def _is_regular(intervals: np.ndarray) -> bool:
 
 
 def _pool_runs(intervals, frames, words, usable, epsilon, means, covered) -> None:
-    """Fill means and covered where the frames of each word stand in one run."""
+    """Fill `means` and `covered` if the frames of each word are consecutive."""
     first, last = overlapping_runs(intervals, words[usable], epsilon)
     some = last > first
     rows, first, last = usable[some], first[some], last[some]
     if not len(rows):
         return
-    # word by word: np.add.reduceat over all at once is slower, since it also sums what lies between
-    # words and its whole input leaves the processor's cache
+    # word by word: np.add.reduceat over everything is slower, because it also sums the frames
+    # between words, and its input does not fit the processor's cache
     sums = np.empty((len(rows), frames.shape[1]))
     with np.errstate(invalid="ignore", over="ignore"):
         for row, (begin, end) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):

@@ -1,6 +1,7 @@
-"""From a corpus's utterances, whatever format they come in, to the files that all later steps read.
+"""Write the utterances of a corpus, of any format, to the files that all later stages read.
 
-A format is a module `from_NAME.py` beside this one, whose `read` yields utterances with their rows.
+A format is a module `from_NAME.py` in this folder, with a function `read` that yields utterances
+and their rows.
 """
 
 from collections import Counter
@@ -74,7 +75,7 @@ class Report:
         return np.where(np.isfinite(rows) & covered[:, None], rows, np.float32(np.nan))
 
     def content(self, utterances: list[Utterance]) -> dict:
-        """Return all of it as report.json holds it."""
+        """Return the content of report.json."""
         folds = Counter(utterance.fold for utterance in utterances)
         videos = len({utterance.video for utterance in utterances})
         reasons = Counter(str(entry["reason"]) for entry in self.dropped)
@@ -132,7 +133,8 @@ def build(
                 report.drop(utterance.video[:100], utterance.segment, reason)
                 continue
             for name, file in files.items():
-                # a rule's outputs are the same for every corpus: no vectors are 0 of them
+                # every corpus has the same output files, so a corpus without vectors has an empty
+                # array
                 file.append(rows[name] if name in rows else np.zeros((1, 0), np.float32))
             utterances.append(utterance)
     _check_folds(utterances, where)

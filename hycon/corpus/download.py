@@ -1,4 +1,4 @@
-"""Downloading over HTTP: goes on where it broke off, and is patient with a server within bounds."""
+"""Download over HTTP, with resumption and a limited number of retries."""
 
 import http.client
 import random
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PIECE = 1 << 16  # bytes; what a broken connection may lose
 PROGRESS = 1 << 20  # bytes, or 1% of a smaller file: with less, an attempt got nowhere
 HOPS = 10
-# bytes of one file whose size is not known beforehand; the largest of CMU-MOSEI has some tens of GB
+# bytes of one file of unknown size; the largest of CMU-MOSEI has tens of GB
 LARGEST = 200 * 10**9
 # a compressed answer may become so many times its length, or 100 MB
 EXPANSION, SMALL = 100, 100_000_000
@@ -51,7 +51,7 @@ PATIENCE = Patience()
 
 
 class _Stumbled(Exception):
-    """Trouble that may pass; `wait` is what the server asked for, `shut` that nobody was there."""
+    """A temporary failure. `wait`: seconds requested by the server; `shut`: connection refused."""
 
     def __init__(self, reason: str, wait: float = 0.0, shut: bool = False) -> None:
         super().__init__(reason)
@@ -69,7 +69,7 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What lies in a part already: bytes, length of the whole, and the mark of its version."""
+    """A partial file: bytes so far, length of the whole file, and its version (ETag)."""
 
     size: int = 0
     total: int | None = None
@@ -84,22 +84,22 @@ def download(
     say: Say = lambda _: None,
     patience: Patience = PATIENCE,
 ) -> None:
-    """Bring the whole file at an address to `part`, going on with what lies there where it is safe.
+    """Download the file at an address to `part`, resuming if that is safe.
 
-    It is safe if the same address gave it and marks its versions, or if `anywhere` is set.
-    `part`.json remembers that between calls. A broken connection leaves both.
+    It is safe if the partial file came from the same address and version, or if `anywhere` is set.
+    `part`.json records the address and version. An interrupted connection leaves both files.
 
     Args:
         address: http:// or https://.
-        part: where the bytes go.
-        size: bytes that the file must have, if that is known.
-        anywhere: the bytes of any place may be continued, since a digest will be checked.
-        say: receives a line on what is being done.
+        part: the partial file.
+        size: expected size in bytes, if known.
+        anywhere: whether to resume bytes from any address, because a digest is checked later.
+        say: receives a line of progress.
         patience: attempts, pauses and timeouts.
 
     Raises:
-        Refused: why this address did not do.
-        HyConError: the disk is too small, or cannot be written to.
+        Refused: this address does not work.
+        HyConError: the disk is full or not writable.
     """
     import requests
 
@@ -132,7 +132,7 @@ def discard(part: Path) -> None:
 
 
 def bare(address: str) -> str:
-    """Return an address without the user and password that it may hold."""
+    """Return an address without user and password."""
     return re.sub(r"^(https?://)[^/?#]*@", r"\1", address, flags=re.IGNORECASE)
 
 
@@ -149,7 +149,7 @@ def _attempt(session: "Session", wanted: _Wanted, say: Say) -> None:
         if kept.size and response.status_code == 416:
             return
         if kept.size and response.status_code == 206:
-            say(f"{bare(wanted.address)}: goes on after {amount(kept.size)}")
+            say(f"{bare(wanted.address)}: resumed after {amount(kept.size)}")
             _receive(response, wanted, replace(kept, total=kept.total or _range(response)[1]))
         elif response.status_code == 200:
             _receive(response, wanted, _new(response))
@@ -158,7 +158,7 @@ def _attempt(session: "Session", wanted: _Wanted, say: Say) -> None:
 
 
 def _kept(wanted: _Wanted) -> _Kept:
-    """Return what lies in the part, if it is safe to go on with it."""
+    """Return the partial file, or None if resuming it is not safe."""
     size = length(wanted.part)
     address, validator, total = _remembered(wanted.part)
     if address != bare(wanted.address):
@@ -191,7 +191,7 @@ def _new(response: "Response") -> _Kept:
 
 
 def _fits(response: "Response", kept: _Kept) -> bool:
-    """Return whether an answer goes on where the part ends, or says that nothing is missing."""
+    """Return whether a response continues the partial file, or reports that it is complete."""
     start, total = _range(response)
     if response.status_code == 416:
         return total == kept.size
@@ -201,7 +201,7 @@ def _fits(response: "Response", kept: _Kept) -> bool:
 
 
 def _range(response: "Response") -> tuple[int | None, int | None]:
-    """Return the first byte that an answer holds and the length of the whole, None if unknown."""
+    """Return the first byte of a response and the length of the whole file, None if unknown."""
     text = response.headers.get("Content-Range", "")
     form = r"bytes (?:([0-9]{1,18})-[0-9]{1,18}|\*)/(?:([0-9]{1,18})|\*)"
     found = re.fullmatch(form, text)
@@ -251,7 +251,7 @@ def _receive(response: "Response", wanted: _Wanted, kept: _Kept) -> None:
     part, total = wanted.part, kept.total
     pieces = _pieces(response, wanted.patience)
     first = next(pieces, b"")
-    # before the part is touched: it may hold hours of another place's work
+    # before the partial file changes: it may contain hours of download from another address
     if not kept.size and (not first or is_page(first)):
         raise Refused(PAGE if first else "is empty")
     if wanted.size is not None and total not in (None, wanted.size):
@@ -264,7 +264,7 @@ def _receive(response: "Response", wanted: _Wanted, kept: _Kept) -> None:
         discard(part)
     done, excess = kept.size, None
     with writing(part), part.open("ab" if kept.size else "wb") as file:
-        # written when the part is empty: a mark never stands beside another version's bytes
+        # written while the partial file is empty, so that it never describes another version
         mark = {"validator": kept.validator, "total": total}
         write_json(_side(part), {"address": bare(wanted.address), **mark})
         for piece in shown(chain([first], pieces), part.stem, total, done):

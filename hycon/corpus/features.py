@@ -27,11 +27,11 @@ class Steps(NamedTuple):
 
 
 def read_folds(path: Path, keys: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each fold's name and content, checked to hold one entry an utterance under every key.
+    """Yield each fold's name and content, with one entry per utterance under every key.
 
     Args:
         path: the file.
-        keys: what each fold must have, beside text, audio and vision (N, T, D).
+        keys: required keys of each fold, in addition to text, audio and vision (N, T, D).
 
     Raises:
         HyConError: the file is not of this form; names fold and key.
@@ -71,16 +71,16 @@ def _length(value: Any) -> int:
 
 
 def numbers_of(part: dict[str, Any], key: str, where: str) -> np.ndarray:
-    """Return an entry as an array of float64 (N, ...): a list of numbers may stand for one.
+    """Return an entry, an array or a list of numbers, as float64 (N, ...).
 
     Raises:
-        HyConError: it holds something else.
+        HyConError: it is anything else.
     """
     value = part[key]
     flat = isinstance(value, (list, tuple)) and all(isinstance(one, (int, float)) for one in value)
     if flat or (isinstance(value, np.ndarray) and value.dtype.kind in "bfiu"):
         return np.asarray(value, dtype=np.float64)
-    raise HyConError(f"{where}/{key} does not hold numbers only; this is another kind of file")
+    raise HyConError(f"{where}/{key} contains more than numbers; this is another kind of file")
 
 
 def text_of(value: Any, where: str) -> str:
@@ -93,17 +93,17 @@ def text_of(value: Any, where: str) -> str:
         return value.decode("utf-8", errors="replace")
     if isinstance(value, (str, int, float)):
         return str(value).encode("utf-8", errors="replace").decode()  # half of a character
-    raise HyConError(f"{where} holds {type(value).__name__}, expected texts")
+    raise HyConError(f"{where} contains {type(value).__name__}, expected texts")
 
 
 def spans_of(arrays: dict[str, np.ndarray], what: str) -> dict[str, list[Steps]]:
-    """Return each utterance's steps: what rows of zeros, before and behind, leave of them.
+    """Return each utterance's steps without leading and trailing rows of zeros.
 
     Arrays of one T are aligned: a step is padding only if it is zero in all of them.
 
     Args:
         arrays: (N, T, D) by modality.
-        what: said while it goes on.
+        what: label of the progress bar.
     """
     used = {
         name: array.any(axis=2) for name, array in progress(arrays.items(), what, unit="modalities")

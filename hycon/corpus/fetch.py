@@ -32,24 +32,24 @@ def fetch(
     say: Say = lambda _: None,
     patience: Patience = PATIENCE,
 ) -> str:
-    """Have one file at `target`, from the first place that has it intact; return its SHA-256.
+    """Fetch a file to `target` from the first source that has it intact; return its SHA-256.
 
-    With a manifest, a file that is there already is checked like one that comes, and no place is
-    asked. Without one, it is brought anew. A download that broke off goes on where it is safe.
+    With a manifest, an existing file is checked like a fetched one, and no source is asked. Without
+    one, it is fetched again. An interrupted download resumes where that is safe.
 
     Args:
-        target: where the file is to lie.
-        sources: paths, file:// or http(s):// addresses of the file, in the order to ask them.
-        sha256: digest that it must have; otherwise the manifest's holds, if it has one.
-        size: bytes that it must have, None if that is not known.
-        manifest: file that remembers what came.
+        target: path of the file.
+        sources: paths, file:// or http(s):// addresses of the file, in order of preference.
+        sha256: expected digest; None uses the manifest's, if it has one.
+        size: expected size in bytes, None if unknown.
+        manifest: record of fetched files.
         corpus: the corpus's name in the manifest.
-        say: receives a line on what is being done.
-        patience: how often and how long a server is asked.
+        say: receives a line of progress.
+        patience: attempts, pauses and timeouts.
 
     Raises:
-        HyConError: no place has the file (names each with its reason), what lies at `target` is not
-            it, there is no room for it, or the manifest cannot be read.
+        HyConError: no source has the file (names each with its reason), `target` is another file,
+            the disk is full, or the manifest cannot be read.
     """
     file = _File(target, manifest, corpus, _expected(target, sha256, size, manifest, corpus), say)
     if manifest is not None and target.exists():
@@ -62,7 +62,7 @@ def fetch(
 
 @dataclass(frozen=True)
 class _Expected:
-    """What a file must be, as far as it is known; who says so, and how that is changed."""
+    """Expected digest and size of a file, where they come from, and how to change them."""
 
     sha256: str | None
     size: int | None
@@ -107,11 +107,11 @@ def _expected(
 
 
 def _accept(file: _File) -> str:
-    """Check and remember a file that is there."""
+    """Check and record an existing file."""
     if not file.target.is_file():
         raise HyConError(f"{file.target}: is not a file; delete or move it to have it fetched")
     try:
-        found = _verify(file.target, file, "put there by hand")
+        found = _verify(file.target, file, "placed manually")
     except Refused as refusal:
         other = ""
         if isinstance(refusal, Differs):
@@ -119,7 +119,7 @@ def _accept(file: _File) -> str:
         raise HyConError(
             f"{file.target}: {refusal}; delete or move the file to have it fetched again{other}"
         ) from None
-    file.say(f"{file.target}: is there, sha256 {found.sha256}")
+    file.say(f"{file.target}: exists, sha256 {found.sha256}")
     _remember(file, found)
     return found.sha256
 
@@ -155,14 +155,14 @@ def _gave_up(file: _File, refusals: list[tuple[str, Refused]]) -> HyConError:
         lines.append(f"{amount(kept)} of it are kept in {file.part.name} for the next run.")
     what = f"{target.name}, {expected}" if str(expected) else target.name
     lines.append(
-        f"Put the file there by hand ({what}), or name a folder or an address that holds it: "
+        f"Put the file there ({what}), or name a folder or an address that has it: "
         "--config mirror=FOLDER"
     )
     return HyConError(" ".join(lines))
 
 
 def _from(address: str, file: _File, patience: Patience) -> tuple[Path, Known]:
-    """Bring and check the file from one place; return where it lies now and what it is."""
+    """Fetch and check the file from one source; return its temporary path and digest."""
     if not re.match("https?://", address, re.IGNORECASE):
         try:
             copy(local_path(address), file.copied, file.expected.size)

@@ -10,7 +10,7 @@ from hycon.untrusted.safe_json import read_json
 
 def standard_folds(dataset: str) -> dict[str, list[str]]:
     """Return the folds that mmsdk publishes for `cmu_mosi` or `cmu_mosei`, by fold name."""
-    # the one file with the lists: importing it as a part of mmsdk brings torch with it
+    # loads only the file with the lists: importing mmsdk would import torch
     package = importlib.util.find_spec("mmsdk")
     root = Path(next(iter(package.submodule_search_locations)))
     folder = root / "mmdatasdk" / "dataset" / "standard_datasets" / dataset.upper()
@@ -43,7 +43,7 @@ def fold_of_video(folds: dict[str, list[str]], where: str) -> dict[str, str]:
     """Return the fold of each video.
 
     Raises:
-        HyConError: a video stands in two folds, or a fold is empty.
+        HyConError: a video is in two folds, or a fold is empty.
     """
     fold_of: dict[str, str] = {}
     for fold, videos in folds.items():

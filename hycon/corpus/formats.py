@@ -11,7 +11,7 @@ from hycon.untrusted.safe_json import read_json
 
 PAGE = "is an HTML page, not the file"
 TAGS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<h1")
-# protocols 2 and later say so first; older ones open with a collection or the name of a class
+# pickle protocols 2 and later start with their number; older ones with a collection or a class
 PICKLE = re.compile(rb"\x80[\x02-\x0f]|[(\]})]|c[\w.]+\n[\w.]+\n")
 
 
@@ -45,7 +45,7 @@ def complaint(path: Path, suffix: str) -> str | None:
 
 
 def _is_sequence(path: Path) -> bool:
-    """Return whether a root group holds `data`; links out of the file are not followed."""
+    """Return whether a root group has `data`; links out of the file are not followed."""
     try:
         with h5py.File(path, "r") as file:
             names = (name for name in file if is_own(file, name))

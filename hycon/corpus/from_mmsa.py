@@ -1,8 +1,9 @@
-"""The feature files of MMSA (`aligned_50.pkl`, `unaligned_50.pkl`) to utterances.
+"""Read the feature files of MMSA (`aligned_50.pkl`, `unaligned_50.pkl`).
 
-Each fold holds `raw_text`, `id` (VIDEO$_$CLIP), `regression_labels` (N,), `text` (N, T, 768) states
+Each fold has `raw_text`, `id` (VIDEO$_$CLIP), `regression_labels` (N,), `text` (N, T, 768) states
 of MMSA's BERT, `text_bert` (N, 3, T) with the mask in the middle, `audio` and `vision` (N, T, D),
-and where they are not aligned, `audio_lengths` and `vision_lengths`. Zeros pad an utterance behind.
+and if they are not aligned, `audio_lengths` and `vision_lengths`. Zeros pad the end of an
+utterance.
 """
 
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def _identity(name: str, where: str) -> tuple[str, int]:
 def _steps(
     content: dict[str, Any], arrays: dict[str, np.ndarray], where: str
 ) -> dict[str, list[Steps]]:
-    """Return which steps of each modality are an utterance's, as the file says it."""
+    """Return the valid steps of each utterance and modality."""
     steps = spans_of(arrays, where)
     lengths = {
         name: numbers_of(content, f"{name}_lengths", where)

@@ -1,9 +1,9 @@
-"""The feature files of MulT (`mosi_data.pkl`, `iemocap_data.pkl`, ...) to utterances.
+"""Read the feature files of MulT (`mosi_data.pkl`, `iemocap_data.pkl`, ...).
 
-Each fold holds `text` (N, T, 300) GloVe vectors, `audio` (N, T, 74), `vision` (N, T, 35), `labels`
+Each fold has `text` (N, T, 300) GloVe vectors, `audio` (N, T, 74), `vision` (N, T, 35), `labels`
 (N, 1, 1) scores or (N, 4, 2) a pair of absent and present for each emotion, and perhaps `id`
 (N, 3): video, start, end. T is one for all (aligned to words) or each modality's own (`_noalign`).
-The words themselves are not in it. Rows of zeros pad an utterance, in front as the SDK does.
+Words are not included. Rows of zeros pad the start of an utterance, as in the SDK.
 """
 
 from collections.abc import Iterator

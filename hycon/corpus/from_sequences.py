@@ -72,7 +72,7 @@ def _width(sequence: Sequence) -> int:
                 f"{sequence.path}: video {video} has {len(features)} rows without features; fetch "
                 "the file again"
             )
-    raise HyConError(f"{sequence.path}: holds no video with rows; fetch it again")
+    raise HyConError(f"{sequence.path}: no video has rows; fetch the file again")
 
 
 def _segments(
@@ -217,7 +217,7 @@ def _own(
     settings: AlignConfig,
     report: Report,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return each segment's own frames (n, D) in order of time, one row where there are none."""
+    """Return each segment's frames (n, D) in order of time; one row of NaN if there are none."""
     longest = getattr(settings.longest, name)
     found = []
     for chosen in frames_within(intervals, limits, settings.epsilon):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SCORE_LIMIT = 3.0  # scores lie in [-3, 3]
+SCORE_LIMIT = 3.0  # scores are in [-3, 3]
 
 
 def read_label(row: np.ndarray, emotions: list[str] | None) -> str:
@@ -21,7 +21,7 @@ def read_label(row: np.ndarray, emotions: list[str] | None) -> str:
         # a float32 score as the decimal that was meant: 2.4 and not 2.4000000953674316
         score = float(np.format_float_positional(row[0], unique=True))
         if abs(score) > SCORE_LIMIT:
-            raise ValueError(f"score {score} lies outside [-3, 3]")
+            raise ValueError(f"score {score} is outside [-3, 3]")
         return repr(score)
     if len(row) != len(emotions) or np.count_nonzero(row > 0) != 1:
         raise ValueError(f"expected exactly one of {len(emotions)} emotions")

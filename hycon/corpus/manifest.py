@@ -1,4 +1,4 @@
-"""The manifest: what came of each file of a corpus, and from where; a small file kept in git."""
+"""The manifest: digest, size and source of each fetched file; a small file kept in git."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from hycon.untrusted.safe_json import read_json
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a file: its digest, its size in bytes, and the address that it came from."""
+    """A fetched file: its digest, its size in bytes, and its source."""
 
     sha256: str
     size: int | None
@@ -20,7 +20,7 @@ class Known:
 
 
 def recorded(manifest: Path, corpus: str, name: str) -> Known | None:
-    """Return what the manifest remembers of a file, None if nothing.
+    """Return the manifest's entry of a file, or None.
 
     Raises:
         HyConError: the manifest is there and is not one.
@@ -29,9 +29,7 @@ def recorded(manifest: Path, corpus: str, name: str) -> Known | None:
 
 
 def record(manifest: Path, corpus: str, name: str, known: Known) -> None:
-    """Remember a file; an equal entry is left alone, another one is replaced.
-
-    Any number of processes may do so at once.
+    """Record a file, replacing another entry. Safe to call from several processes.
 
     Raises:
         HyConError: the manifest is there and is not one.

@@ -1,9 +1,9 @@
 """Computational sequences (.csd), read one video at a time.
 
-A computational sequence is an HDF5 file with one root group: `data` holds, for each video,
-`intervals` (n, 2) in seconds and `features` (n, D); `metadata` holds texts. The files are read with
-h5py and not through mmsdk, whose reader checks less and prints to the terminal. What is read of a
-file is bounded by `hycon.untrusted.hdf5`.
+A computational sequence is an HDF5 file with one root group: `data` has, for each video,
+`intervals` (n, 2) in seconds and `features` (n, D); `metadata` has texts. The files are read with
+h5py instead of mmsdk, whose reader checks less and prints to the terminal. `hycon.untrusted.hdf5`
+limits what is read of a file.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Sequence:
         """Return a video's intervals (n, 2) float64 in seconds and features (n, D) as stored.
 
         Raises:
-            HyConError: the video's group is not what a computational sequence holds.
+            HyConError: the video's group is not that of a computational sequence.
         """
         where = f"{self.path}: video {video}"
         try:
@@ -104,7 +104,7 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
     try:
         file = h5py.File(path, "r")
     except FileNotFoundError:
-        raise HyConError(f"{path}: no such file; fetch it, or put it there by hand") from None
+        raise HyConError(f"{path}: no such file; fetch it, or put it there") from None
     except OSError:
         raise HyConError(
             f"{path}: not a readable HDF5 file (empty, truncated or something else); delete it and "
@@ -122,7 +122,7 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
             raise HyConError(f"{path}: {reason}; use the file that its authors publish") from None
         if not isinstance(data, h5py.Group):
             raise HyConError(
-                f"{path}: found roots {roots or 'none'}, expected one root group that holds "
+                f"{path}: found roots {roots or 'none'}, expected one root group with "
                 "`data`; this is not a computational sequence"
             )
         yield Sequence(path, data, videos)
@@ -141,7 +141,7 @@ def words_of(features: np.ndarray) -> np.ndarray:
     """Return the words of a words sequence's features (n, 1) as an array of str (n,).
 
     Raises:
-        ValueError: they hold no texts.
+        ValueError: they are not texts.
     """
     flat = features[:, 0] if features.shape[1] else np.full(len(features), None)
     if not all(isinstance(word, (bytes, str)) for word in flat):

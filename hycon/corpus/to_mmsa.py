@@ -44,18 +44,18 @@ def fold_content(
 ) -> dict[str, Any]:
     """Return a fold as MMSA reads it.
 
-    Some of MMSA's networks take the last step for the whole utterance, so what stands there
-    matters. Without tokens, the text is the corpus's own vectors, there is no `text_bert`, and all
-    is padded in front, as the SDK does. With tokens, all is padded behind, as the networks that
-    read `text_bert` expect; the text is a state for each token, the last one repeated (MMSA's own
-    files have states for padding, too); and audio and vision that are aligned to words are repeated
-    for each token of a word, zeros for special tokens. What is unknown (NaN) is 0.
+    Some networks of MMSA use the last step for the whole utterance, so the position of the padding
+    matters. Without tokens, the text is the corpus's word vectors, there is no `text_bert`, and
+    padding comes first, as in the SDK. With tokens, padding comes last, as networks that read
+    `text_bert` expect; the text is a state for each token, and the last state is repeated (MMSA's
+    files have states for padding, too). Audio and vision that are aligned to words are repeated for
+    each token of a word, with zeros for special tokens. Unknown values (NaN) become 0.
 
     Args:
-        utterances: n of them, with scores.
+        utterances: n utterances with scores.
         ragged: their `audio`, `vision` and `vectors`.
-        tokens: their texts as tokens.
-        aligned: whether audio and vision have one row a word.
+        tokens: tokens of their texts, or None.
+        aligned: whether audio and vision have one row per word.
         longest: lengths of the arrays.
     """
     rows = {

@@ -31,7 +31,7 @@ def length(path: Path) -> int:
 
 
 def amount(count: float) -> str:
-    """Return bytes as people say them: 3.2 GB."""
+    """Return a size for people, such as 3.2 GB."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -40,7 +40,7 @@ def amount(count: float) -> str:
 
 
 def check_room(path: Path, needed: int) -> None:
-    """Raise HyConError if the disk that is to hold a file lacks the room for that many bytes."""
+    """Raise HyConError if the disk of a file has too little free space."""
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise HyConError(
@@ -113,11 +113,11 @@ def local_path(address: str) -> Path:
 
 
 def copy(source: Path, into: Path, size: int | None = None) -> None:
-    """Copy a file whose size may be known.
+    """Copy a file.
 
     Raises:
-        Refused: why the source did not do.
-        HyConError: there is no room for the copy.
+        Refused: the source cannot be used.
+        HyConError: the disk is full.
     """
     try:
         there, found = source.is_file(), length(source)

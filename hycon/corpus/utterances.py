@@ -1,11 +1,11 @@
-"""Aligned utterances on disk: ragged arrays that open without pickle, and a table beside them.
+"""Aligned utterances on disk: ragged arrays that open without pickle, and a table.
 
-A folder holds, for N utterances, `utterances.csv`, one line an utterance, and three ragged arrays,
-`audio`, `vision` and `vectors` (the text's own vectors). A ragged array is two files: NAME.npy
+A folder has, for N utterances, `utterances.csv` with one line per utterance, and three ragged
+arrays, `audio`, `vision` and `vectors` (word vectors). A ragged array is two files: NAME.npy
 (R, D) float32 with the rows of all utterances, and NAME.offsets.npy (N + 1,) int64, so that the
-rows of utterance i are offsets[i] to offsets[i + 1]. Every utterance has at least one row. Aligned
-to words, the three have the same offsets. D is 0 where the corpus has no vectors. NaN stands where
-no frame overlaps a word, or where a frame held NaN or an infinity.
+rows of utterance i are offsets[i] to offsets[i + 1]. Every utterance has at least one row. If
+aligned to words, the three arrays have the same offsets. D is 0 if the corpus has no vectors. A
+value is NaN if no frame overlaps the word, or if a frame was NaN or infinite.
 """
 
 import csv
@@ -38,7 +38,7 @@ class RaggedArray(NamedTuple):
         return RaggedArray(self.values[rows], offsets)
 
     def padded(self, longest: int, front: bool = False) -> np.ndarray:
-        """Return (N, longest, D): the first rows of each, and zeros behind or in front of them."""
+        """Return (N, longest, D): the first rows of each, zero-padded at the end or the start."""
         whole = np.zeros((len(self.offsets) - 1, longest, self.values.shape[1]), self.values.dtype)
         for number, (begin, end) in enumerate(pairwise(self.offsets)):
             rows = self.values[begin : min(end, begin + longest)]
@@ -48,7 +48,7 @@ class RaggedArray(NamedTuple):
 
 
 def offsets_path(path: Path) -> Path:
-    """Return where the offsets of a ragged array lie: NAME.offsets.npy beside NAME.npy."""
+    """Return the path of an array's offsets: NAME.offsets.npy for NAME.npy."""
     return path.with_suffix(".offsets.npy")
 
 
@@ -99,8 +99,8 @@ def ragged_file(path: Path) -> Iterator[_RaggedFile]:
 class Utterance:
     """One line of utterances.csv: `label` is a score or an emotion's name.
 
-    Times are in seconds, NaN where the corpus does not say. `words` counts the words of the text,
-    or the vectors where the corpus has no text.
+    Times are in seconds, NaN if unknown. `words` is the number of words, or of vectors if the
+    corpus has no text.
     """
 
     id: str
@@ -152,14 +152,14 @@ def read_table(path: Path) -> list[Utterance]:
 
 
 def read_ragged(path: Path, utterances: int) -> RaggedArray:
-    """Open a ragged array memory-mapped, and check that it is whole.
+    """Open a ragged array memory-mapped, and check that it is complete.
 
     Args:
-        path: NAME.npy; its offsets lie beside it.
-        utterances: N, how many it must have.
+        path: NAME.npy; its offsets are in NAME.offsets.npy.
+        utterances: expected number of utterances, N.
 
     Raises:
-        HyConError: missing, truncated, not numeric, or of another length; names the file.
+        HyConError: the file is missing, truncated, not numeric, or of another length.
     """
     where = offsets_path(path)
     offsets = np.array(_open(where), dtype=np.int64)
@@ -178,7 +178,7 @@ def read_ragged(path: Path, utterances: int) -> RaggedArray:
 
 
 def _open(path: Path) -> np.ndarray:
-    """Open a numeric .npy file memory-mapped; its size must be what its header says."""
+    """Open a numeric .npy file memory-mapped; its size must match its header."""
     try:
         # not np.load, which takes archives and pickles too; a header of another version may claim
         # 4 GB for itself

@@ -18,15 +18,15 @@ PACKAGE, TINY = "package:", "tiny:"
 
 
 def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = None) -> str:
-    """Return the folder or Hugging Face id that a `model` parameter stands for.
+    """Return the folder or Hugging Face id of a `model` parameter.
 
     Args:
         model: a Hugging Face id, a local folder, `package:NAME` or `tiny:NAME`.
-        tiny_folder: where the tiny model lies, for `tiny:NAME`.
-        sha256: digest that the folder's model.safetensors must have, or None.
+        tiny_folder: folder of the tiny model, for `tiny:NAME`.
+        sha256: expected digest of the folder's model.safetensors, or None.
 
     Raises:
-        HyConError: the package or folder is not there, or the digest differs.
+        HyConError: the package or folder does not exist, or the digest differs.
     """
     if model.startswith(PACKAGE):
         folder = _package_folder(model.removeprefix(PACKAGE))
@@ -51,7 +51,7 @@ def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = Non
 
 
 def _package_folder(name: str) -> Path:
-    """Return the folder inside an installed package that holds a config.json."""
+    """Return the folder with a config.json inside an installed package."""
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise HyConError(
@@ -62,7 +62,7 @@ def _package_folder(name: str) -> Path:
     for config in (root / "config.json", root / "model" / "config.json"):
         if config.is_file():
             return config.parent
-    raise HyConError(f"encoder package:{name}: {root} holds no model (no config.json)")
+    raise HyConError(f"encoder package:{name}: {root} has no model (no config.json)")
 
 
 def load(place: str):
@@ -94,7 +94,7 @@ def load(place: str):
         )
     except HyConError:
         raise
-    except Exception as error:  # whatever a stranger's files can cause
+    except Exception as error:  # untrusted files can cause any exception
         first = (str(error).splitlines() or [""])[0][:300] or type(error).__name__
         remedy = (
             "its files are damaged or not all there: install it again"
@@ -131,10 +131,10 @@ def _check_whole(place: str, tokenizer, weights: dict) -> None:
 
 
 def _refuse_foreign(place: str, local: bool) -> None:
-    """Refuse what transformers would follow to code or weights that lie somewhere else.
+    """Refuse models that make transformers load code or weights from elsewhere.
 
-    A config may name kernels on the hub, which `trust_remote_code` does not stop; an index may send
-    from safetensors to any file; an adapter's config may name another model.
+    A config can name kernels on the hub, which `trust_remote_code` does not prevent; an index can
+    point from safetensors to any file; an adapter's config can name another model.
     """
     from transformers import PreTrainedConfig
     from transformers.utils import cached_file
@@ -154,7 +154,7 @@ def _refuse_foreign(place: str, local: bool) -> None:
         if not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
             raise HyConError(
                 f"encoder {place}: model.safetensors.index.json names {name!r}, expected "
-                "safetensors beside it; only safetensors are loaded"
+                "safetensors; only safetensors are loaded"
             )
 
 
@@ -207,24 +207,24 @@ def tokenise(
 def _limit(tokenizer, model, max_tokens: int) -> int:
     positions = getattr(model.config, "max_position_embeddings", 0)
     limits = (max_tokens, tokenizer.model_max_length, positions)
-    return min(limit for limit in limits if limit > 0)  # XLNet says -1: no limit
+    return min(limit for limit in limits if limit > 0)  # XLNet uses -1 for no limit
 
 
 def words_of_tokens(texts: list[str], tokenizer, model, max_tokens: int) -> np.ndarray:
-    """Return which word of its text each token belongs to, -1 for special tokens.
+    """Return the index of each token's word, -1 for special tokens.
 
     Args:
-        texts, tokenizer, model, max_tokens: as of `tokenise`; words stand apart by one space.
+        texts, tokenizer, model, max_tokens: as of `tokenise`; words are separated by one space.
 
     Returns:
         (T,) int64, in the order of `tokenise`.
 
     Raises:
-        HyConError: the tokenizer does not tell where its tokens come from.
+        HyConError: the tokenizer does not report the positions of its tokens.
     """
     if not tokenizer.is_fast:
         raise HyConError(
-            f"{type(tokenizer).__name__} does not tell where its tokens come from; take an encoder "
+            f"{type(tokenizer).__name__} does not report token positions; use an encoder "
             "whose tokenizer does, such as BERT"
         )
     spans = tokenizer(

@@ -1,7 +1,7 @@
-"""A tiny BERT and a tiny XLNet made on the spot, so that the sample needs no download.
+"""A tiny BERT and a tiny XLNet with random weights, so that the sample needs no download.
 
-Their vocabularies hold the letters and the whole words of a corpus's training utterances; their
-weights are random, from a seed. Frozen, they still tell words and their contexts apart.
+Their vocabularies are the letters and words of a corpus's training utterances; their weights are
+drawn from a seed. Even frozen, their states differ between words and contexts.
 """
 
 from collections.abc import Callable, Iterable

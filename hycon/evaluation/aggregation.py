@@ -89,15 +89,15 @@ def over_seeds(path: Path) -> dict[str, dict[str, float | int | None]]:
 
 
 def read_output(folder: Path, utterances: int, name: str = "prediction") -> np.ndarray:
-    """Return what a run's network says of every utterance of its corpus.
+    """Return a run's predictions or representations of every utterance of its corpus.
 
     Args:
-        folder: of the run.
-        utterances: N.
+        folder: folder of the run.
+        utterances: expected number of utterances, N.
         name: `prediction`, (N,) or (N, C), or a representation (N, d) such as `fused`.
 
     Raises:
-        HyConError: it cannot be read, or is of another number.
+        HyConError: the file cannot be read, or has another number of utterances.
     """
     path = folder / "representations.safetensors"
     try:

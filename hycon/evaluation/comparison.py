@@ -15,7 +15,7 @@ Resampled = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
 
 
 class Paired(NamedTuple):
-    """A row compared with a reference row. p is None for one seed or if no seed differs."""
+    """A row compared with a reference row. p is None for one seed, or if no seed differs."""
 
     difference: float  # mean over seeds of row minus reference
     n: int  # number of seeds
@@ -42,7 +42,7 @@ def paired(row: Mapping[str, float], reference: Mapping[str, float]) -> Paired:
     if len(apart) < 2 or not apart.any():
         return Paired(difference, len(apart), None, None)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of differences that are all alike; p is exact then
+        warnings.simplefilter("ignore")  # about equal differences; p is exact then
         t_test = float(stats.ttest_1samp(apart, 0.0).pvalue)
         wilcoxon = float(stats.wilcoxon(apart).pvalue)
     return Paired(difference, len(apart), t_test, wilcoxon)

@@ -1,8 +1,8 @@
-"""The metrics of both tasks: of the utterances as they are, or of bootstrap resamples of them.
+"""The metrics of both tasks, for all utterances or for bootstrap resamples of them.
 
 Functions with an argument `weights` return a float without it. With it they return one value for
-each resample: weights[b, n] is how often resample b holds utterance n, and the result is (B,)
-float64. A mean over a resample that holds none of the utterances concerned is NaN.
+each resample: weights[b, n] is the number of times that resample b contains utterance n, and the
+result is (B,) float64. A mean over a resample without any relevant utterance is NaN.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def sentiment_metrics(
     Args:
         predictions: (N,) scores; computed in float64.
         labels: (N,) scores in [-3, 3]; computed in float64.
-        f1: how the classes are averaged, see `mean_f1`.
+        f1: average over classes, see `mean_f1`.
         weights: (B, N) float64, see the module.
 
     Raises:
@@ -40,7 +40,7 @@ def sentiment_metrics(
         raise ValueError("predictions and labels must be finite")
     polar = labels != 0
     if not polar.any():
-        raise ValueError("every label is neutral; there is nothing to tell apart")
+        raise ValueError("every label is neutral, expected positive or negative ones")
     everything = predictions, labels, weights
     if weights is None:
         nonzero = predictions[polar], labels[polar], None

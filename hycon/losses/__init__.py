@@ -1,4 +1,4 @@
-"""HyCon's contrastive losses over the representations of a batch (the method's sections 3 to 7)."""
+"""HyCon's contrastive losses over the representations of a batch (method, sections 3 to 7)."""
 
 from hycon.losses.baseline_losses import BaselineLoss
 from hycon.losses.hybrid import HybridContrastiveLoss, HybridLoss

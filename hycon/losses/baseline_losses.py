@@ -1,7 +1,7 @@
 """Other losses in place of IAMCL and IEMCL (method, section 8, evidence 7).
 
-They come from pytorch-metric-learning, and get the same pairs: within a modality and across
-modalities, other utterances only. SCL stays as it is.
+They come from pytorch-metric-learning and use the same pairs: other utterances, within a modality
+and across modalities. SCL is unchanged.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,8 @@ SUBSTITUTES = {
 
 
 class BaselineLoss(nn.Module):
-    """A conventional loss within and across modalities, beside SCL; used as HybridContrastiveLoss.
+    """A conventional loss within and across modalities, plus SCL; a drop-in for
+    HybridContrastiveLoss.
 
     Args:
         loss: a name in `SUBSTITUTES`.

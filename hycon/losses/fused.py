@@ -1,12 +1,11 @@
 """IAMCL, IEMCL and SCL of a batch in one pass over its similarities, and their gradient.
 
-The values are those of `intra_modal`, `inter_modal` and `semi_contrastive`, which say in a few
-lines what is computed. `HybridContrastiveLoss` uses this pass.
+The values are those of `intra_modal`, `inter_modal` and `semi_contrastive`, which are written for
+reading. `HybridContrastiveLoss` uses this pass, which is faster.
 
-At the size of a batch the losses are dominated by per-operation overhead: 32 utterances of three
-modalities have 9,216 similarities, which an operation takes two microseconds for. So there are few
-operations, and the gradient is written out: by autograd it takes twice the time. There are no
-second derivatives.
+For small batches per-operation overhead dominates: 32 utterances of three modalities have 9,216
+similarities, two microseconds per operation. So this pass has few operations, and a hand-written
+gradient, because autograd takes twice the time. It has no second derivatives.
 """
 
 import functools
@@ -37,13 +36,12 @@ def contrastive_terms(representations: Mapping[str, Tensor], terms: LossConfig) 
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least two modalities.
-        terms: (K,) integer classes; the modality margin, which SCL draws to, and IEMCL's refinement
-            (IAMCL's draws to 1); which pairs to keep, and how to weight them, or None for all,
-            unweighted; whether IAMCL and IEMCL include their refinement; see `similarities`.
+        terms: classes, margin, pair selection, refinement and similarity, as in
+            `HybridContrastiveLoss`.
 
     Returns:
-        (3,) tensor: IAMCL, IEMCL, SCL. An anchor without a positive takes no part in the first two;
-        they are 0, with zero gradients, where no anchor has one.
+        (3,) tensor: IAMCL, IEMCL, SCL. The first two ignore anchors without a positive, and are 0,
+        with zero gradients, if no anchor has one.
 
     Raises:
         TypeError: a tensor's dtype is not as above.
@@ -67,7 +65,7 @@ class SimilarityCache(NamedTuple):
 
 
 def compare(representations: Sequence[Tensor], similarity: str) -> SimilarityCache:
-    """Compare the vectors of some (K, d) tensors, all of them in their order."""
+    """Return the similarities between all vectors of several (K, d) tensors."""
     with torch.autocast(representations[0].device.type, enabled=False):
         x = torch.cat(tuple(representations))  # (n, d)
         x = x.to(torch.promote_types(x.dtype, torch.float32))

@@ -14,7 +14,7 @@ from hycon.losses.similarity import check_alpha, check_similarity
 
 
 class HybridLoss(NamedTuple):
-    """The weighted total, and its three parts as they are before weighting; all scalars."""
+    """The weighted total, and its three parts before weighting; all scalars."""
 
     total: Tensor
     intra: Tensor
@@ -23,14 +23,14 @@ class HybridLoss(NamedTuple):
 
 
 class HybridContrastiveLoss(nn.Module):
-    """The contrastive part of HyCon's objective; it has no parameters.
+    """The weighted sum of IAMCL, IEMCL and SCL; it has no parameters.
 
     Args:
         alpha: the modality margin, in [0, 1].
-        weights: of the intra-modal, inter-modal and semi-contrastive loss; each at least 0. A part
-            with weight 0 is still returned, detached, and takes no part in the total.
-        selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
-        refinement: whether the intra- and inter-modal losses include theirs.
+        weights: of the intra-modal, inter-modal and semi-contrastive loss; each at least 0. A loss
+            with weight 0 is returned, detached, but not part of the total.
+        selection: pair selection and weighting of HyCon-v2; None uses all pairs, unweighted.
+        refinement: whether the intra- and inter-modal losses include their refinement.
         similarity: "shifted" or "nonnegative", see `similarities`.
 
     Raises:
@@ -57,7 +57,7 @@ class HybridContrastiveLoss(nn.Module):
         self.similarity = similarity
 
     def forward(self, representations: Mapping[str, Tensor], classes: Tensor) -> HybridLoss:
-        """Compare the utterances of a batch.
+        """Compute the losses of a batch.
 
         Args:
             representations: modality name -> (K, d) floating-point tensor; at least two modalities.
@@ -83,7 +83,7 @@ class HybridContrastiveLoss(nn.Module):
 
 
 def weigh(weights: tuple[float, float, float], parts: tuple[Tensor, Tensor, Tensor]) -> HybridLoss:
-    """Return the weighted total and its parts; one of weight 0 is detached, apart from it."""
+    """Return the weighted total and its parts; a part of weight 0 is detached."""
     parts = [part if weight else part.detach() for weight, part in zip(weights, parts, strict=True)]
     active = [weight * part for weight, part in zip(weights, parts, strict=True) if weight]
     return HybridLoss(sum(active, start=parts[0].new_zeros(())), *parts)

@@ -1,4 +1,4 @@
-"""IEMCL, the inter-modal contrastive loss: classes apart across modalities (section 5)."""
+"""IEMCL, the inter-modal contrastive loss, which separates classes across modalities."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,7 @@ def inter_modal(
         classes: (K,) integer tensor; utterances of one class are positives of each other.
         alpha: the modality margin, in [0, 1].
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
-        refinement: whether positives are also drawn to similarity alpha.
+        refinement: whether to pull positives towards similarity alpha.
         similarity: "shifted" or "nonnegative", see `similarities`.
 
     Returns:

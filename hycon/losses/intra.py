@@ -1,4 +1,4 @@
-"""IAMCL, the intra-modal contrastive loss: classes apart within a modality (section 4)."""
+"""IAMCL, the intra-modal contrastive loss, which separates classes within a modality."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,7 @@ def intra_modal(
         representations: modality name -> (K, d) floating-point tensor; at least two modalities.
         classes: (K,) integer tensor; utterances of one class are positives of each other.
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
-        refinement: whether positives are also drawn to similarity 1.
+        refinement: whether to pull positives towards similarity 1.
         similarity: "shifted" or "nonnegative", see `similarities`.
 
     Returns:

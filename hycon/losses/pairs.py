@@ -1,4 +1,4 @@
-"""Positive and negative pairs: which they are, what each one weighs, what they cost an anchor.
+"""Positive and negative pairs, and their selection and weights.
 
 Throughout, `s` is (M, K, P): the similarities of the anchors, utterance k in modality m, to P
 candidates. The pairs' masks and weights have the shape of `s`, or (K, P) where all modalities share
@@ -15,17 +15,17 @@ from torch import Tensor
 
 
 class Pairs(NamedTuple):
-    """Which candidate is a positive, and which a negative, of which anchor: two boolean masks."""
+    """Two boolean masks: the positives and the negatives of each anchor."""
 
     positive: Tensor
     negative: Tensor
 
 
 class Weights(NamedTuple):
-    """What every pair weighs, as constants: 0 for a pair that takes no part.
+    """The weight of each pair, a constant; 0 for a pair that is not used.
 
-    `pull` holds the positives' and `push` the negatives' weights in the ratio; `kept` is 1 for the
-    positives that the refinement runs over.
+    `pull` has the weights of positives and `push` of negatives in the ratio; `kept` is 1 for the
+    positives in the refinement.
     """
 
     pull: Tensor
@@ -35,12 +35,14 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class PairSelection:
-    """Keep the hardest pairs of every anchor and weight them by how hard they are (section 6).
+    """Keep the hardest pairs of each anchor, and weight them by hardness.
+
+    Method: section 6.
 
     Args:
         beta: share of the batch kept as positives, and again as negatives; in (0, 1].
-        gamma: evens out the weights of the positives; greater than 0.
-        weighted: whether the kept pairs are weighted at all, or all count the same.
+        gamma: smooths the weights of the positives; greater than 0.
+        weighted: whether to weight the kept pairs by hardness.
 
     Raises:
         ValueError: beta or gamma out of range.
@@ -52,24 +54,25 @@ class PairSelection:
 
     def __post_init__(self):
         if not 0 < self.beta <= 1:
-            raise ValueError(f"beta, the share of pairs kept, must lie in (0, 1], not {self.beta}")
+            raise ValueError(f"beta, the share of pairs kept, must be in (0, 1], not {self.beta}")
         if not 0 < self.gamma < math.inf:
             raise ValueError(f"gamma must be greater than 0 and finite, not {self.gamma}")
 
     def size(self, batch_size: int) -> int:
-        """Return h, how many positives (and negatives) an anchor keeps of those that it has."""
+        """Return h, the maximum number of positives, and of negatives, that an anchor keeps."""
         return max(1, round(batch_size * self.beta))
 
     @torch.no_grad()
     def weigh(self, s: Tensor, pairs: Pairs) -> Weights:
         """Return the weights of the pairs, through which no gradient flows; `s` is (M, K, P)."""
         h = self.size(s.shape[1])
-        # Moved out of the range of similarities, the others fill up where there are fewer than h.
-        # They stay apart from each other: a search slows down where many are equal.
+        # All other candidates move outside of the range of similarities, and are selected only if
+        # there are fewer than h. They keep distinct values, because equal values slow down the
+        # search.
         outside = [(~mask).to(s.dtype) for mask in pairs]
         low, positives = _extremes(s.add(outside[0], alpha=4), h, largest=False)
         high, negatives = _extremes(s.sub(outside[1], alpha=4), h, largest=True)  # (M, K, h)
-        # written so that what is not a number is taken in, and seen in the loss
+        # in this form NaN is selected and shows in the loss
         real = torch.stack([low > 2, high < -2]).logical_not_()
         counted = real.to(s.dtype)
         kept = _spread(counted[0], positives, s)
@@ -92,13 +95,13 @@ def weigh_pairs(s: Tensor, pairs: Pairs, selection: PairSelection | None) -> Wei
 
 
 def class_pairs(classes: Tensor) -> Pairs:
-    """Pair every utterance with the others: positives share its class, negatives do not.
+    """Return the pairs of utterances: positives share a class, negatives do not.
 
     Args:
         classes: (K,) integer tensor.
 
     Returns:
-        Two (K, K) boolean masks; neither holds the utterance itself.
+        Two (K, K) boolean masks; neither pairs an utterance with itself.
     """
     same = classes[:, None] == classes
     negative = ~same

@@ -21,17 +21,17 @@ def ratio_loss(
     Args:
         s: (M, K, P) similarities of the anchors, utterance k in modality m, to P candidates.
         pairs: two boolean masks that broadcast to (M, K, P).
-        target: the similarity that the refinement draws positives to.
+        target: the similarity towards which the refinement pulls positives.
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
         refinement: whether to add the second term.
 
     Returns:
-        A scalar. Anchors without a positive take no part; 0 where no anchor has one.
+        A scalar; anchors without a positive are ignored, and it is 0 if no anchor has one.
     """
     weights = weigh_pairs(s, pairs, selection)
     pushed = (s * weights.push).sum(-1)  # (M, K)
     total = (s * weights.pull).sum(-1) + pushed
-    # -ratio, written so that an anchor without a negative has ratio 1 exactly; and so has one whose
+    # -ratio, in a form that is exactly -1 for an anchor without a negative, and for one whose
     # similarities are all 0
     loss = pushed / total.masked_fill(total < EPSILON, torch.inf) - 1
     count = weights.kept.sum(-1).expand_as(loss)

@@ -11,7 +11,7 @@ from hycon.losses.similarity import check_alpha, similarities
 def semi_contrastive(
     representations: Mapping[str, Tensor], alpha: float, similarity: str = "shifted"
 ) -> Tensor:
-    r"""Draw the modalities of every utterance to similarity alpha; no classes, no negatives.
+    r"""Pull the modalities of each utterance towards similarity alpha; no classes, no negatives.
 
     .. math:: L = mean_{k, m} \frac{1}{2} \sum_{n \ne m} (s(x_k^m, x_k^n) - \alpha)^2
 

@@ -55,16 +55,16 @@ def check_similarity(similarity: str) -> None:
 
 
 def check_alpha(alpha: float) -> None:
-    """Raise ValueError unless the modality margin lies in [0, 1]."""
+    """Raise ValueError unless the modality margin is in [0, 1]."""
     if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha, the modality margin, must lie in [0, 1], not {alpha}")
+        raise ValueError(f"alpha, the modality margin, must be in [0, 1], not {alpha}")
 
 
 def check_representations(representations: Mapping[str, Tensor]) -> None:
     """Raise unless these are floating-point tensors of one shape (K, d), two at least."""
     if len(representations) < 2:
         found = ", ".join(representations) or "none"
-        raise ValueError(f"representations must hold at least two modalities, found {found}")
+        raise ValueError(f"representations must have at least two modalities, found {found}")
     for modality, x in representations.items():
         if not x.is_floating_point():
             raise TypeError(f"representation {modality!r} must be floating point, not {x.dtype}")

@@ -50,8 +50,8 @@ def _with_one(x: Tensor) -> Tensor:
 class TensorFusion(nn.Module):
     """The outer product of [x_l; 1], [x_a; 1] and [x_v; 1], and a linear map of it to d.
 
-    The ones keep each modality and each pair of them beside the products of all three. The map is
-    the first layer after the product in TFN; it has d (d + 1)^3 weights.
+    The ones keep the unimodal and bimodal terms next to the trimodal products. The map is the first
+    layer after the product in TFN; it has d (d + 1)^3 weights.
     """
 
     def __init__(self, settings: ModelConfig) -> None:
@@ -68,7 +68,7 @@ class TensorFusion(nn.Module):
 class LowRankFusion(nn.Module):
     """Tensor fusion whose weights are a sum of `rank` outer products (LMF).
 
-    So factorised, the tensor itself is never formed: sum_r (W_l^r z_l) * (W_a^r z_a) * (W_v^r z_v)
+    The tensor itself is never formed: sum_r (W_l^r z_l) * (W_a^r z_a) * (W_v^r z_v)
     with z = [x; 1].
     """
 
@@ -89,11 +89,11 @@ class LowRankFusion(nn.Module):
 class GraphFusion(nn.Module):
     """Unimodal, bimodal and trimodal vertices, summed by level with learned edge weights.
 
-    After the graph fusion network of the same first author (ARGF, AAAI 2020). A unimodal vertex's
-    weight is learned from it. A vertex of a higher level is made of two lower ones; the weight of
-    its edges grows with those of its two, and falls with their similarity: what is alike has less
-    to say to each other; within a level they sum to 1. Trimodal vertices join two bimodal ones, or
-    a bimodal one and the modality that it lacks. The levels are concatenated.
+    After the graph fusion network of the same first author (ARGF, AAAI 2020). The weight of a
+    unimodal vertex is learned from it. A vertex of a higher level joins two lower ones; its weight
+    grows with their weights and falls with their similarity, and the weights of a level sum to 1.
+    Trimodal vertices join two bimodal ones, or a bimodal one and the modality that it lacks. The
+    levels are concatenated.
     """
 
     BIMODAL = ((0, 1), (0, 2), (1, 2))  # text-audio, text-vision, audio-vision

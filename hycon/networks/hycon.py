@@ -29,10 +29,10 @@ class Output(NamedTuple):
 
 
 class Dropout(nn.Dropout):
-    """Dropout that draws alike, and fast, on every CPU.
+    """Dropout with the same random numbers on every CPU.
 
-    torch's own draws by MKL's generator on Intel's processors, and by another, which takes three
-    times as long as this, on those of others.
+    torch's own uses MKL's generator on Intel processors, and on others a generator that takes three
+    times as long as this one.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,13 +67,13 @@ class Layer(nn.Module):
     def forward(
         self, hidden: Tensor, chunks: list[AttentionChunk], wanted: Tensor | None = None
     ) -> Tensor:
-        """Return the states (Q, d) of the wanted steps, which attend to all of their utterance's.
+        """Return the states (Q, d) of the wanted steps, which attend to all steps of their
+        utterance.
 
         Args:
             hidden: (W, d) states of the packed steps.
-            chunks: what of the batch is attended to at once; together all of it.
-            wanted: (K,) int64, the one step of each utterance whose state is needed, or None for
-                all of them; with one, there is one chunk.
+            chunks: parts of the batch that are attended to at once; together the whole batch.
+            wanted: (K,) int64, one step of each utterance, with a single chunk; None for all steps.
         """
         normed = self.before_attention(hidden)
         asking = normed
@@ -105,7 +105,7 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Layers over sequences with positions; gives one state of each, `pooled` as asked for."""
+    """Layers over sequences with positions; returns one `pooled` state of each."""
 
     def __init__(self, layers: int, pooling: str, settings: ModelConfig) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class Lstm(nn.Module):
         self.layers = nn.LSTM(d, d, layers, batch_first=True, dropout=between)
 
     def forward(self, hidden: Tensor, packing: PackedBatch) -> Tensor:
-        # padding comes after the valid steps, whose states do not know of it
+        # padding comes after the valid steps, so it does not affect their states
         states, _ = self.layers(packing.whole().pad(self.dropout(hidden)))
         return self.dropout(pooled(PaddedBatch(states, packing.lengths), self.pooling))
 
@@ -238,7 +238,7 @@ class HyCon(nn.Module):
         """Return None: what is added to the task's loss is `hycon.losses`', of representations."""
 
     def parts(self) -> dict[str, nn.Module]:
-        """Return the parts whose parameters are counted apart, besides a language model."""
+        """Return the parts whose parameters are counted separately, without a language model."""
         return {**self.encoders, "fusion": self.fusion, "head": self.head}
 
 
@@ -253,7 +253,7 @@ def read_tokens(
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:
-    """Return how many trained parameters each part of the network has, and all of them."""
+    """Return the number of trained parameters of each part of the network, and of all parts."""
     parts = {
         **model.parts(),
         **({"language model": model.language_model} if model.language_model is not None else {}),

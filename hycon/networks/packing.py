@@ -6,8 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Utterances whose steps attend to each other at once on a CPU. Attention grows with the square of
-# the longest one, and chunks of like lengths have little padding; a GPU has rather one large chunk.
+# Utterances per attention chunk on a CPU. The cost of attention grows with the square of the
+# longest utterance, and chunks of similar lengths have little padding; a GPU prefers one large
+# chunk.
 CHUNK = 8
 
 
@@ -21,10 +22,10 @@ class PaddedBatch(NamedTuple):
 class AttentionChunk(NamedTuple):
     """n utterances of a packed batch that follow each other, w valid steps together."""
 
-    steps: slice  # which of the batch's
+    steps: slice  # utterances of the batch
     count: int  # n
-    place: Tensor  # (w,) int64, where they lie when padded, of n * T
-    valid: Tensor  # (n, 1, 1, T) bool, what is not padding then
+    place: Tensor  # (w,) int64, positions of their steps in the padded n * T
+    valid: Tensor  # (n, 1, 1, T) bool, valid steps
 
     def pad(self, states: Tensor) -> Tensor:
         """Return the chunk's part of all steps (W, D) as (n, T, D), zeros in the padding."""
@@ -38,18 +39,17 @@ class AttentionChunk(NamedTuple):
 
 
 class PackedBatch:
-    """The order in which the valid steps of a batch stand one after the other, without padding.
+    """The valid steps of a batch in one sequence without padding, shortest utterance first.
 
-    The shortest utterance is first. Of a batch most utterances are short: padded to the longest,
-    half of what a network computes would be of padding.
+    Most utterances are short: padded to the longest, half of the computation would be padding.
 
     Args:
         lengths: (K,) int64, at least 1: the valid steps of each utterance.
     """
 
     def __init__(self, lengths: Tensor) -> None:
-        self.lengths, self.order = lengths.sort(stable=True)  # (K,), and whose length each is
-        self.last = self.lengths.cumsum(0) - 1  # (K,) each utterance's last one of all W steps
+        self.lengths, self.order = lengths.sort(stable=True)  # (K,), the utterance of each length
+        self.last = self.lengths.cumsum(0) - 1  # (K,), the last of the W steps of each utterance
         self.first = self.last - self.lengths + 1
         self._row = torch.arange(len(lengths), device=lengths.device)
         self._row = self._row.repeat_interleave(self.lengths)  # (W,)
@@ -86,9 +86,9 @@ class PackedBatch:
 
 
 def pooled(steps: PaddedBatch, pooling: str) -> Tensor:
-    """Return one row (K, D) of each utterance: its `last` valid step, the `first`, or the `mean`.
+    """Return one row (K, D) per utterance: its `last` valid step, the `first`, or the `mean`.
 
-    Padding takes no part.
+    Padding is ignored.
     """
     values, lengths = steps
     if pooling == "first":

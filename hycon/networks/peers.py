@@ -1,14 +1,13 @@
-"""Peers: networks of the package MMSA, as published there, in the place of HyCon.
+"""Peers: networks of the package MMSA in place of HyCon.
 
-The classes are MMSA's own, and so are MISA's auxiliary losses. What stands between them and a batch
-of this project is `hycon.params.peers.ADAPTED`, and for all of them:
+The classes are MMSA's, and so are MISA's auxiliary losses. `hycon.params.peers.ADAPTED` lists the
+adaptations of each; these apply to all:
 
-- They read a fixed number of steps, `longest` or those of the corpus's longest utterance; longer
-  ones are cut, shorter ones have zeros in front: most peers read the last step, and in a batch that
-  is padded to its own longest a prediction would depend on the batch.
-- A batch of one utterance, such as the last of an epoch, has no statistics of its own: batch norms
-  take their running ones for it.
-- What a forward pass leaves on a network (states of MFN, codes of MISA) is taken off again.
+- They read a fixed number of steps, `longest` or those of the corpus's longest utterance. Longer
+  utterances are cut, and shorter ones have zeros in front, because most peers read the last step.
+  With padding to the longest of a batch, a prediction would depend on the batch.
+- For a batch of one utterance, such as the last of an epoch, batch norms use running statistics.
+- Attributes that a forward pass adds to a network (states of MFN, codes of MISA) are removed.
 """
 
 import functools
@@ -98,7 +97,7 @@ class Peer(nn.Module):
         return self._auxiliary
 
     def parts(self) -> dict[str, nn.Module]:
-        """Return the parts whose parameters are counted apart, besides a language model."""
+        """Return the parts whose parameters are counted separately, without a language model."""
         return {"network": self.network}
 
 
@@ -191,7 +190,7 @@ class _Kind(NamedTuple):
     name: str  # the class and its module in MMSA.models.singleTask
     call: Callable[[nn.Module, dict[str, PaddedBatch], dict[str, int]], dict]
     unimodal: Callable[[nn.Module, dict, dict[str, PaddedBatch]], list[Tensor]]
-    last: str | None  # its last layer, whose input is `fused`; None: what it returns as fused
+    last: str | None  # the last layer, whose input is `fused`; None if the network returns it
 
 
 KINDS = {
@@ -208,7 +207,7 @@ KINDS = {
 
 @contextmanager
 def _reading(network: nn.Module, layer: str | None) -> Iterator[list[Tensor]]:
-    """Give a list that will hold what a layer reads."""
+    """Yield a list that receives the inputs of a layer."""
     read: list[Tensor] = []
     if layer is None:
         yield read
@@ -234,7 +233,7 @@ def _running_statistics(network: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 def _forget(network: nn.Module) -> None:
-    """Take off a network what its forward pass has left on it, with all that it holds."""
+    """Remove the attributes that a forward pass has added to a network and its modules."""
     for name in [name for name, value in vars(network).items() if isinstance(value, Tensor)]:
         delattr(network, name)
 
@@ -372,4 +371,4 @@ def _empty_packages() -> None:
     nets, utils = (sys.modules[f"{ALIAS}.{name}"] for name in ("models.subNets", "utils"))
     nets.SubNet, nets.TextSubNet = features.SubNet, features.TextSubNet
     nets.BertTextEncoder = _Given
-    utils.MetricsTop = utils.dict_to_str = None  # the trainer's own report, which is not asked for
+    utils.MetricsTop = utils.dict_to_str = None  # the trainer's report is not needed

@@ -1,4 +1,4 @@
-"""The jobs of what a reader sees: metrics, tables, figures, and the page of them."""
+"""The jobs that make the evidence: metrics, tables, figures and the report."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from hycon.provenance import ROOT
 
 
 def aggregate(plan: Rows, corpus: str) -> Job:
-    """Return the job that brings the scores of a corpus's rows together."""
+    """Return the job that aggregates the scores of a corpus's rows."""
     rows = {
         name: [plan.scored(corpus, row).unlabelled() for row in plan.rows_of(corpus, name)]
         for name in plan.experiments_of(corpus)
@@ -28,16 +28,16 @@ def aggregate(plan: Rows, corpus: str) -> Job:
 
 
 def headline(plan: Rows, corpus: str) -> list[str]:
-    """Return the two metrics that stand for all of a corpus where there is little room."""
+    """Return the two headline metrics of a corpus."""
     emotions = plan.params.catalogue[corpus].emotions
     return ["acc", "f1"] if emotions else ["mae_all", "acc2_pos"]
 
 
 def collect(plan: Rows) -> Job:
-    """Return the job that brings all corpora together: metrics, a summary, what DVC plots."""
+    """Return the job that collects all corpora: metrics, a summary, DVC's plots."""
     corpora = plan.params.corpora
     metrics = {corpus: RESULTS / corpus / "metrics.json" for corpus in corpora}
-    # the first experiment's rows, whose training is drawn, and the first of them
+    # training curves show the rows of the first experiment, confusion its first row
     first = {name: plan.rows_of(name, plan.experiments_of(name)[0]) for name in corpora}
     training = [_plotted(plan, corpus, row) for corpus in corpora for row in first[corpus]]
     curves = [point for corpus in corpora for point in _curve_points(plan, corpus)]
@@ -128,7 +128,7 @@ def _score_table(plan: Rows, corpus: str, name: str) -> tasks.ScoreTable:
 
 
 def _pairs(plan: Rows, corpus: str, experiment: str) -> list[tasks.RowPair]:
-    """Return an experiment's rows beside its reference; none without a reference of its own."""
+    """Return the pairs of an experiment's rows and its reference; none without a reference."""
     reference = plan.params.experiments[experiment].reference
     rows = plan.params.rows(experiment, corpus)
     if reference not in {variant for variant, _ in rows}:
@@ -196,7 +196,7 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
 
 
 def measured_rows(plan: Rows, corpus: str) -> list[str]:
-    """Return the rows whose cost is measured, each once."""
+    """Return the rows whose complexity is measured, without repetition."""
     if plan.params.complexity is None:
         return []
     names = [name for name in plan.experiments_of(corpus) if plan.params.experiments[name].costs]
@@ -323,7 +323,7 @@ def report(plan: Rows) -> Job:
 
 
 def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
-    titles = {"published": "Published numbers beside ours", "complexity": "Complexity"}
+    titles = {"published": "Published numbers and ours", "complexity": "Complexity"}
     items = []
     for name, table in tables(plan, corpus).items():
         more = ": differences" if table.kind == "differences" else ""

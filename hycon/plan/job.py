@@ -12,7 +12,7 @@ from hycon.params.messages import explain
 from hycon.plan.tasks import TASKS
 from hycon.provenance import code_digest, parameters_digest
 
-# takes no part in a job's key: another address of a file makes no other file
+# not part of a job's key, because another address gives the same file
 UNTRACKED = {"fetch": {"sources"}}
 
 
@@ -21,20 +21,19 @@ class Job(Strict):
 
     Args:
         stage: its name, a module of `hycon.stages`.
-        name: of the job among those of its stage, such as sample/hycon-bert.
+        name: the job's name within its stage, such as sample/hycon-bert.
         phase: the target that the job belongs to.
-        task: what the stage is given, one of `hycon.plan.tasks`.
+        task: the stage's arguments, a type of `hycon.plan.tasks`.
         reads: files, in order.
-        writes: files that Snakemake knows of. It deletes them before the job runs.
-        keeps: files beside them that it does not know of. They stay when the job runs again.
-        disposable: whether the kept files may go once the jobs that read them are done.
-        memory_mb: memory in MB, apart from what grows with the input.
+        writes: outputs known to Snakemake, which deletes them before the job runs.
+        keeps: outputs unknown to Snakemake, which stay when the job reruns.
+        disposable: whether the kept files may be deleted once their readers are done.
+        memory_mb: memory in MB that does not depend on the input.
         memory_per_mb: memory in MB for each MB of input.
-        minutes: how long the job may take.
-        resumes: whether a job that was stopped goes on from what it left, so that it needs no more
-            time when it is tried again.
-        code: modules whose code, with all that they import, the result depends on.
-        data: files of the package that the result depends on too.
+        minutes: time limit.
+        resumes: whether an interrupted job resumes, so that a retry needs no more time.
+        code: modules that the result depends on, with everything that they import.
+        data: files of the package that the result depends on.
     """
 
     stage: str

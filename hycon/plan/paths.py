@@ -1,4 +1,4 @@
-"""Where everything lies, relative to the project's folder."""
+"""Paths of all files, relative to the project's folder."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -57,7 +57,7 @@ class Plan(Rows):
         return [path for job in jobs if job.phase == phase for path in job.writes]
 
     def outputs_here(self) -> list[Job]:
-        """Return the jobs whose outputs may be here: all, and those of corpora with a folder."""
+        """Return all jobs, and those of other corpora that have a folder in results."""
         found = list(self.jobs.values())
         for corpus in self.params.catalogue:
             asked = corpus in self.params.corpora

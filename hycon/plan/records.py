@@ -1,9 +1,9 @@
-"""Which outputs are as their job left them: a digest of each, kept beside Snakemake's own records.
+"""Digests of outputs, which show whether an output is unchanged since its job finished.
 
-Snakemake remembers the parameters and the code that each output was made with, and never looks into
-the output again. What git, DVC or a person has put in its place passes for it, and so does a file
-that no job has made here. So every job leaves the SHA-256 of its outputs in .snakemake/outputs, and
-`modified` names the outputs that are there and have no such record, or another content.
+Snakemake records the parameters and code of each output, but not its content. It accepts a file
+that git, DVC or a person has replaced, and one that no job has made here. So every job leaves the
+SHA-256 of its outputs in .snakemake/outputs, and `modified` finds outputs without a record, or with
+another content.
 """
 
 import os
@@ -17,7 +17,7 @@ from hycon.progress import progress
 from hycon.untrusted.safe_json import read_json
 
 # DVC keeps the first with Snakemake's records. The second belongs to this machine: size and time of
-# the files whose digest is known, so that they need not be read again
+# files whose digest is known, so that they are not read again
 RECORDS, SEEN = Path(".snakemake/outputs"), Path(".snakemake/seen.json")
 
 
@@ -28,14 +28,14 @@ def record(job: Job | JobDocument) -> None:
 
 
 def modified(jobs: Collection[Job], targets: Collection[str] = ()) -> list[str]:
-    """Return the outputs that are there, but are not what a job has left. Writes nothing.
+    """Return the existing outputs that were modified after their job finished. Writes nothing.
 
-    The outputs of a job whose `keeps` are gone count too; those of a `disposable` job only where
-    they are asked for, or a job that reads them has to run.
+    This includes the outputs of a job whose `keeps` are missing; for a `disposable` job only if
+    they are targets, or a job that reads them has to run.
 
     Args:
-        jobs: all of the plan.
-        targets: what Snakemake is asked for.
+        jobs: all jobs of the plan.
+        targets: the targets of this Snakemake run.
     """
     seen, found = _read(SEEN), []
     for job in progress(_present(jobs), "checking outputs", unit="jobs"):

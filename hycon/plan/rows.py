@@ -10,13 +10,13 @@ from hycon.provenance import parameters_digest
 
 
 class Rows:
-    """What the plan knows of its rows. A row is a variant with a text encoder, VARIANT-ENCODER.
+    """The rows of the plan. A row is a variant with a text encoder, VARIANT-ENCODER.
 
     Args:
         params: all parameters.
-        published: published rows, to stand beside ours.
-        files: parameter files, as the page names them.
-        options: Snakemake's options that change results, for a shell.
+        published: published rows.
+        files: names of the parameter files, for the report.
+        options: Snakemake options that change results, quoted for a shell.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Rows:
         return self._settings[corpus, row]
 
     def scored(self, corpus: str, row: str) -> ScoredRow:
-        """Return where the scores of a row lie, and what a reader calls it."""
+        """Return the path of a row's scores, and its labels."""
         if (corpus, row) not in self._scored:
             self._scored[corpus, row] = self._scored_row(corpus, row)
         return self._scored[corpus, row]

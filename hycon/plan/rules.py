@@ -1,4 +1,4 @@
-"""The plan as the rules of the workflow take it: loaded once, asked for one job at a time."""
+"""The plan for the rules of the workflow: loaded once, queried for one job at a time."""
 
 import json
 import shlex
@@ -30,7 +30,7 @@ class Rules:
     def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
         settings = workflow.config_settings
         try:
-            # Snakemake has read the overlays, and lets a key stand twice and aliases multiply
+            # Snakemake has read the overlays already, without checks for duplicate keys and aliases
             for path in map(Path, settings.configfiles):
                 if path.is_file():
                     read_yaml(path)
@@ -49,7 +49,7 @@ class Rules:
     def _modified(self, targets: Collection[str]) -> list[str]:
         if changed := modified(self.plan.outputs_here(), targets):
             more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-            note = "not what a job has made here: made again where needed"
+            note = "not made by a job here; regenerated if needed"
             print(f"{changed[0]}{more}: {note}", file=sys.stderr)
         return changed
 
@@ -69,9 +69,10 @@ class Rules:
         return lambda wildcards: list(self._job(rule, wildcards).reads)
 
     def given(self, rule: str) -> dict[str, Callable[..., str]]:
-        """Return a rule's params: a key, whose change reruns the job, and the job itself.
+        """Return a rule's params: a key whose change reruns the job, and the job itself.
 
-        Snakemake does not compare params that depend on `threads`: another mirror reruns nothing.
+        Snakemake does not compare params that depend on `threads`, so another mirror reruns
+        nothing.
         """
         return {
             "key": lambda wildcards: self._job(rule, wildcards).key,
@@ -79,7 +80,7 @@ class Rules:
         }
 
     def needs(self, rule: str) -> dict[str, Callable[..., int]]:
-        """Return a rule's resources: memory and time, more of them on each attempt."""
+        """Return a rule's resources: memory and time, which grow with each attempt."""
 
         def memory(wildcards: Any, input: Any, attempt: int) -> int:
             job = self._job(rule, wildcards)

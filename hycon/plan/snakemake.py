@@ -9,14 +9,13 @@ _incomplete = PersistenceBase.incomplete
 
 
 def remake(find: Callable[[Collection[str]], Collection[str]]) -> None:
-    """Have Snakemake make some outputs again wherever it needs them, in this process.
+    """Make Snakemake regenerate some outputs if it needs them, in this process.
 
-    Snakemake takes them for incomplete, without a mark on the disk. Nothing else makes an output
-    again that is there and of which it has no record: --forcerun would make targets of them all.
+    Snakemake treats them as incomplete, without a mark on disk. No option does this for an existing
+    output without a record: --forcerun would turn all of them into targets.
 
     Args:
-        find: returns the outputs, given what Snakemake is asked for. Called once, when the jobs are
-            known.
+        find: returns the outputs, given the targets. Called once, when the jobs are known.
     """
     found: set[str] | None = None
 

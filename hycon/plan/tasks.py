@@ -1,7 +1,7 @@
-"""What each stage is given: one frozen, typed task a stage.
+"""The arguments of each stage: one frozen, typed task per stage.
 
-The planner makes these values from the parameters. A stage reads the same type from its standard
-input, so that the two cannot drift apart. Paths are relative to the project's folder.
+The planner creates tasks from the parameters, and a stage reads the same type from standard input.
+Paths are relative to the project's folder.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ class GenerateTask(Strict):
 
 
 class FetchTask(Strict):
-    """Fetch one file of a corpus, or check the one that is there."""
+    """Fetch one file of a corpus, or check the existing one."""
 
     corpus: str
     file: str
@@ -193,8 +193,8 @@ class ScoreTable(Strict):
     experiment: str
     title: str
     rows: list[ScoredRow]
-    left_out: str  # which rows are not there, and why
-    note: str  # what else the caption says of the rows
+    left_out: str  # which rows are missing, and why
+    note: str  # additional remarks for the caption
 
 
 class RowPair(Strict):
@@ -215,7 +215,7 @@ class DifferenceTable(Strict):
 
 
 class PublishedTable(Strict):
-    """Published numbers beside ours."""
+    """Published numbers and ours."""
 
     kind: Literal["published"] = "published"
     published: list[Published]
@@ -258,7 +258,7 @@ class CurveFigure(Strict):
 
 
 class ShownRun(Strict):
-    """One run, whose representations are drawn."""
+    """One run whose representations are shown."""
 
     title: str
     folder: Path
@@ -266,7 +266,7 @@ class ShownRun(Strict):
 
 
 class TsneFigure(Strict):
-    """The representations of two runs side by side."""
+    """The representations of two runs next to each other."""
 
     kind: Literal["tsne"] = "tsne"
     runs: Annotated[list[ShownRun], Field(min_length=2, max_length=2)]
@@ -286,7 +286,7 @@ class FigureTask(Strict):
 
 
 class MeasuredRow(Strict):
-    """A row whose cost is measured."""
+    """A row whose complexity is measured."""
 
     row: str
     encoder_name: str
@@ -297,7 +297,7 @@ class MeasuredRow(Strict):
 
 
 class ComplexityTask(Strict):
-    """Measure what each row of one corpus costs, side by side on one machine."""
+    """Measure the complexity of the rows of one corpus, interleaved on one machine."""
 
     corpus: Corpus
     rows: Annotated[list[MeasuredRow], Field(min_length=1)]

@@ -14,15 +14,14 @@ from hycon.reporting.tables import opening
 from hycon.untrusted.safe_json import read_json
 
 NOTE = (
-    "Measured in one run on one machine, rows in turns: {processor}, {cores} cores, {threads} "
+    "Measured in one run on one machine, rows interleaved: {processor}, {cores} cores, {threads} "
     "thread{s}{gpu}, torch {torch}; medians of {repeats} rounds [interquartile range]. Parameters: "
     "trained ones. Multiply-adds: matrix products of an utterance's forward pass in a batch of 32, "
-    "padding included where a network computes it. Memory: weights, gradients, optimiser, and what "
-    "the largest batch keeps for its backward pass. Contrastive share: of a training step; at "
-    "inference it is 0. {cached}"
+    "including computed padding. Memory: weights, gradients, optimiser, and activations of the "
+    "largest batch. Contrastive share: share of a training step; 0 at inference. {cached}"
 )
-CACHED = "Text states are cached: no figure counts the text encoder."
-FINETUNED = "Rows whose text encoder is fine-tuned count it; the others' text states are cached."
+CACHED = "Text states are cached, so the text encoder is not included."
+FINETUNED = "Rows with a fine-tuned text encoder include it; the others use cached text states."
 
 
 class Costs(NamedTuple):

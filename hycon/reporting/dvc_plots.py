@@ -1,6 +1,6 @@
-"""What `dvc plots` draws: small tables of curves over a parameter, of training, of confusions.
+"""Data for `dvc plots`: curves over a parameter, training curves and confusion.
 
-Each has a column `panel`, of which the templates in workflow/plots draw one picture each.
+Each has a column `panel`; the templates in workflow/plots draw one picture per panel.
 """
 
 import math
@@ -37,7 +37,7 @@ def curves(points: list[CurvePoint]) -> pd.DataFrame:
 
 
 def training(rows: list[PlottedRuns]) -> pd.DataFrame:
-    """Return each row's mean validation score by epoch, over seeds, as long as all are trained."""
+    """Return each row's mean validation score by epoch over seeds, while all seeds train."""
     found = []
     for row in rows:
         histories = [dict(read_history(folder / "history.csv")) for folder in _folders(row)]
@@ -50,7 +50,7 @@ def training(rows: list[PlottedRuns]) -> pd.DataFrame:
 
 
 def confusion(rows: list[PlottedRuns]) -> pd.DataFrame:
-    """Return how often each class of the test fold was taken for each, over all seeds.
+    """Return the confusion counts of the test fold, summed over seeds.
 
     Scores are rounded to seven classes; of emotions the one of the largest score is taken.
     """

@@ -1,4 +1,4 @@
-"""Figures: a score against a parameter, and two representations side by side."""
+"""Figures: a score against a parameter, and two representations by t-SNE."""
 
 import textwrap
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from hycon.evaluation.aggregation import summarise
 from hycon.params import FigureConfig
 
 NEIGHBOURS = 10
-FEWEST = NEIGHBOURS + 2  # utterances of which each has ten neighbours, and one that is none
-COLUMN, PAGE = 3.5, 7.16  # inches: a column of an IEEE journal, and both of them
-# as many points as an SVG draws one by one; more are drawn as one picture in it
+FEWEST = NEIGHBOURS + 2  # each utterance needs ten neighbours, and one that is not a neighbour
+COLUMN, PAGE = 3.5, 7.16  # inches: one and two columns of an IEEE journal
+# more points than this are rasterised in the SVG
 SINGLE_POINTS = 2000
 # 8 markers and 7 colours do not share a factor, so that no two of 56 classes look the same
 MARKERS = ("o", "^", "X", "s", "v", "P", "D", "<")
@@ -159,22 +159,22 @@ def _unit(panel: Panel) -> str:
 
 
 def perplexity(utterances: int) -> float:
-    """Return t-SNE's perplexity: 30, or less where there are few utterances."""
+    """Return t-SNE's perplexity: 30, or less for few utterances."""
     return min(30.0, (utterances - 1) / 3)
 
 
 def embed(
     representations: np.ndarray, classes: np.ndarray, seed: int
 ) -> tuple[np.ndarray, float, float]:
-    """Draw representations in the plane with t-SNE, and measure how well classes stand apart.
+    """Embed representations in the plane with t-SNE, and measure the separation of classes.
 
-    Both measures are computed in the REPRESENTATION space, on the standardised features that t-SNE
-    is given too, and not in the picture, whose distances mean little. The same input and seed give
-    the same points on one machine; another's linear algebra may place them elsewhere.
+    Both measures use the standardised representations, which are also the input of t-SNE, and not
+    the plane, whose distances mean little. The same input and seed give the same points on one
+    machine; another linear algebra library may place them elsewhere.
 
     Args:
         representations: (N, d) float, d at least 2.
-        classes: (N,) the class of each, by name or number.
+        classes: (N,) names or numbers of classes.
         seed: of t-SNE.
 
     Returns:
@@ -205,22 +205,22 @@ def embed(
 
 
 def write_pair(left: Cloud, right: Cloud, caption: str, path: Path, colours: FigureConfig) -> None:
-    """Write two representations side by side, coloured and marked by class.
+    """Write two representations next to each other, with colour and marker by class.
 
-    Each panel is a square about the middle of its points, as wide as their longer extent and 5%.
+    Each panel is a square around the centre of its points, 5% wider than their larger extent.
 
     Args:
-        left, right: clouds; a class looks the same in both.
-        caption: goes to PATH.txt.
-        path: without its ending; PATH.svg, .pdf, .png and .txt are written.
-        colours: of classes, in the order of their names.
+        left, right: clouds; a class has the same look in both.
+        caption: written to PATH.txt.
+        path: path without suffix; PATH.svg, .pdf, .png and .txt are written.
+        colours: colours of classes, in the order of their names.
     """
     names = sorted({*left.classes.tolist(), *right.classes.tolist()})
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(COLUMN, 2.6), layout="constrained")
         for axes, cloud in zip(figure.subplots(1, 2), (left, right), strict=True):
             _draw_cloud(axes, cloud, names, colours)
-        # marks without points, so that a class missing on one side is there too, and of one size
+        # legend markers of one size, also for a class that is missing on one side
         handles = [
             axes.scatter([], [], s=16, label=name, **_look(number, colours))
             for number, name in enumerate(names)
@@ -256,7 +256,7 @@ def _draw_cloud(axes: Axes, cloud: Cloud, names: Sequence[str], colours: FigureC
 
 def _save(figure: Figure, caption: str, path: Path) -> None:
     """Write PATH.svg, PATH.pdf and PATH.png, of the same bytes from run to run, and PATH.txt."""
-    # a name may hold a point, as in `alpha-0.8`, so with_suffix will not do
+    # not with_suffix, because a name may contain a point, as in `alpha-0.8`
     formats = {
         "svg": {"dpi": 300, "metadata": {"Date": None}},
         "pdf": {"dpi": 300, "metadata": {"CreationDate": None}},

@@ -1,4 +1,4 @@
-"""Drawings inside a page: an SVG file made fit to stand among others, and training curves."""
+"""SVG drawings inside a page: figures with unique ids, and training curves."""
 
 import math
 import re
@@ -20,7 +20,7 @@ SHAPES = {
     "svg", "g", "defs", "clipPath", "path", "rect", "circle", "ellipse", "line", "polyline",
     "polygon", "text", "tspan", "use", "image",
 }  # fmt: skip
-LOOKS = 4  # lines that the page's style tells apart, s1 to s4
+LOOKS = 4  # line styles s1 to s4 of the page
 
 
 class Curve(NamedTuple):
@@ -66,7 +66,7 @@ def inline_svg(path: Path, prefix: str, label: str) -> str:
                 parent.remove(child)
     for element in root.iter():
         if reason := _foreign(element):
-            raise HyConError(f"{path}: holds {reason}, expected shapes; delete it and draw again")
+            raise HyConError(f"{path}: contains {reason}, expected shapes; delete it and run again")
         _prefix(element, prefix)
     for name in ("width", "height"):
         root.attrib.pop(name, None)
@@ -102,7 +102,7 @@ def _prefix(element: ElementTree.Element, prefix: str) -> None:
 
 
 def limits(curves: Sequence[Curve]) -> Limits:
-    """Return axes that hold every curve; scores to two significant digits of what they span.
+    """Return axes that fit every curve; scores to two significant digits of their range.
 
     Raises:
         HyConError: no finite score.

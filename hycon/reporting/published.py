@@ -1,4 +1,4 @@
-"""Published numbers beside ours, with a verdict by a stated rule."""
+"""Published numbers and ours, with a verdict by a stated rule."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,13 +12,13 @@ from hycon.reporting import table_formats
 from hycon.reporting.table_formats import Cell, DisplayTable
 from hycon.reporting.tables import SENTIMENT, cell, opening
 
-# how far apart two numbers may be and still agree, beside one standard deviation
+# two numbers agree within this margin, or within one standard deviation
 POINTS, UNITS = 1.0, 0.02
 NOTE = (
-    "Published: as its source has it. Ours: test fold, mean ± standard deviation over seeds (ddof "
-    f"1). They agree if they differ by at most that deviation, or {POINTS:g} point (Acc, F1) or "
-    f"{UNITS:g} (MAE, Corr), whichever is more; else ours is better or worse. Only metrics of the "
-    "same convention are held against each other. An empty cell: not published, or not run here."
+    "Published: as in its source. Ours: test fold, mean ± standard deviation over seeds (ddof 1). "
+    f"They agree if they differ by at most that deviation, or {POINTS:g} point (Acc, F1) or "
+    f"{UNITS:g} (MAE, Corr), whichever is larger; otherwise ours is better or worse. Only metrics "
+    "of the same convention are compared. An empty cell: not published, or not run here."
 )
 
 
@@ -51,7 +51,7 @@ class Line(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A table of published numbers beside ours, ready to be written."""
+    """A table of published numbers and ours."""
 
     key: str
     corpus: Corpus
@@ -59,11 +59,11 @@ class Comparison(NamedTuple):
 
 
 def make(table: PublishedTable, key: str, corpus: Corpus) -> Comparison:
-    """Put ours beside every published metric of one corpus, where the row was run.
+    """Compare every published metric of one corpus with ours, if the row was run.
 
     Args:
-        table: what it shows.
-        key: the corpus's name.
+        table: published rows, and ours.
+        key: name of the corpus.
         corpus: its entry in the catalogue.
 
     Raises:
@@ -88,16 +88,16 @@ def _ours(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def write(comparison: Comparison, path: Path) -> None:
-    """Write the published numbers beside ours in every form.
+    """Write published numbers and ours in every format.
 
     Args:
-        comparison: of `make`.
-        path: without its ending.
+        comparison: result of `make`.
+        path: path without suffix.
     """
     key, corpus, found = comparison
     sources = list(dict.fromkeys(line.published.source for line in found))
     listed = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, start=1))
-    caption = f"Published numbers beside ours. {opening(corpus)} {NOTE} Sources: {listed}."
+    caption = f"Published numbers and ours. {opening(corpus)} {NOTE} Sources: {listed}."
     numbers = pd.DataFrame(
         {
             "corpus": key,

@@ -13,17 +13,17 @@ from hycon.errors import HyConError
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_FORMATS, PageCorpus, PageItem, ReportTask
 from hycon.progress import progress
 from hycon.reporting import inline_svg, run_records, table_formats, verdicts
-from hycon.reporting.table_formats import Cell, DisplayTable
+from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
 
 PAGE = Path(__file__).parent / "page"
 TITLE = "HyCon, reproduced: tables, figures and training curves"
 
 
 def write(task: ReportTask) -> None:
-    """Write the page; the same results give the same bytes.
+    """Write the report; the same results give the same bytes.
 
     Args:
-        task: what it has, and where the results lie.
+        task: its parts, and the folder of results.
 
     Raises:
         HyConError: a result cannot be read.
@@ -97,7 +97,7 @@ def _overview(task: ReportTask, rows: dict[str, list[run_records.RowRecord]]) ->
         seconds = sum(sum(row.seconds) for row in found)
         count = sum(len(row.records) for row in found)
         numbers = [Cell(str(value), value=value) for value in (len(found), len(task.seeds), count)]
-        kind = "made up: sample numbers" if part.corpus.generator else "real"
+        kind = "generated: sample numbers" if part.corpus.generator else "real"
         cells.append(
             [
                 Cell(part.corpus.title),
@@ -107,7 +107,8 @@ def _overview(task: ReportTask, rows: dict[str, list[run_records.RowRecord]]) ->
             ]
         )
     headings = ["Corpus", "Data", "Rows", "Seeds", "Runs", "Training time"]
-    seeds, s = ", ".join(map(str, task.seeds)), "" if len(task.seeds) == 1 else "s"
+    s = "" if len(task.seeds) == 1 else "s"
+    seeds = seed_ranges(task.seeds)
     caption = f"A row is a variant with a text encoder; each is run with seed{s} {seeds}."
     return DisplayTable(headings, "llrrrr", cells, caption, "overview", 1)
 
@@ -115,7 +116,7 @@ def _overview(task: ReportTask, rows: dict[str, list[run_records.RowRecord]]) ->
 def _corpus(
     task: ReportTask, part: PageCorpus, rows: list[run_records.RowRecord]
 ) -> dict[str, Any]:
-    """Return what the page says of a corpus."""
+    """Return the part of the report for a corpus."""
     key = part.key
     read = {
         each: verdicts.read_table(task.results / key / "tables" / f"{each.name}.csv")
@@ -199,7 +200,7 @@ def _command(task: ReportTask, rule: str, target: str | None = None) -> str:
 
 
 def _curves(part: PageCorpus, rows: list[run_records.RowRecord]) -> list[dict[str, Any]]:
-    """Return the training curves of a corpus, by the experiment that a row stands in first."""
+    """Return the training curves of a corpus, by the first experiment of each row."""
     groups: dict[str, list[run_records.RowRecord]] = {}
     for shown, row in zip(part.rows, rows, strict=True):
         groups.setdefault(shown.experiment, []).append(row)

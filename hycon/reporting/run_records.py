@@ -1,4 +1,4 @@
-"""What a row's runs say of themselves: how long they took, where, with which parameters."""
+"""Records of a row's runs: duration, machine and parameters."""
 
 import csv
 import json
@@ -85,7 +85,7 @@ def read_history(path: Path) -> list[tuple[int, float]]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as a reader says it."""
+    """Return a duration for readers."""
     if seconds < 60:
         return f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)

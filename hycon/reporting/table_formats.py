@@ -1,7 +1,8 @@
-"""A table as it is read, and its forms: Markdown, LaTeX (booktabs), HTML."""
+"""Tables for readers, and their formats: Markdown, LaTeX (booktabs), HTML."""
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,7 +14,7 @@ from tabulate import tabulate
 
 from hycon.atomic_io import atomic_file
 
-# what `html` writes; a file of a stranger may hold anything
+# the elements that `html` writes; an untrusted file may contain others
 TAG = re.compile(
     r"</?(?:table|caption|span|thead|tbody|tr|th|td|strong)"
     r'(?: (?:id|scope|class|data-sort|data-sort-method)="[^"<>]*")*>'
@@ -22,7 +23,7 @@ SIDES = {"l": "left", "r": "right"}
 
 
 class Cell(NamedTuple):
-    """One cell: its text, the number it is sorted by at full precision, and other LaTeX for it."""
+    """One cell: its text, its value at full precision for sorting, and its LaTeX if different."""
 
     text: str
     bold: bool = False
@@ -32,7 +33,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class DisplayTable:
-    """A table as it is read: `sides` has l or r for each column, `named` columns name a row."""
+    """A table for readers: `sides` has l or r for each column; `named` columns name a row."""
 
     headings: Sequence[str]
     sides: str
@@ -43,12 +44,12 @@ class DisplayTable:
 
 
 def write(sheet: DisplayTable, numbers: pd.DataFrame, path: Path) -> None:
-    """Write a table in every form.
+    """Write a table in every format.
 
     Args:
         sheet: the table.
-        numbers: all of its numbers at full precision, for the CSV; the caption is added.
-        path: without its ending; PATH.csv, PATH.md, PATH.tex and PATH.html are written.
+        numbers: all numbers at full precision, for the CSV; the caption is added.
+        path: path without suffix; PATH.csv, PATH.md, PATH.tex and PATH.html are written.
     """
     with atomic_file(path.with_suffix(".csv")) as temporary:
         numbers.assign(caption=sheet.caption).to_csv(temporary, index=False, lineterminator="\n")
@@ -137,9 +138,10 @@ def latex_text(text: str) -> str:
 
 
 def html(sheet: DisplayTable) -> str:
-    """Return the table as a fragment of a page, everything in it escaped.
+    """Return the table as an HTML fragment with everything escaped.
 
-    A cell with a number has it in `data-sort`; a column of numbers says so to the sort script.
+    Numeric cells have their value in `data-sort`, and numeric columns are marked for the sort
+    script.
     """
     numeric = [
         any(row[column].value is not None for row in sheet.rows)
@@ -185,3 +187,12 @@ def _html_cell(cell: Cell, side: str, names: bool) -> str:
     if names:
         return f'<th scope="row" class="{side}"{number}>{text}</th>'
     return f'<td class="{side}"{number}>{text}</td>'
+
+
+def seed_ranges(seeds: Iterable[int]) -> str:
+    """Return seeds as text, runs of three or more as ranges: 1-4, 7, 9."""
+    parts = []
+    for _, run in itertools.groupby(enumerate(sorted(seeds)), lambda pair: pair[1] - pair[0]):
+        found = [seed for _, seed in run]
+        parts += [f"{found[0]}-{found[-1]}"] if len(found) > 2 else map(str, found)
+    return ", ".join(parts)

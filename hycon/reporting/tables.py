@@ -13,7 +13,7 @@ from hycon.evaluation.comparison import distinguishable
 from hycon.params import Corpus
 from hycon.plan.tasks import ScoredRow, ScoreTable, digests
 from hycon.reporting import table_formats
-from hycon.reporting.table_formats import Cell, DisplayTable
+from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
 
 # how each metric of a score is called, and by what it is multiplied
 SENTIMENT = {
@@ -29,27 +29,25 @@ SENTIMENT = {
     "corr_nonzero": ("Corr nonzero", 1),
 }
 SENTIMENT_NOTE = (
-    "nonneg: y >= 0 against y < 0, every utterance; pos: y > 0 against y < 0, neutral ones left "
-    "out; F1 {f1}; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and F1 "
-    "in per cent."
+    "nonneg: y >= 0 against y < 0, all utterances; pos: y > 0 against y < 0, without neutral "
+    "utterances; F1 {f1}; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and "
+    "F1 in per cent."
 )
 BOLD_NOTE = (
-    "Bold: the best of its column, where it differs from every other row (paired two-sided t-test "
+    "Bold: the best of its column, if it differs from every other row (paired two-sided t-test "
     "over seeds, p < 0.05, not corrected for the number of tests)."
 )
-PARAMETERS_NOTE = "Parameters: those that are trained, a fine-tuned text encoder's included."
-EMOTION_NOTE = (
-    "Each emotion: {decision}; all: the one decision among all emotions; F1 {f1}; in per cent."
-)
+PARAMETERS_NOTE = "Parameters: trained ones, including those of a fine-tuned text encoder."
+EMOTION_NOTE = "Each emotion: {decision}; all: one choice among all emotions; F1 {f1}; in per cent."
 DECISIONS = {
-    "one-against-rest": "a yes or no for it, trained against the rest",
-    "joint": "whether it is the one chosen among all, trained as one choice",
+    "one-against-rest": "one decision for it, trained against the rest",
+    "joint": "whether it is chosen among all, trained as one choice",
 }
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table ready to be written: one summary by metric a row, and what its caption says."""
+    """A table: a summary by metric for each row, and its caption."""
 
     name: str
     corpus: str
@@ -121,9 +119,9 @@ def _best(rows: list[dict[str, float]], lower: bool) -> int | None:
 
 
 def opening(corpus: Corpus) -> str:
-    """Return what every caption says of a corpus: its name, that it is made up, its note."""
-    made_up = ["SAMPLE NUMBERS, not results."] if corpus.generator else []
-    return " ".join([f"Corpus: {corpus.title}.", *made_up, *([corpus.note] if corpus.note else [])])
+    """Return the opening of every caption: the corpus, whether it is generated, and its note."""
+    sample = ["SAMPLE NUMBERS, not results."] if corpus.generator else []
+    return " ".join([f"Corpus: {corpus.title}.", *sample, *([corpus.note] if corpus.note else [])])
 
 
 def columns_of(corpus: Corpus) -> dict[str, tuple[str, int]]:
@@ -142,7 +140,7 @@ def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
 def metrics_note(corpus: Corpus, rows: list[dict[str, Any]]) -> str:
     """Return the conventions of a corpus's metrics, from the scores of a table's rows.
 
-    How emotions are decided is said row by row where the rows differ.
+    If rows decide on emotions differently, the note lists the decision of each row.
     """
     averages = sorted({scores["metrics"]["f1"] for scores in rows})
     f1 = " or ".join(averages)
@@ -156,11 +154,14 @@ def metrics_note(corpus: Corpus, rows: list[dict[str, Any]]) -> str:
 
 
 def _seeds(rows: list[tuple[ScoredRow, dict, list[str]]]) -> str:
-    """Return which seeds the numbers are over, and how."""
+    """Return the seeds of the numbers, and how they are summarised."""
     seeds = rows[0][2]
     if len(seeds) == 1:
-        return f"one seed ({seeds[0]}), so without a spread"
-    return f"mean ± standard deviation (ddof 1) over seeds {', '.join(seeds)} (n = {len(seeds)})"
+        return f"one seed ({seeds[0]}), so no spread"
+    return (
+        f"mean ± standard deviation (ddof 1) over seeds {seed_ranges(map(int, seeds))} "
+        f"(n = {len(seeds)})"
+    )
 
 
 def cell(

@@ -1,4 +1,4 @@
-"""What may be said in words of the comparisons: with published numbers, and with reference rows."""
+"""Comparisons in words: with published numbers, and with reference rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,16 @@ from hycon.reporting.tables import columns_of
 LEVEL = 0.05
 CONVENTION = (
     f"Distinguishable: p < {LEVEL} in a paired two-sided t-test over seeds, on the test fold, not "
-    "corrected for the number of tests. The metrics of a row are of the same predictions, so its "
-    "tests are not independent of each other. Not distinguishable does not mean equal: with few "
-    "seeds only large differences can be told from chance. Better: higher, for MAE lower."
+    "corrected for the number of tests. The metrics of a row come from the same predictions, so "
+    "its tests are not independent. Not distinguishable does not mean equal: with few seeds only "
+    "large differences can be distinguished from chance. Better: higher, or lower for MAE."
 )
 VERDICTS = ("agrees", "better", "worse", "")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A reference row, and which rows can be told from it, in words."""
+    """A reference row, and the rows that are distinguishable from it, in words."""
 
     title: str
     reference: str
@@ -44,7 +44,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def comparison(frame: pd.DataFrame, title: str, corpus: Corpus) -> Comparison:
-    """Return which rows of a table of differences can be told from their reference.
+    """Return the rows of a table of differences that are distinguishable from their reference.
 
     Args:
         frame: the CSV of `hycon.reporting.differences`.
@@ -55,7 +55,7 @@ def comparison(frame: pd.DataFrame, title: str, corpus: Corpus) -> Comparison:
     reference, tested = frame.reference[0], frame[frame.p_t_test.notna()]
     untested = len(frame) - len(tested)
     if tested.empty:
-        words = f"Nothing could be tested against “{reference}”: it takes two seeds or more."
+        words = f"Nothing could be tested against “{reference}”: that needs at least two seeds."
         return Comparison(title, reference, words, [], [])
     for (encoder, model), row in tested.groupby(["text_encoder", "model"], sort=False):
         low = row[row.p_t_test < LEVEL]
@@ -64,12 +64,12 @@ def comparison(frame: pd.DataFrame, title: str, corpus: Corpus) -> Comparison:
     seeds = ", ".join(map(str, sorted(set(tested.n))))
     low = int((tested.p_t_test < LEVEL).sum())
     words = (
-        f"{len(apart)} of {len(apart) + len(alike)} rows can be told from “{reference}” on some "
-        f"metric. {low} of {len(tested)} tests (n = {seeds} seeds) have p < {LEVEL}; if no row "
-        f"differed, about {len(tested) * LEVEL:.0f} would have it by chance."
+        f"{len(apart)} of {len(apart) + len(alike)} rows are distinguishable from “{reference}” on "
+        f"some metric. {low} of {len(tested)} tests (n = {seeds} seeds) have p < {LEVEL}; if no "
+        f"row differed, about {len(tested) * LEVEL:.0f} would by chance."
     )
     if untested:
-        words += f" {untested} could not be tested (one seed, or the same numbers)."
+        words += f" {untested} could not be tested (one seed, or equal numbers)."
     return Comparison(title, reference, words, apart, alike)
 
 
@@ -92,6 +92,6 @@ def verdicts(frame: pd.DataFrame, label: str) -> DisplayTable:
         rows.append([Cell(model), Cell(encoder), *cells])
     return DisplayTable(
         ["Published model", "Text encoder", "agrees", "better", "worse", "not run"], "llrrrr", rows,
-        "Metrics of each published row by what ours is beside it; the rule is said below the table "
-        "of published numbers.", label,
+        "Metrics of each published row, by our verdict; the rule is below the table of published "
+        "numbers.", label,
     )  # fmt: skip

@@ -1,7 +1,6 @@
-"""A made-up corpus, written through mmsdk as genuine computational sequences.
+"""A generated corpus, written by mmsdk as computational sequences.
 
-It goes through exactly the code that CMU-MOSI goes through, which is why it is as dirty as the real
-files are (`DIRT`).
+It is processed by the same code as CMU-MOSI, and has the defects of the real files (`DIRT`).
 """
 
 import contextlib
@@ -27,7 +26,7 @@ RARE = 0.01  # share of the utterances that each kind of dirt befalls, at least 
 # `silent`: nothing but a pause; `unseen`: no visual frame; `nan`, `inf`: in a few acoustic frames;
 # `instant`: a word of no length; `cut`: the segment ends inside its last word
 DIRT = ("silent", "unseen", "nan", "inf", "instant", "cut")
-UNORDERED = 0.05  # share of the videos whose labels are not in order of time, at least one
+UNORDERED = 0.05  # share of videos whose labels are not in order of time; at least one
 NAN_COLUMNS, INF_COLUMNS, BAD_FRAMES = [8, 9], [2], 5
 
 ROOTS = {  # as in the real files, a root need not be named after its file
@@ -51,17 +50,17 @@ def generate(
     """Write a sample corpus: words, vectors, audio, vision and labels (.csd) and folds.json.
 
     The same arguments give the same bytes, with the same versions of numpy and h5py. The
-    files appear when all of them are written; an older sample corpus there is replaced.
+    files appear when all of them are written, and replace an older sample corpus.
 
     Args:
         folder: where to write.
         task: scores in [-3, 3] in steps of 0.2, or one-hot emotions in the order of `EMOTIONS`.
-        videos: how many, 8 or more.
-        utterances_per_video: how many on average, 2 or more.
-        seed: of every random draw, 0 or more.
+        videos: number of videos, at least 8.
+        utterances_per_video: average number, at least 2.
+        seed: of all random numbers, at least 0.
 
     Raises:
-        HyConError: an argument out of range, `folder` holds other files, or no train fold has
+        HyConError: an argument is out of range, `folder` has other files, or no training fold has
             every class.
     """
     _check(folder, task, videos, utterances_per_video, seed)
@@ -111,7 +110,7 @@ def _check(folder: Path, task: str, videos: int, utterances_per_video: int, seed
     strangers = [path.name for path in folder.glob("[!.]*") if path.name not in expected]
     if strangers:
         raise HyConError(
-            f"{folder}: holds {sorted(strangers)[0]}, which is no part of a sample corpus; "
+            f"{folder}: contains {sorted(strangers)[0]}, which is not part of a sample corpus; "
             "give another folder"
         )
 
@@ -225,7 +224,7 @@ def _metadata(name: str, task: str, identity: str) -> dict[str, str]:
     }
     values = {
         "root name": ROOTS[name],
-        "computational sequence description": f"{name} of a made-up corpus",
+        "computational sequence description": f"{name} of a generated corpus",
         "computational sequence version": "1.0",
         "alignment compatible": True,
         "dataset name": f"HyCon sample corpus ({task})",

@@ -1,8 +1,8 @@
-"""The language of the sample corpus: what its speakers say, how it reads, and its word vectors.
+"""The language of the sample corpus: sentences, their sentiment, and word vectors.
 
-Sentences come from small context-free grammars. What a sentence says is composed from its words
-*in order* (polarity × degree × negation, contrast, who it is about), so that a bag of its words
-tells less than the sentence does.
+Sentences come from small context-free grammars. The sentiment of a sentence is composed from its
+words *in order* (polarity × degree × negation, contrast, person), so that a bag of words has less
+information than the sentence.
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,12 +72,12 @@ DEGREE = {
     **{"bit": 0.5, "somewhat": 0.6, "quite": 0.8},
     **{"really": 1.25, "very": 1.25, "so": 1.25, "totally": 1.5, "absolutely": 1.5},
 }
-BEFORE_BUT = 0.4  # what is left of what was said before "but"
-NOT_FELT = 0.1  # how much of an emotion that is somebody else's the speaker shares
+BEFORE_BUT = 0.4  # weight of the sentiment before "but"
+NOT_FELT = 0.1  # share of somebody else's emotion that the speaker has
 NEGATED = {"happy": "sad", "sad": "neutral", "angry": "neutral"}
 OTHERS = ("he", "she", "mother", "father", "sister", "brother", "teacher", "neighbour", "boss")
 
-# Upper case is expanded, lower case is said; an alternative listed twice is twice as likely.
+# Upper case is expanded, lower case is a word; an alternative listed twice is twice as likely.
 _SHARED = {
     "OPENER": ["FILLER", "FILLER FILLER", "oh FILLER", "oh", "yeah"],
     "FILLER": ["um", "uh", "you know", "i mean", "well", "basically", "anyway", "right"],
@@ -184,9 +184,9 @@ def _expand(symbol: str, grammar: dict, rng: np.random.Generator) -> Iterator[st
 
 
 def read_sentiment(words: Sequence[str]) -> float:
-    """Return what the words say in order, a sentiment in [-3, 3].
+    """Return the sentiment of a sequence of words, in [-3, 3].
 
-    A degree or negation scales the next polar word of its clause; "but" fades what came before.
+    A degree or negation scales the next polar word of its clause; "but" weakens what came before.
     """
     total, scale = 0.0, 1.0
     for word in words:
@@ -223,9 +223,9 @@ def read_emotion(words: Sequence[str]) -> np.ndarray:
 
 
 def vocabulary(task: str) -> dict[str, str]:
-    """Return every word that the grammar of `task` can say, with the symbol that it stands under.
+    """Return every word that the grammar of `task` generates, with its symbol.
 
-    Words that only stand in phrases are under `FUNCTION`.
+    Words that only occur in phrases have the symbol `FUNCTION`.
     """
     grammar = GRAMMARS[task]
     phrases = [phrase.split() for alternatives in grammar.values() for phrase in alternatives]
@@ -242,8 +242,8 @@ def vocabulary(task: str) -> dict[str, str]:
 def embed(task: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw a GloVe-like vector, (50,) float32, for every word of the vocabulary of `task`.
 
-    Words of one category share a centre, and polarity, emotion and degree have an axis each;
-    fillers and function words lie anywhere.
+    Words of one category share a centre; polarity, emotion and degree have an axis each; fillers
+    and function words are random.
     """
     axes = rng.normal(size=(2 + len(_FEELINGS), VECTOR_SIZE)) / np.sqrt(VECTOR_SIZE)
     words = vocabulary(task)

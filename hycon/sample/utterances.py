@@ -1,10 +1,10 @@
-"""What the speakers of the sample corpus mean, and how much of it each modality shows.
+"""The labels of the sample corpus, and the signal in each modality.
 
 Every utterance has a sentence and, for audio and for vision, three cues of about unit size:
 
-- leak: what is meant, seen through noise; both modalities repeat part of what the text says,
-- own: a part of the label that shows in this modality alone,
-- coin: a fair coin of ±1; each coin alone says nothing, the product of the two shifts the label.
+- leak: the sentiment of the text plus noise, so that both modalities repeat part of the text,
+- own: a part of the label that only this modality shows,
+- coin: a fair coin of ±1; one coin has no information, and the product of both shifts the label.
 """
 
 from statistics import NormalDist
@@ -15,7 +15,7 @@ import numpy as np
 from hycon.sample.language import EMOTIONS, read_emotion, read_sentiment, utter
 
 TASKS = ("sentiment", "emotion")
-CANDIDATES = 5  # sentences of which a speaker says the one closest to the opinion
+CANDIDATES = 5  # number of sentences to choose from: the speaker says the closest to the opinion
 
 # a score is a sum of parts with these weights, in units of the label scale
 OPINION = NormalDist(mu=0.2, sigma=1.4)
@@ -37,7 +37,7 @@ CUE_NOISE = {"audio": 1.2, "vision": 1.1}
 
 
 class Utterance(NamedTuple):
-    """What is said, its label (C,) float32, and the cues (leak, own, coin) (3,) of a modality."""
+    """A sentence, its label (C,) float32, and the cues (leak, own, coin) (3,) of each modality."""
 
     words: list[str]
     label: np.ndarray

@@ -13,7 +13,7 @@ from hycon.stages import Machine
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run a stage as the command line says; exit as `hycon.logs.ending_well` says."""
+    """Run the stage on the command line; exit codes are those of `hycon.logs.ending_well`."""
     options = argparse.ArgumentParser(prog="python -m hycon.stages", description=__doc__)
     options.add_argument("stage", choices=TASKS)
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")

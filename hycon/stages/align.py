@@ -41,12 +41,12 @@ def _check(path: Path) -> None:
     if [found := digest_of(path)] != expected:
         raise HyConError(
             f"{path}: sha256 is {found}, expected {' '.join(expected)} as {record.name} says: it "
-            f"changed after it was fetched; put it back, or delete {record} to have it checked anew"
+            f"changed after it was fetched; put it back, or delete {record} to check it again"
         )
 
 
 def _check_known(report: Report, content: dict, files: dict[str, Path]) -> None:
-    """Refuse a corpus of which a whole modality says nothing: a network would learn from zeros."""
+    """Refuse a corpus in which a whole modality is missing: a network would learn from zeros."""
     whole = files.get("features")
     if not content["words"]:
         raise HyConError(

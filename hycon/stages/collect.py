@@ -49,9 +49,9 @@ def _read(path: Path, shown: list[str]) -> dict[str, Any]:
 
 
 def _summary(metrics: dict, shown: dict[str, list[str]]) -> dict:
-    """Return the means of a few metrics, for eyes that compare two runs.
+    """Return the means of a few metrics, to compare two runs at a glance.
 
-    Each row stands once, in the first experiment that has it.
+    Each row appears once, in the first experiment that has it.
     """
     summary: dict[str, dict] = {}
     for corpus, experiments in metrics.items():

@@ -1,4 +1,4 @@
-"""Measure what each row of one corpus costs, side by side on this machine (rule `complexity`)."""
+"""Measure the complexity of each row of one corpus on this machine (rule `complexity`)."""
 
 import functools
 import os

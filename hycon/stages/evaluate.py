@@ -44,7 +44,7 @@ def main(task: EvaluateTask, _: Machine) -> None:
         }
     content = {
         "name": task.name,
-        "made up": task.corpus.generator is not None,
+        "generated": task.corpus.generator is not None,
         "units": "acc*, f1*, corr* as fractions; mae* in units of the score",
         **expected,
         "metrics": task.metrics.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""Fetch one file of a corpus, or check the one that is there (rule `fetch`)."""
+"""Fetch one file of a corpus, or check the existing one (rule `fetch`)."""
 
 from hycon.atomic_io import atomic_file
 from hycon.corpus.fetch import fetch

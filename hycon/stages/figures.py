@@ -1,4 +1,4 @@
-"""Draw one figure as SVG, PDF and PNG, with its caption beside it (rule `figures`)."""
+"""Draw one figure as SVG, PDF and PNG, and write its caption (rule `figures`)."""
 
 from collections import Counter
 from pathlib import Path
@@ -21,6 +21,7 @@ from hycon.reporting.figures import (
     write_curve,
     write_pair,
 )
+from hycon.reporting.table_formats import seed_ranges
 from hycon.reporting.tables import columns_of, metrics_note, opening
 from hycon.stages import Machine
 from hycon.untrusted.safe_json import read_json
@@ -79,15 +80,15 @@ def _values(path: Path, scores: dict, metric: str) -> list[float]:
 
 def _curve_note(seeds: list[str]) -> str:
     if len(seeds) == 1:
-        over = f"one seed ({seeds[0]}), so without a spread"
+        over = f"one seed ({seeds[0]}), so no spread"
     else:
         over = (
-            f"line and band: mean ± standard deviation (ddof 1) over seeds {', '.join(seeds)} "
-            f"(n = {len(seeds)}), small points: single seeds"
+            f"line and band: mean ± standard deviation (ddof 1) over seeds "
+            f"{seed_ranges(map(int, seeds))} (n = {len(seeds)}), small points: single seeds"
         )
     return (
         f"Test fold, {over}; epoch selected on validation only. Ring: best mean on the test fold, "
-        "marked for the reader, nothing was chosen by it."
+        "for information; nothing was selected by it."
     )
 
 

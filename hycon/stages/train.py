@@ -73,10 +73,10 @@ def _difference(found: dict[str, str], now: dict[str, str]) -> str:
 
 
 def is_run_of(folder: Path, seed: int, provenance: dict[str, Any]) -> bool:
-    """Return whether a folder holds a whole run of a seed with the same provenance.
+    """Return whether a folder has a complete run of a seed with the same provenance.
 
-    Then training again would give the same bytes. So a job that was interrupted trains the seeds
-    that are missing, and adding a seed trains only that seed.
+    Training again would give the same bytes. So an interrupted job trains only the missing seeds,
+    and adding a seed trains only that seed.
     """
     try:
         record = read_json(folder / "run.json")
@@ -162,7 +162,7 @@ def _criterion(corpus: Corpus) -> str:
 
 
 def _write(folder: Path, trained: TrainingResult, data: CorpusTensors, record: dict) -> None:
-    """Write weights, history, and what the network says of every utterance of the corpus."""
+    """Write weights, history, and the predictions and representations of every utterance."""
     rows = data.labels.new_tensor(range(len(data.labels))).long()
     output = infer(trained.model, data, rows)
     tensors = {name: value.float().cpu().contiguous() for name, value in output._asdict().items()}

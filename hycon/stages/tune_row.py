@@ -68,14 +68,14 @@ def _files(task: TuneTask) -> list[Path]:
 
 
 def _scorer(task: TuneTask, machine: Machine):
-    """Return a function that trains settings in one round, and how many rounds there are."""
+    """Return a function that trains settings in one round, and the number of rounds."""
     device = pick_device(machine.device)
     text = read_text(task.encoder, task.aligned, task.states, task.tiny)
     utterances = read_table(task.aligned / "utterances.csv")
     folds = cross_validation(utterances, task.tuning.folds)
     seeds = task.tuning.seeds
 
-    @functools.lru_cache(maxsize=len(folds) * 3)  # by the class schemes that a space can hold
+    @functools.lru_cache(maxsize=len(folds) * 3)  # a space can have several class schemes
     def data(part: int, scheme: str):
         emotions = task.corpus.emotions
         return load_data(task.aligned, text, emotions, scheme, device, folds[part])
@@ -126,7 +126,7 @@ def _score(task: TuneTask) -> str:
 
 
 def _header(task: TuneTask, study: optuna.Study) -> list[str]:
-    """Return what was searched, how it was judged, and what came of it."""
+    """Return a description of the search space, the score and the result."""
     tuning, trials = task.tuning, finished(study)
     values = [trial.value for trial in completed(study)]
     how = (
@@ -140,9 +140,9 @@ def _header(task: TuneTask, study: optuna.Study) -> list[str]:
     before = f"{kept:.4f} with what was set before; " if kept else ""
     return [
         f"Parameters of {task.name}, found by `snakemake tune`.",
-        f"Budget: {len(trials)} trials, {len(trials) - len(values)} of them given up early.",
+        f"Budget: {len(trials)} trials, {len(trials) - len(values)} of them pruned.",
         f"Judged by {how}, {seeds}; the test fold took no part.",
         f"Validation {_score(task)}: {study.best_value:.4f} with these; {before}"
         f"{np.median(values):.4f} the median of the trials that were not given up.",
-        "Use: snakemake --cores 1 all --configfile OVERLAY THIS_FILE; all trials: the .csv beside.",
+        "Use: snakemake --cores 1 all --configfile OVERLAY THIS_FILE; all trials: the .csv file.",
     ]

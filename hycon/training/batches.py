@@ -165,7 +165,7 @@ def _score(utterance: Utterance, table: Path) -> float:
 def _check_several(
     classes: Tensor, emotions: list[str] | None, scheme: str | None, table: Path
 ) -> None:
-    """Refuse training utterances that are all of one class: there is nothing to tell apart."""
+    """Refuse training utterances that are all of one class."""
     found = classes.unique().tolist()
     if len(found) < 2:
         what = f"the emotion {emotions[found[0]]}" if emotions and found else "one class"

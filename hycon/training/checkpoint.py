@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a run, resumed only from a whole file of the same run.
+"""Checkpoints: the state of a run, resumed only from a complete file of the same run.
 
-One safetensors file, replaced at once. Its header holds the rest of the state as JSON, the
-provenance of the run, and a digest over everything.
+A checkpoint is one safetensors file, replaced atomically. Its header has the rest of the state as
+JSON, the provenance of the run, and a digest over everything.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ SHARE = 0.03  # of the time that writing takes at most
 
 
 class State(NamedTuple):
-    """The state of a run: tensors by name, and whatever else JSON can hold."""
+    """The state of a run: tensors by name, and the rest as JSON."""
 
     tensors: dict[str, Tensor]
     values: dict[str, Any]
@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 def named(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors under names that say what they belong to."""
+    """Return tensors under names with their prefixes."""
     return {f"{group}.{name}": value for name, value in tensors.items()}
 
 
@@ -93,7 +93,7 @@ class Checkpoint:
         return time.monotonic() - self._last >= max(pause, self._cost / SHARE)
 
     def save(self, state: State) -> None:
-        """Write the file anew."""
+        """Replace the file."""
         began = time.monotonic()
         run = {
             "started": self.started.isoformat(),
@@ -106,7 +106,7 @@ class Checkpoint:
             "run": json.dumps(run),
             "values": json.dumps(state.values),
         }
-        # a folder of its own, whose remains are cleared: killed, safetensors leaves a file behind
+        # in its own folder, which is cleared: a killed safetensors leaves a temporary file
         with atomic_folder(self.path.parent) as folder:
             file = folder / self.path.name
             save_file(tensors, file, {**texts, "sha256": _digest(tensors, texts)})
@@ -114,7 +114,7 @@ class Checkpoint:
         self._cost = self._last - began
 
     def load(self) -> State | None:
-        """Return the state to go on from, None if there is none; says why if one is passed over."""
+        """Return the state to resume from, or None; warns if a checkpoint is ignored."""
         if not self.path.exists():
             return None
         try:
@@ -138,7 +138,7 @@ class Checkpoint:
         self.resumed = run["resumed"] + 1
         self._before = run["seconds"]
         epochs = len(values["history"])
-        log.info("%s: goes on after %d epochs", self.path, epochs)
+        log.info("%s: resumed after %d epochs", self.path, epochs)
         return State(tensors, values)
 
     def delete(self) -> None:

@@ -23,9 +23,9 @@ from hycon.training import loop
 from hycon.training.batches import CorpusTensors
 from hycon.training.optimiser import OptimizerStep
 
-BATCH = 32  # utterances whose multiply-adds are counted, whatever a row trains with
+BATCH = 32  # batch size for which multiply-adds are counted, the same for all rows
 SEED = 1
-WARM_UP = 4  # steps of a new network before it is timed: the first makes the optimiser's state
+WARM_UP = 4  # steps before timing starts; the first one allocates the optimiser's state
 STEPS = 32  # of a round, whose contrastive part is timed
 
 MEANINGS = {
@@ -79,25 +79,25 @@ def measure(
     repeats: int,
     show: Callable[[list[tuple[int, int]]], Iterable[tuple[int, int]]] = iter,
 ) -> list[dict]:
-    """Return what each row costs, under the keys of `MEANINGS`.
+    """Return the complexity of each row, under the keys of `MEANINGS`.
 
-    The rows take turns (A, B, C, A, B, C, ...), so that a machine that slows down slows all of
-    them. A first round warms up and counts what does not vary. A network is built anew for each
-    turn from one seed: each round does the same work, and one row's network is in memory.
+    The rows are interleaved (A, B, C, A, B, C, ...), so that a slower machine slows all of them. A
+    first round warms up and counts what does not vary. Each turn rebuilds its network from one
+    seed: each round does the same work, and only one network is in memory.
 
     Args:
         rows: what to measure; their training folds are the same utterances.
         repeats: timed rounds, at least 1.
-        show: is given the turns, (round, row number), and yields them: progress.
+        show: receives the turns, (round, row number), and yields them with a progress bar.
 
     Returns:
-        A dictionary a row; what varies is {"median", "iqr": [25 %, 75 %], "n"}.
+        A dictionary per row; what varies is {"median", "iqr": [25 %, 75 %], "n"}.
     """
     figures: list[dict] = [{} for _ in rows]
     samples = [_Samples([], [], [], []) for _ in rows]
     turns = [(turn, number) for turn in range(repeats + 1) for number in range(len(rows))]
     for turn, number in show(turns):
-        gc.collect()  # a schedule and its optimiser hold each other, and the last network
+        gc.collect()  # a reference cycle of schedule and optimiser keeps the last network
         if turn == 0:
             figures[number] = _count(rows[number])
         else:
@@ -138,12 +138,12 @@ def saved_bytes(
     step: Callable[[Tensor], None],
     epoch: Callable[[Callable[[Tensor], None]], None],
 ) -> int:
-    """Return the most that one step keeps for its backward pass, in bytes; weights not counted.
+    """Return the peak memory that a step keeps for its backward pass, in bytes, without weights.
 
     Args:
-        model: whose weights are not counted.
-        step: goes down a loss.
-        epoch: is given what to call in place of `step`.
+        model: the network.
+        step: the optimiser step.
+        epoch: runs an epoch with a replacement of `step`.
     """
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}  # by address: views share what they show
@@ -167,7 +167,7 @@ def saved_bytes(
 
 
 def summary(values: list[float]) -> dict:
-    """Return the median, the quartiles around it, and how many values there are."""
+    """Return the median, the quartiles and the number of values."""
     low, median, high = np.percentile(values, [25, 50, 75]).tolist()
     return {"median": median, "iqr": [low, high], "n": len(values)}
 

@@ -8,10 +8,10 @@ from hycon.errors import HyConError
 
 
 def pick_device(wanted: str) -> str:
-    """Return the device to use: `auto` takes a GPU if there is one.
+    """Return the device to use; `auto` is a GPU if there is one.
 
     Raises:
-        HyConError: a GPU was asked for by name and is not there.
+        HyConError: the named GPU does not exist.
     """
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -19,14 +19,14 @@ def pick_device(wanted: str) -> str:
         number = int(wanted.partition(":")[2] or 0)
         if number >= torch.cuda.device_count():
             raise HyConError(
-                f"device: {wanted} asked for, {torch.cuda.device_count()} GPUs found; "
-                "say --config device=cpu, or auto"
+                f"device: {wanted} requested, {torch.cuda.device_count()} GPUs found; "
+                "use --config device=cpu, or auto"
             )
     return wanted
 
 
 def set_threads(threads: int) -> None:
-    """Use this many threads whatever the environment says: sums depend on it to the last bit."""
+    """Set the number of threads, on which rounding depends, regardless of the environment."""
     torch.set_num_threads(threads)
 
 

@@ -53,21 +53,21 @@ def train(
 ) -> TrainingResult:
     """Train one network; keep the epoch with the lowest validation MAE (or cross-entropy).
 
-    The seed governs the weights, the order of the utterances and dropout. Contrastive terms draw
-    nothing at random, so that variants of one seed start alike and see the same batches.
+    The seed determines initial weights, the order of utterances and dropout. The contrastive losses
+    use no random numbers, so variants with one seed start equal and see the same batches.
 
     Args:
         data: the corpus.
         settings: network and training parameters.
-        seed: of all that is random.
-        on_epoch_end: receives each epoch's row of the history.
-        language_model: what reads the text, if that is tokens; a copy of it is fine-tuned.
-        checkpoint: where the run is saved as it goes, and resumed from. A run that was resumed ends
-            with the same bits as one that was not.
+        seed: of all random numbers.
+        on_epoch_end: called with each epoch's row of the history.
+        language_model: text encoder if the text is tokens; a copy of it is fine-tuned.
+        checkpoint: where the run is saved and resumed from. A resumed run is bit-identical to an
+            uninterrupted one.
 
     Raises:
         FloatingPointError: no epoch had a validation score that is a number.
-        Terminated: the process was asked to end, and the run is kept.
+        Terminated: the process got SIGTERM; the checkpoint is written.
     """
     training = Training(data, settings, seed, language_model)
     if checkpoint is not None and (found := checkpoint.load()) is not None:
@@ -104,11 +104,11 @@ class Training:
 
     def _begin_epoch(self) -> None:
         self.position = EpochProgress.start(self.data.labels.device)
-        self.order_of_epoch = self.order.get_state()  # an epoch that is resumed is drawn anew
+        self.order_of_epoch = self.order.get_state()  # to resume within an epoch
 
     @property
     def ended(self) -> bool:
-        """Whether all epochs are over, or `patience` of them since the best one."""
+        """Whether all epochs are done, or `patience` epochs passed since the best one."""
         epochs = len(self.history)
         return epochs >= self.options.epochs or epochs - self.best_epoch >= self.options.patience
 
@@ -145,7 +145,7 @@ class Training:
         return TrainingResult(self.model.eval(), self.best_epoch, self.best_score, self.history)
 
     def state(self) -> State:
-        """Return where the run stands; the tensors are those of the run, not copies."""
+        """Return the state of the run; its tensors are not copied."""
         device = self.data.labels.device
         steps = self.stepper.state()
         tensors = {
@@ -169,7 +169,7 @@ class Training:
         )
 
     def restore(self, state: State) -> None:
-        """Stand where a run of the same parameters, seed, inputs and code stood."""
+        """Restore the state of a run with the same parameters, seed, inputs and code."""
         tensors, values = state
         device = self.data.labels.device
         self.model.load_state_dict(state.group("model"))
@@ -224,8 +224,8 @@ def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tens
     Args:
         prediction: (K,) scores, or (K, C) logits.
         labels: (K,) scores, or class numbers.
-        emotion_decision: "joint", one choice among the classes; or "one-against-rest", a yes or no
-            for each of them.
+        emotion_decision: "joint", one choice among the classes; or "one-against-rest", one binary
+            decision for each class.
     """
     if prediction.dim() == 1:
         return nn.functional.l1_loss(prediction, labels)
@@ -245,17 +245,17 @@ def run_epoch(
     position: EpochProgress | None = None,
     after_step: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
-    """Train for one epoch; return the mean over the utterances of each term that has a weight.
+    """Train for one epoch; return the mean over utterances of each loss with a weight above 0.
 
-    A peer with losses of its own has one term more, their weighted sum.
+    A peer with losses of its own has one more entry, their weighted sum.
 
     Args:
-        model, data, options: what is trained, on what, and how.
+        model, data, options: the network, the corpus and the training options.
         order: draws the batches.
         contrastive: of `contrastive_loss`.
-        step: goes down a loss.
-        position: where to go on in these batches; it moves along. None: at their beginning.
-        after_step: called after each of them.
+        step: the optimiser step.
+        position: where to resume in these batches, updated on the way; None starts at the first.
+        after_step: called after each step.
     """
     model.train()
     rows = data.folds["train"]
@@ -295,6 +295,6 @@ def infer(model: nn.Module, data: CorpusTensors, rows: Tensor) -> Output:
     model.eval()
     batches = list(data.by_length(rows).split(INFERENCE_BATCH))
     parts = [model(data.batch(batch)) for batch in batches]
-    # bring the rows, which were sorted by length, back into the order that was asked for
+    # undo the sorting by length
     place = torch.argsort(torch.cat(batches))[torch.argsort(torch.argsort(rows))]
     return Output(*(torch.cat(values)[place] for values in zip(*parts, strict=True)))

@@ -14,10 +14,10 @@ from hycon.training.checkpoint import State, named
 
 
 class OptimizerStep:
-    """Takes a step down a loss when it is called.
+    """One optimisation step for a loss.
 
-    `kept` is the network whose weights are validated and kept: the one that is trained or, with
-    `averaging`, one that follows it as a moving average.
+    `kept` is the network that is validated and saved: the trained one or, with `averaging`, its
+    moving average.
     """
 
     def __init__(self, model: HyCon | Peer, options: TrainConfig, steps: int) -> None:
@@ -62,7 +62,7 @@ class OptimizerStep:
         return State(tensors, {"rates": rates, "schedule": self.schedule.state_dict()})
 
     def restore(self, state: State) -> None:
-        """Stand where another stepper of the same network and options stood."""
+        """Restore the state of another step of the same network and options."""
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in state.group("optimiser").items():
             number, _, name = key.partition(".")

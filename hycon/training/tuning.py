@@ -45,9 +45,9 @@ def cross_validation(utterances: list[Utterance], folds: int) -> list[np.ndarray
 
 
 def open_study(path: Path, name: str) -> optuna.Study:
-    """Return a study kept in a journal file (a JSON record a line), new or as far as it has come.
+    """Return a study stored in a journal file (one JSON record per line), new or resumed.
 
-    A trial that was broken off counts as failed. A last line that a kill cut short is taken away.
+    An interrupted trial counts as failed. An incomplete last line is removed.
     """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -87,20 +87,20 @@ def search(
     rounds: int,
     on_trial_end: Callable[[optuna.Study, optuna.trial.FrozenTrial], None],
 ) -> None:
-    """Go on with a study until it has all of its trials.
+    """Run a study until it has all of its trials.
 
-    What a trial tries depends on the finished trials alone, so that a search that was killed and
-    resumed tries what one that was not would have tried. The first trial tries what is set already,
-    as far as it lies in the space.
+    A trial depends on the finished trials alone, so that a resumed search tries the same values as
+    an uninterrupted one. The first trial uses the present values of the keys, if the space has
+    them.
 
     Args:
         study: of `open_study`.
-        base: what is not searched over.
-        tuning: how many trials, and the space.
-        score: gives the validation score of settings in one round, from 0; lower is better.
-        rounds: over which the score is averaged; from the second on, a trial that is worse than
-            half of the others were by then is given up.
-        on_trial_end: receives the study and each trial as it ends.
+        base: settings of all other keys.
+        tuning: number of trials, and the search space.
+        score: returns the validation score of settings in a round, counted from 0; lower is better.
+        rounds: number of rounds to average. From the second one, a trial is pruned if it is worse
+            than the median of the others at that round.
+        on_trial_end: called with the study and each finished trial.
     """
     while (done := len(finished(study))) < tuning.trials:
         study.sampler = optuna.samplers.TPESampler(
@@ -142,10 +142,10 @@ def _judge(
 
 
 def _poor(study: optuna.Study, mean: float, number: int) -> bool:
-    """Return whether a mean over the first rounds is worse than that of half of the trials.
+    """Return whether a mean over the first rounds is worse than the median of the trials.
 
-    Optuna's pruners look at a trial's best intermediate value instead, which for a running mean is
-    that of the easiest fold.
+    Optuna's pruners use a trial's best intermediate value instead, which for a running mean is that
+    of the easiest fold.
     """
     means = [trial.intermediate_values.get(number) for trial in finished(study)]
     means = [other for other in means if other is not None]
@@ -178,7 +178,7 @@ def suggest(trial: Trial, tuning: TuningConfig) -> dict[str, Any]:
 
 
 def _inside(base: Settings, tuning: TuningConfig) -> dict[str, Any]:
-    """Return what is set already, of the keys whose value lies in the space."""
+    """Return the present values of the keys, if the space has them."""
     inside: dict[str, Any] = {}
     for key, choice in tuning.space.items():
         value: Any = base.model_dump()

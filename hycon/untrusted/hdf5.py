@@ -1,7 +1,7 @@
-"""What is read of a stranger's HDF5 file: what lies in the file itself, and no more than a limit.
+"""Read untrusted HDF5 files: only data inside the file, within size limits.
 
-HDF5 would follow links and datasets into other files, load filters as plugins, and unpack whatever
-it is told to.
+Plain HDF5 would follow links and datasets into other files, load filters as plugins, and decompress
+without limit.
 """
 
 import zlib
@@ -45,14 +45,14 @@ def names_of(group: h5py.Group) -> list[str]:
     names = list(group)
     for name in names:
         if not isinstance(name, str):
-            raise Refused(f"holds the name {name!r}, expected UTF-8")
+            raise Refused(f"contains the name {name!r}, expected UTF-8")
         if not is_own(group, name):
             raise Refused(f"{name} is a link, expected data in the file itself")
     return sorted(names)
 
 
 def own(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    """Return what a name in a group stands for, None if there is nothing.
+    """Return the object under a name in a group, or None.
 
     Raises:
         Refused: it is a link, or cannot be opened.
@@ -74,7 +74,7 @@ def check(dataset: h5py.Dataset) -> int:
         Refused: it is not to be read.
     """
     if dataset.is_virtual or dataset.external:
-        raise Refused("lies in another file, expected data in the file itself")
+        raise Refused("is in another file, expected data in the file itself")
     try:
         kind, shape = dataset.dtype, dataset.shape
     except TypeError as error:
@@ -114,7 +114,7 @@ def _check_chunks(dataset: h5py.Dataset) -> None:
     def look(info: h5py.h5d.StoreInfo) -> None:
         if info.size > available:
             raise Refused("is damaged: a piece of it is larger than the file")
-        # HDF5 unpacks all that is there, however long a piece should be
+        # HDF5 decompresses a whole chunk, whatever its declared length
         if packed == [h5py.h5z.FILTER_DEFLATE] and info.size * INFLATION > LARGEST:
             large.append(info.chunk_offset)
 

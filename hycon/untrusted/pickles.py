@@ -1,8 +1,8 @@
-"""Reading a stranger's pickle: numpy arrays and plain containers come through, and nothing runs.
+"""Read untrusted pickles: only numpy arrays and plain containers, without executing code.
 
-A pickle is a program that may name any function and call it. Here it finds a few names, each of
-them a stand-in of this module that puts a value together from parts it has checked. Numpy's own
-unpickling is not used: it trusts its input.
+A pickle is a program that can name and call any function. Here it finds only a few names, and each
+of them is a replacement in this module that builds a value from checked parts. Numpy's own
+unpickling is not used, because it trusts its input.
 """
 
 import math
@@ -32,37 +32,37 @@ MOST_NESTED = 200
 
 
 def load_pickle(path: Path) -> Any:
-    """Return what a pickle holds: plain containers, numbers, texts, bytes, and arrays of these.
+    """Return the content of a pickle: plain containers, numbers, texts, bytes, and arrays of these.
 
-    Arrays may be read-only, an OrderedDict comes back as a dict, and what Python 2 stored as a str
-    is decoded as latin-1.
+    Arrays may be read-only, an OrderedDict becomes a dict, and a str of Python 2 is decoded as
+    latin-1.
 
     Raises:
-        HyConError: the file is missing, is no pickle, is cut short, or holds anything else.
+        HyConError: the file is missing, not a pickle, truncated, or contains anything else.
     """
     try:
         _expect(not (problem := mistaken(path)), f"it {problem}")
         with path.open("rb") as file:
             return _Reader(file).load()
     except FileNotFoundError:
-        raise HyConError(f"{path}: no such file; fetch it, or put it there by hand") from None
+        raise HyConError(f"{path}: no such file; fetch it, or put it there") from None
     except OSError as error:
         raise HyConError(f"{path}: cannot be read ({error.strerror}), expected a file") from None
     except MemoryError:
         raise HyConError(f"{path}: does not fit in memory; read it on a larger machine") from None
     except _Foreign as error:
         raise HyConError(
-            f"{path}: holds {_one_line(error)}, expected numpy arrays and plain containers only; "
-            "nothing of it was run; use the file that its authors publish"
+            f"{path}: contains {_one_line(error)}, expected numpy arrays and plain containers; "
+            "nothing was executed; use the file that its authors publish"
         ) from None
-    except Exception as error:  # whatever a stranger's program can cause
+    except Exception as error:  # untrusted pickles can cause any exception
         raise HyConError(
             f"{path}: not a readable pickle ({_one_line(error)}); delete it and fetch it again"
         ) from None
 
 
 def _one_line(error: Exception) -> str:
-    """Return what an error says, which may quote the file, fit for a terminal."""
+    """Return the message of an error, which may quote the file, as one safe line."""
     return printable(str(error)[:200] or type(error).__name__)
 
 
@@ -76,7 +76,7 @@ def _expect(fine: bool, problem: str) -> None:
 
 
 class _Source:
-    """A file that refuses to be asked for more than it has, before anything is allocated."""
+    """A file that refuses reads beyond its end before memory is allocated."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -104,7 +104,7 @@ class _Source:
 
 
 class _Pending:
-    """An array or a type of which only the name is known yet: its state follows."""
+    """An array or a type whose state follows later in the pickle."""
 
     def __init__(self, complete: Callable[[tuple], Any]) -> None:
         self.complete, self.value = complete, None
@@ -161,7 +161,7 @@ class _Reader(pickle._Unpickler):
         self.append(value)
 
     def _spend(self, parts: Any) -> None:
-        """Count what a stand-in may copy: to refer to a part again takes no room in the file."""
+        """Limit copies, because repeated references take no room in the file."""
         _expect(type(parts) is tuple, f"{type(parts).__name__}, expected a tuple")
         sized = (str, bytes, bytearray, list, tuple)
         self._budget -= sum(len(part) for part in parts if isinstance(part, sized))
@@ -215,7 +215,7 @@ _Reader.dispatch = {code: partial(_refuse, code) for code in range(256)} | {
 
 
 def _require_plain(value: Any) -> None:
-    """Refuse a value that holds a stand-in, or what is pending still; it may hold itself."""
+    """Refuse a value that contains a replacement or an unfinished part; it may contain itself."""
     waiting, seen = [value], set()
     while waiting:
         one = waiting.pop()
@@ -293,7 +293,7 @@ def _array_of_state(state: tuple) -> np.ndarray:
 
 
 def _reconstruct(kind: Any, *_: Any) -> _Pending:
-    """Stand for numpy's _reconstruct, whose shape and type say nothing: the state does."""
+    """Replace numpy's _reconstruct; shape and type come later, with the state."""
     _expect(kind is _ndarray, "an array of another class")
     return _Pending(_array_of_state)
 

@@ -1,4 +1,4 @@
-"""Reading JSON that a stranger may have written: within a limit, and plain numbers only."""
+"""Read untrusted JSON: within a size limit, and finite numbers only."""
 
 import json
 import math
@@ -11,12 +11,12 @@ MOST_DIGITS = 30  # of an integer; more is no count, seed or size
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; no NaN, no infinity, no number beyond a double.
+    """Return the content of a JSON file; NaN, infinity and numbers beyond a double are refused.
 
     Raises:
         OSError: it cannot be read.
         ValueError: it is larger than LARGEST_JSON, not UTF-8, not such JSON, nested too deeply, or
-            has a key twice; the message says which.
+            has a duplicate key.
     """
     with path.open("rb") as file:
         content = file.read(LARGEST_JSON + 1)

@@ -171,7 +171,7 @@ CASES = [
     Case("a label infinite", label(0, np.inf),
          {"dropped, by reason.label is not a finite number": 1}),
     Case("a label outside [-3, 3]", label(0, 3.5),
-         {"dropped, by reason.score 3.5 lies outside [-3, 3]": 1}),
+         {"dropped, by reason.score 3.5 is outside [-3, 3]": 1}),
     Case("labels missing", without("labels", FIRST),
          {"videos of the folds without labels": [FIRST]}),
     Case("5,000 words of 36 letters", said(*["interminable" * 3] * 5000),

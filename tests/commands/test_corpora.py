@@ -83,4 +83,4 @@ def test_the_command_says_what_it_can_do_and_refuses_the_rest(project):
     (project / "params.yaml").unlink()
     refused = hycon("corpora")
     assert refused.returncode == 2
-    assert refused.stderr.startswith("error: params.yaml: not here; call hycon in ")
+    assert refused.stderr.startswith("error: params.yaml: not found; run hycon in ")

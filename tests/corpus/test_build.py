@@ -205,7 +205,7 @@ def test_a_split_is_its_utterances_with_their_rows(files, tmp_path):
         (lambda path: path.write_bytes(path.read_bytes()[:900]), "not a readable HDF5 file"),
         (lambda path: path.unlink(), "no such file"),
         (lambda path: h5py.File(path, "w").close(), "expected one root group"),
-        (lambda path: write(path, {}), "holds no video"),
+        (lambda path: write(path, {}), "no video has rows"),
         (lambda path: write(path, {"v1": ([[0, 1]], [[1.0], [2.0]])}), "1 intervals but 2 rows"),
         (lambda path: write(path, {"v1": ([[0, 1]], [1.0])}), r"expected (n, 2) and (n, D)"),
         (lambda path: h5py.File(path, "w").create_dataset("a/data/v1", data=1), "lacks intervals"),

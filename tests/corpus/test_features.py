@@ -177,13 +177,13 @@ def changed(content, fold, key, value):
         (lambda: changed(mmsa(), "test", "audio", [1, 2]), "test/audio is list, expected numbers"),
         (lambda: changed(mmsa(), "test", "id", ["a$_$1"]), "test has 2 of text and 1 of id"),
         (lambda: changed(mmsa(), "test", "id", ["a", "b"]), "test has the id 'a', expected VIDEO"),
-        (lambda: changed(mmsa(), "test", "id", [["a"], ["b"]]), "test/id holds list, expected"),
+        (lambda: changed(mmsa(), "test", "id", [["a"], ["b"]]), "test/id contains list, expected"),
         (lambda: changed(mmsa(), "test", "text_bert", np.ones((2, 5))), "expected (N, 3, T)"),
-        (lambda: changed(mmsa(), "test", "regression_labels", ["a", "b"]), "numbers only"),
+        (lambda: changed(mmsa(), "test", "regression_labels", ["a", "b"]), "more than numbers"),
         (lambda: changed(mmsa(), "test", "id", ["train_x$_$1", "b$_$2"]),
          "video train_x is in the folds train and test"),
         (lambda: b"<html>", "features.pkl"),
-        (lambda: pickle.dumps(print), "holds builtins.print, expected numpy arrays"),
+        (lambda: pickle.dumps(print), "contains builtins.print, expected numpy arrays"),
     ],
 )  # fmt: skip
 def test_a_file_of_another_form_is_refused_in_one_line(tmp_path, content, said):

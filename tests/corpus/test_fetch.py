@@ -66,8 +66,8 @@ def test_when_no_place_has_it_each_is_named_with_its_reason_and_nothing_is_left(
         f"{other.address} ({found} ({len(whole)} bytes) by corpora.yaml)",
         f"{closed} (Connection refused, 2 times)",
         "If another version is meant, change sha256 in corpora.yaml.",
-        f"Put the file there by hand (words.csd, sha256 {'0' * 64} ({len(whole)} bytes)), or name "
-        "a folder or an address that holds it: --config mirror=FOLDER",
+        f"Put the file there (words.csd, sha256 {'0' * 64} ({len(whole)} bytes)), or name "
+        "a folder or an address that has it: --config mirror=FOLDER",
     ):
         assert part in message
     assert not list(target.parent.iterdir())
@@ -189,7 +189,7 @@ def test_a_file_put_there_by_hand_is_checked_and_remembered(whole, serve, target
     named = {"sha256": digest(whole), "manifest": manifest, "corpus": "mosi"}
     assert get(target, server, **named) == digest(whole)
     assert server.log == []
-    known = Known(digest(whole), len(whole), "put there by hand")
+    known = Known(digest(whole), len(whole), "placed manually")
     assert recorded(manifest, "mosi", "words.csd") == known
     assert [path.name for path in target.parent.iterdir()] == ["words.csd"]
 

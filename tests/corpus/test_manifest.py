@@ -33,10 +33,10 @@ def test_what_was_recorded_is_found_by_corpus_and_name(manifest):
 
 def test_the_file_is_sorted_and_reads_well(manifest):
     record(manifest, "mosi", "b.csd", KNOWN)
-    record(manifest, "mosei", "c.csd", Known("b" * 64, None, "put there by hand"))
+    record(manifest, "mosei", "c.csd", Known("b" * 64, None, "placed manually"))
     record(manifest, "mosi", "a.csd", KNOWN)
     entry = {"sha256": "a" * 64, "size": 123, "source": "http://example.org/b.csd"}
-    other = {"sha256": "b" * 64, "size": None, "source": "put there by hand"}
+    other = {"sha256": "b" * 64, "size": None, "source": "placed manually"}
     expected = {"mosei": {"c.csd": other}, "mosi": {"a.csd": entry, "b.csd": entry}}
     assert manifest.read_text() == json.dumps(expected, indent=1) + "\n"
     assert [path.name for path in manifest.parent.iterdir()] == [manifest.name]

@@ -86,5 +86,5 @@ def test_no_pair_is_within_a_modality_nor_within_an_utterance():
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
 def test_a_margin_outside_zero_to_one_is_refused(alpha):
-    with pytest.raises(ValueError, match=r"alpha, the modality margin, must lie in \[0, 1\], not"):
+    with pytest.raises(ValueError, match=r"alpha, the modality margin, must be in \[0, 1\], not"):
         inter_modal(draw(2), torch.tensor([0, 1]), alpha)

@@ -98,7 +98,7 @@ def test_the_weights_carry_no_gradient():
 
 @pytest.mark.parametrize("beta", [0, -0.5, 1.5, float("nan")])
 def test_a_share_outside_zero_to_one_is_refused(beta):
-    with pytest.raises(ValueError, match=r"beta, the share of pairs kept, must lie in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"beta, the share of pairs kept, must be in \(0, 1\]"):
         PairSelection(beta, 1.0)
 
 

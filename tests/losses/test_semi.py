@@ -49,5 +49,5 @@ def test_other_utterances_do_not_matter():
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
 def test_a_margin_outside_zero_to_one_is_refused(alpha):
-    with pytest.raises(ValueError, match=r"alpha, the modality margin, must lie in \[0, 1\], not"):
+    with pytest.raises(ValueError, match=r"alpha, the modality margin, must be in \[0, 1\], not"):
         semi_contrastive(draw(2), alpha)

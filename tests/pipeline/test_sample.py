@@ -103,7 +103,7 @@ def test_scores_of_every_seed_stand_beside_their_parameters_versions_and_commit(
     scores = json.loads((project / "results/runs/sample/hycon-v2-bert/scores.json").read_text())
     assert scores["settings"]["train"]["epochs"] == 2
     assert scores["settings"]["train"]["selection"]["beta"] == 0.5
-    assert scores["made up"] is True
+    assert scores["generated"] is True
     for seed in ("1", "2"):
         run = scores["seeds"][seed]
         assert {"commit", "versions", "selection", "device", "threads", "started"} <= set(run)
@@ -340,5 +340,5 @@ def test_a_file_that_no_place_has_stops_with_its_name_and_where_to_put_it(tmp_pa
     )  # fmt: skip
     assert code != 0
     assert "could not be fetched" in printed
-    assert "Put the file there by hand" in printed
+    assert "Put the file there" in printed
     assert not list((folder / "data/raw").rglob("*.csd"))

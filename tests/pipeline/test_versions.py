@@ -18,7 +18,7 @@ def test_going_back_restores_every_byte_and_leaves_nothing_to_do(origin, clone):
 
 
 @pytest.mark.parametrize("with_dvc", [True, False])
-def test_old_results_never_pass_for_those_of_new_parameters(origin, clone, with_dvc):
+def test_old_results_are_never_taken_for_those_of_new_parameters(origin, clone, with_dvc):
     clone.git("checkout", "--quiet", "A")
     if with_dvc:
         clone.dvc("checkout", "--quiet")
@@ -27,7 +27,7 @@ def test_old_results_never_pass_for_those_of_new_parameters(origin, clone, with_
     if with_dvc:
         clone.dvc("repro")
     else:  # nor if the data of B was left there, and Snakemake's record says that all is made
-        assert "not what a job has made here: made again where needed" in clone.snakemake("all")
+        assert "not made by a job here; regenerated if needed" in clone.snakemake("all")
     for name, content in clone.contents(*TABLES).items():
         assert content == origin.made["B"][name], name
     for name in ("results/metrics.json", "results/summary.json"):
@@ -52,7 +52,7 @@ def test_results_of_other_code_or_another_look_are_not_taken_for_todays(clone):
     assert clone.planned() == {}
 
 
-def test_data_of_another_version_are_made_anew(origin, clone):
+def test_data_of_another_version_are_regenerated(origin, clone):
     """A version of which the first phases alone were recorded, and then back by hand."""
     generator = "videos: 10"
     clone.git("checkout", "--quiet", "A")
@@ -69,7 +69,7 @@ def test_data_of_another_version_are_made_anew(origin, clone):
         assert content == origin.made["A"][name], name
 
 
-def test_a_result_that_was_edited_is_made_anew(origin, clone):
+def test_an_edited_result_is_regenerated(origin, clone):
     path = clone / "results/summary.json"
     whole = path.read_bytes()
     path.write_text(re.sub(r'"mae_all": [\d.]+', '"mae_all": 0.0001', path.read_text()))
@@ -82,7 +82,7 @@ def test_a_result_that_was_edited_is_made_anew(origin, clone):
     assert clone.clean()
 
 
-def test_phases_that_were_broken_off_are_no_trap(origin, clone):
+def test_interrupted_phases_are_rerun(origin, clone):
     """Runs that were recorded without their evidence, and another value by hand."""
     clone.git("checkout", "--quiet", "A")
     clone.dvc("checkout", "--quiet")
@@ -144,16 +144,15 @@ def test_a_fresh_clone_needs_no_training(origin, tmp_path):
     ("snakemake", "Finished jobid.*train", INTERRUPT),
     ("snakemake", "Finished jobid.*evaluate", KILL),
     ("dvc", "Finished jobid.*train", INTERRUPT),
-    ("dvc", "Finished jobid.*train", KILL),
     ("dvc", "Running stage 'evidence'", KILL),
 ])  # fmt: skip
-def test_a_run_that_was_broken_off_goes_on(clone, origin, tool, when, how):
+def test_an_interrupted_run_resumes(clone, origin, tool, when, how):
     clone.git("checkout", "--quiet", "A")
     clone.dvc("checkout", "--quiet")
     clone.set(*B_LAMBDA)
     command = ["dvc", "repro"] if tool == "dvc" else ["snakemake", "--cores", "1", "all"]
     printed = clone.stop(command, when, how)
-    assert "Rule: report" not in printed  # it was broken off before its end
+    assert "Rule: report" not in printed  # it was interrupted
     done = {
         name: content
         for name, content in clone.contents("results/runs").items()
@@ -169,6 +168,6 @@ def test_a_run_that_was_broken_off_goes_on(clone, origin, tool, when, how):
     assert clone.planned() == {}
     for name in ("results/metrics.json", "results/sample/tables/main.csv"):
         assert (clone / name).read_bytes() == origin.made["B"][name]
-    # what was finished is as it was left
+    # finished runs are unchanged
     for name, content in done.items():
         assert (clone / name).read_bytes() == content

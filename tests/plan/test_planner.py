@@ -79,7 +79,6 @@ def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
             "many": {**experiment, "encoders": ["glove", "bert"], "curve": "train.alpha"},
         },
         "model": {"layers": 0, "dimension": 8, "heads": 1},
-        "complexity": {"repeats": 1},
         "tuning": {"variant": "v-0"},
     }
     (repository / "many.yaml").write_text(yaml.safe_dump(overlay))
@@ -90,7 +89,6 @@ def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
     assert set(jobs(printed)) == {
         "aggregate",
         "collect",
-        "complexity",
         "tables",
         "figures",
         "report",
@@ -100,8 +98,7 @@ def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
     results = repository / "results"
     metrics = json.loads((results / "metrics.json").read_text())["sample"]["many"]
     assert len(metrics) == ROWS
-    assert len(json.loads((results / "sample/complexity.json").read_text())["rows"]) == ROWS
-    for name, lines in (("many", ROWS), ("many-differences", ROWS - 2), ("complexity", ROWS)):
+    for name, lines in (("many", ROWS), ("many-differences", ROWS - 2)):
         table = (results / f"sample/tables/{name}.md").read_text().splitlines()
         assert len([line for line in table if line.startswith("| ")]) == lines + 1
     page = (results / "report.html").read_text()

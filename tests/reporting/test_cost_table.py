@@ -56,7 +56,7 @@ def test_the_table_shows_each_row_and_its_caption_the_machine(tmp_path):
     markdown = (tmp_path / "complexity.md").read_text()
     for part in ("HyCon", "tiny BERT", "123,456", "2.35 M", "0.5 [0.45, 0.55]", "1,234", "9,876",
                  "12 MB", "3.4%", "A CPU, 2 cores, 1 thread, torch 2.0", "SAMPLE NUMBERS",
-                 "240 training utterances", "no figure counts the text encoder"):  # fmt: skip
+                 "240 training utterances", "the text encoder is not included"):  # fmt: skip
         assert part in markdown
     last = [cell.strip() for cell in markdown.splitlines()[3].split("|")]
     assert last[1:3] == ["GloVe", "Plain"]
@@ -74,7 +74,7 @@ def test_a_text_encoder_inside_and_a_gpus_peak_are_said(tmp_path):
     markdown = (tmp_path / "complexity.md").read_text()
     assert "4,000 MB" in markdown
     assert "2 threads" in markdown
-    assert "Rows whose text encoder is fine-tuned count it" in markdown
+    assert "Rows with a fine-tuned text encoder include it" in markdown
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"rows": []}', "[]"])

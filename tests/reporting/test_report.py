@@ -285,7 +285,9 @@ def test_differences_are_said_with_what_chance_alone_would_give():
     found = verdicts.comparison(frame, "Title", SCORED)
     assert found.apart == ["m0, e: MAE all +0.100 (worse, p\u00a0.010)"]
     assert found.alike == ["m1, e"]
-    assert found.words.startswith("1 of 2 rows can be told from “None” on some metric. 1 of 2")
+    assert found.words.startswith(
+        "1 of 2 rows are distinguishable from “None” on some metric. 1 of 2"
+    )
     assert "1 could not be tested" in found.words
     none = verdicts.comparison(frame[2:].reset_index(), "Title", SCORED)
     assert (none.apart, none.alike) == ([], [])

@@ -16,6 +16,7 @@ from hycon.reporting.table_formats import (
     latex,
     latex_text,
     markdown,
+    seed_ranges,
     write,
 )
 
@@ -138,3 +139,18 @@ def test_latex_compiles(tmp_path):
     said = done.stdout.decode(errors="replace")
     assert done.returncode == 0, said[-2000:]
     assert "Missing character" not in said
+
+
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        ([1], "1"),
+        ([1, 2], "1, 2"),
+        ([1, 2, 3], "1-3"),
+        ([9, 3, 1, 2, 4, 7, 8], "1-4, 7-9"),
+        (range(31, 131), "31-130"),
+        ([0, 2, 4, 5], "0, 2, 4, 5"),
+    ],
+)
+def test_seeds_in_a_row_are_written_as_a_range(seeds, text):
+    assert seed_ranges(seeds) == text

@@ -42,7 +42,7 @@ def table(tmp_path):
 def test_the_caption_says_sample_seeds_n_selection_and_convention(table):
     for part in (
         "A title.",
-        "Sample (made up)",
+        "Sample (generated)",
         "SAMPLE NUMBERS, not results",
         "seeds 1, 2 (n = 2)",
         "ddof 1",
@@ -100,7 +100,7 @@ def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
 
 def test_a_single_seed_is_shown_without_a_spread(tmp_path):
     caption = table_of([scores("HyCon", "BERT", tmp_path / "a.json", [0.5])]).caption
-    assert "one seed (1), so without a spread" in caption
+    assert "one seed (1), so no spread" in caption
     assert "±" not in caption
     assert cell({"mean": 0.5, "std": None, "n": 1}, 100) == "50.0"
 
@@ -117,9 +117,9 @@ def test_an_emotion_table_has_each_emotion_and_all(tmp_path):
     headings = [heading for heading, _ in table.columns.values()]
     assert headings[:2] == ["Acc happy", "F1 happy"]
     assert headings[-2:] == ["Acc all", "F1 all"]
-    assert "Each emotion: a yes or no for it, trained against the rest" in table.caption
+    assert "Each emotion: one decision for it, trained against the rest" in table.caption
     both = table_of(rows, "sample-emotion")
-    assert "(row 1, a yes or no" in both.caption
+    assert "(row 1, one decision" in both.caption
     assert "row 2, whether it is the one chosen" in both.caption
 
 

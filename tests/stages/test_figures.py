@@ -66,7 +66,7 @@ def test_a_curve_draws_the_scores_and_its_caption_says_whose_they_are(
     assert mae.points == acc.points == [(0.2, [0.5, 0.75]), (0.8, [0.25, 0.5])]
     assert (mae.label, mae.factor, mae.lowest_is_best) == ("MAE all", 1, True)
     assert (acc.label, acc.factor, acc.lowest_is_best) == ("Acc2 pos", 100, False)
-    for part in ("A title. Corpus: Sample (made up)", "SAMPLE NUMBERS, not results.", "Test fold",
+    for part in ("A title. Corpus: Sample (generated)", "SAMPLE NUMBERS, not results.", "Test fold",
                  "seeds 1, 2 (n = 2)", "ddof 1", "y > 0 against y < 0"):  # fmt: skip
         assert part in caption
 
@@ -76,7 +76,7 @@ def test_a_real_corpus_is_no_sample_and_one_seed_has_no_spread(tmp_path):
     caption = draw(tmp_path / "c", curve([point], "acc7"), "mosi-utterance")
     assert "SAMPLE" not in caption
     assert "random 64%" in caption
-    assert "one seed (7), so without a spread" in caption
+    assert "one seed (7), so no spread" in caption
 
 
 def test_other_seeds_and_unknown_metrics_are_refused(points, tmp_path):
@@ -170,5 +170,5 @@ def test_emotions_have_their_own_metrics_and_their_own_note(tmp_path):
     row = scored_row(tmp_path / "e.json", {"1": {"test": {"f1_sad": 0.5}}}, content)
     caption = draw(tmp_path / "c", curve([(1, row)], "f1_sad"), "sample-emotion")
     assert "F1 macro" in caption
-    assert "Each emotion: a yes or no for it, trained against the rest" in caption
+    assert "Each emotion: one decision for it, trained against the rest" in caption
     assert "<!-- F1 sad (%) -->" in (tmp_path / "c.svg").read_text()

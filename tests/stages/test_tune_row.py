@@ -62,7 +62,7 @@ def test_trials_that_were_given_up_are_counted_and_their_partial_scores_are_not(
     header = tune_row._header(task, study)
     poor = sum(trial.state.name == "PRUNED" for trial in finished(study))
     assert poor > 0
-    assert header[1] == f"Budget: 16 trials, {poor} of them given up early."
+    assert header[1] == f"Budget: 16 trials, {poor} of them pruned."
     assert "seed 1; the test fold took no part" in header[2]
     best = (0.5 + 1 + 1) / 3
     assert header[3].startswith(f"Validation MAE: {best:.4f} with these; {best:.4f} with what was")

@@ -136,7 +136,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/x
 def test_a_drawing_that_runs_or_loads_something_is_refused(tmp_path, inside, said):
     path = tmp_path / "curve.svg"
     path.write_text(SVG.format(inside))
-    with pytest.raises(HyConError, match=r"curve\.svg: holds .*, expected shapes") as caught:
+    with pytest.raises(HyConError, match=r"curve\.svg: contains .*, expected shapes") as caught:
         inline_svg(path, "x", "label")
     assert said in str(caught.value)
 

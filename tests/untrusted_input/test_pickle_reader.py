@@ -150,8 +150,8 @@ def test_any_other_name_is_refused_by_name_and_not_run(read, tmp_path, name):
         named(name) + command + b"\x85\x81.",
     ):
         said = refused(read, content)
-        assert f"holds {name}, expected" in said
-        assert "nothing of it was run" in said
+        assert f"contains {name}, expected" in said
+        assert "nothing was executed" in said
     assert not list(tmp_path.iterdir())
 
 
@@ -170,7 +170,10 @@ def test_what_python_and_numpy_pickle_beyond_plain_data_is_refused(read, tmp_pat
     for value, name in (
         (Calls(os.system, f"touch {tmp_path}/ran"), "system"),
         (Calls(functools.partial, print), "functools.partial"),
-        (pd.DataFrame({"a": [1]}), "holds pandas." if protocol > 1 else "copy_reg._reconstructor"),
+        (
+            pd.DataFrame({"a": [1]}),
+            "contains pandas." if protocol > 1 else "copy_reg._reconstructor",
+        ),
         (np.ma.array([1]), "numpy.ma.core._mareconstruct"),
         (np.float32, "numpy.float32"),
         (np.zeros(1, [("a", "i4"), ("b", "O")]), "an array of type V"),
@@ -260,7 +263,7 @@ REFUSED = {
         b"T" + struct.pack("<i", 2**31 - 1),  # BINSTRING
         b"\x8b" + struct.pack("<i", 2**30),  # LONG4
     ],
-    "holds a??[2J.b, expected": [text(b"a\n\x1b[2J") + text(b"b") + b"\x93"],
+    "contains a??[2J.b, expected": [text(b"a\n\x1b[2J") + text(b"b") + b"\x93"],
     "not a readable pickle": [b"h\x07", b"0", b"I1x\n", b"L" + b"9" * 9000 + b"L\n", b"\x80\x06N"],
 }  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_datasets_whose_bytes_lie_in_another_file_are_refused(tmp_path, other):
 
     for change in (external, virtual):
         message = refusal(make(tmp_path, change))
-        assert "features lies in another file, expected data in the file itself" in message
+        assert "features is in another file, expected data in the file itself" in message
 
 
 def test_types_that_refer_to_something_else_are_refused(tmp_path):
