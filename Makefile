@@ -1,5 +1,5 @@
-# make reproduce: everything on the built-in sample, from an empty machine
-# make test: the tests of a few minutes, from an empty machine; make test-all: all of them
+# make reproduce: set up, and run everything on the built-in sample
+# make test: set up, and run the fast tests; make test-all: all tests
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
 .PHONY: help setup reproduce test test-all test-slurm docs audit bench experiments record day lint format rulegraph clean
 
@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 CORES ?= all
-# one environment for all rules; these change where a job runs and not what comes of it, and {rule} is
-# Snakemake's own
+# accepted lint messages: all rules share one environment; PYTHON and DEVICE do not change results; {rule}
+# is Snakemake's
 LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVICE|rule) from
 OPTIONS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(MIRROR),--config mirror=$(MIRROR))
 
@@ -17,7 +17,7 @@ help:
 
 setup: $(VENV)/.ready
 
-# a marker, so that a set-up that was broken off starts over
+# a marker file, so that an interrupted set-up starts again
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $$($(PYTHON) --version) found, Python 3.11 or newer needed; make PYTHON=python3.12 ..."; exit 2; }
@@ -36,52 +36,52 @@ PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 test: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m 'not slow'
 
-# those that run Snakemake and DVC, kill stages or run hundreds of rows, too (tests/conftest.py)
+# also the slow ones (tests/conftest.py)
 test-all: test
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PYTEST) -m slow
 
-# the profile of Slurm on a Slurm of this machine, which is started for it and stopped: 5 to 8 minutes.
-# Its daemons have to be here (Debian: apt-get install slurm-wlm munge); root need not run it
+# the Slurm profile, on a one-node Slurm that this starts and stops: 5 to 8 minutes. Needs Slurm's daemons
+# (Debian: apt-get install slurm-wlm munge), but not root
 test-slurm: setup
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[slurm]'
 	@PATH="$(CURDIR)/$(BIN):$$PATH" HYCON_TEST_SLURM=1 $(BIN)/python -m pytest -q tests/slurm
 
-# the documentation as a site, docs/_build/index.html; a warning, such as of a dead link, is an error
+# build the site, docs/_build/index.html; a warning, such as a dead link, is an error
 docs: setup
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@$(BIN)/python -m hycon.params.reference
 	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build
 	@echo "docs/_build/index.html"
 
-# known holes in the packages of constraints.txt, by an environment that is thrown away; asks PyPI,
-# and ends in an error where a package could not be looked up
+# known vulnerabilities in the packages of constraints.txt, in a temporary environment; asks PyPI, and
+# fails if a package cannot be looked up
 audit:
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	  $(PYTHON) -m venv "$$folder" && \
 	  "$$folder/bin/pip" install --quiet --disable-pip-version-check pip-audit && \
 	  "$$folder/bin/pip-audit" --strict --disable-pip --no-deps --progress-spinner off -r constraints.txt
 
-# what is claimed about speed, into benchmarks/results: some 17 minutes on two quiet cores, 2 GB of
-# disk. One alone: python -m benchmarks.NAME. MIRROR=FOLDER: encode and finetune take CMU-MOSI's own
-# texts. More, by hand: benchmarks.align --whole (all of CMU-MOSEI: 10 minutes, 12 GB),
-# benchmarks.pipeline --whole --repeats 1 (all that `make reproduce` makes, with one core and with two:
-# half an hour), benchmarks.finetune --device cuda
+# measure the claims about speed into benchmarks/results: about 17 minutes on two quiet cores, 2 GB of
+# disk. For one: python -m benchmarks.NAME. With MIRROR=FOLDER, encode and finetune use CMU-MOSI's texts.
+# Not included: benchmarks.align --whole (the size of CMU-MOSEI: 10 minutes, 12 GB), benchmarks.pipeline
+# --whole --repeats 1 (`make reproduce` with one core and with two: half an hour), benchmarks.finetune
+# --device cuda
 bench: setup
 	@for name in align losses step peers scaling pipeline; do \
 	  $(BIN)/python -m benchmarks.$$name || exit; done
 	@for name in encode finetune; do \
 	  $(BIN)/python -m benchmarks.$$name $(if $(MIRROR),--mirror $(MIRROR)) || exit; done
 
-# experiments of DVC side by side: the main table's MAE or F1, and what was changed
+# table of DVC's experiments: MAE or F1 of the main table, and the changed parameters
 experiments: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --no-pager --md \
 	  --drop '.*\.(peers|ablation|fusion|alpha|losses)\.|.*acc|(data|results|hycon|workflow)'
 
-# what plain `snakemake` made becomes DVC's version of the parameters in params.yaml
+# record the results of plain `snakemake` in DVC, as those of params.yaml
 record: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; snakemake --cores $(CORES) all && dvc commit --force
 
-# docs/day.md, from a clone of this commit: 15 minutes
+# regenerate docs/day.md in a clone of this commit: 15 minutes
 day: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/day.py
 
@@ -101,6 +101,6 @@ rulegraph: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake evidence --cores 1 --rulegraph 2>/dev/null | \
 	  tred | dot -Grankdir=LR -Granksep=0.35 -Tsvg > docs/rulegraph.svg
 
-# what was made from data; fetched files stay
+# delete everything but fetched files and results in git
 clean:
 	rm -rf data/generated data/raw/sample data/raw/sample-emotion data/aligned data/features data/models logs results/runs .snakemake

@@ -9,7 +9,8 @@ def printable(text: str) -> str:
 
 
 class HyConError(Exception):
-    """Something the user can put right: one line on what was found, expected, and to be done.
+    """An error that the user can fix: one line with what was found, what was expected and what to
+    do.
 
     Stages print it without a traceback and exit with code 2 (`hycon.logs.ending_well`).
     """

@@ -14,7 +14,7 @@ from hycon.errors import HyConError, Terminated, printable
 log = logging.getLogger("hycon")
 USER_ERROR = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the next run resumes
-# what to do about an error of the system; what is not here is named without advice
+# advice for system errors; others are reported without advice
 REMEDIES = {
     errno.ENOENT: "make it, or correct the path",
     errno.ENOTDIR: "correct the path: a part of it is a file",
@@ -106,7 +106,7 @@ class _OneLine(logging.Formatter):
 
 @contextlib.contextmanager
 def ending_well() -> Iterator[None]:
-    """Turn what a user can cause into one line and exit code 2, without a traceback.
+    """Turn errors that a user can cause into one line and exit code 2, without a traceback.
 
     A request to end (SIGTERM) exits with TRY_AGAIN, an interrupt with 130.
     """
@@ -125,7 +125,7 @@ def ending_well() -> Iterator[None]:
 
 
 def explained(error: OSError) -> str:
-    """Return an error of the system in one line: where, what, and what to do about it."""
+    """Return a system error as one line: the file, the error, and advice."""
     line = f"{error.filename or 'system'}: {error.strerror or error}"
     remedy = REMEDIES.get(error.errno)
     return f"{line}; {remedy}" if remedy else line

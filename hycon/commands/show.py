@@ -17,7 +17,7 @@ PLACES = {
     "results/runs/CORPUS/ROW/scores.json": "every metric of every seed, with its parameters",
     "results/runs/CORPUS/ROW/seed-N/": "weights, training curve, representations of one run",
     "data/": "files as fetched, aligned utterances, cached text states",
-    "logs/": "what each step said",
+    "logs/": "the output of each job",
 }
 
 

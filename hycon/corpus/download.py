@@ -22,14 +22,14 @@ from hycon.untrusted.safe_json import read_json
 if TYPE_CHECKING:
     from requests import Response, Session
 
-PIECE = 1 << 16  # bytes; what a broken connection may lose
+PIECE = 1 << 16  # bytes that an interrupted connection may lose
 PROGRESS = 1 << 20  # bytes, or 1% of a smaller file: with less, an attempt got nowhere
 HOPS = 10
 # bytes of one file of unknown size; the largest of CMU-MOSEI has tens of GB
 LARGEST = 200 * 10**9
 # a compressed answer may become so many times its length, or 100 MB
 EXPANSION, SMALL = 100, 100_000_000
-# what may be sent back to a server: a strong ETag, a date
+# validators that may be sent back to a server: a strong ETag, a date
 VALIDATORS = {"ETag": r'"[!#-~]{1,200}"', "Last-Modified": r"[A-Za-z0-9 ,:+-]{1,60}"}
 REMEDY = "give the file's size in corpora.yaml if it is right"
 Say = Callable[[str], None]
@@ -126,7 +126,7 @@ def download(
 
 
 def discard(part: Path) -> None:
-    """Remove a part and what was remembered of it."""
+    """Remove a partial file and its record."""
     _side(part).unlink(missing_ok=True)
     part.unlink(missing_ok=True)
 
@@ -180,7 +180,7 @@ def _remembered(part: Path) -> tuple[str | None, str | None, int | None]:
 
 
 def _new(response: "Response") -> _Kept:
-    """Return what is known of a file that starts to come."""
+    """Return size and version of a file from the response headers."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return _Kept()  # lengths and versions are those of the compressed file
     text = response.headers.get("Content-Length", "")
@@ -210,7 +210,7 @@ def _range(response: "Response") -> tuple[int | None, int | None]:
 
 
 def _ask(session: "Session", wanted: _Wanted, kept: _Kept) -> "Response":
-    """Return the answer to a request for what is missing, following redirects."""
+    """Return the response to a request for the missing bytes, following redirects."""
     import urllib3
 
     headers = {"Accept-Encoding": "identity"}
@@ -240,14 +240,14 @@ def _redirected(url: str, location: str) -> str:
         new = urljoin(url, location)
         old_scheme, scheme = urlsplit(url).scheme, urlsplit(new).scheme
     except ValueError:
-        raise Refused("redirects to what is no address") from None
+        raise Refused("redirects to an invalid address") from None
     if scheme == "https" or scheme == old_scheme == "http":
         return new
     raise Refused(f"redirects from {old_scheme}: to {scheme}:, which is not followed")
 
 
 def _receive(response: "Response", wanted: _Wanted, kept: _Kept) -> None:
-    """Write an answer's body behind what is kept of the part."""
+    """Append the body of a response to the partial file."""
     part, total = wanted.part, kept.total
     pieces = _pieces(response, wanted.patience)
     first = next(pieces, b"")
@@ -286,7 +286,7 @@ def _receive(response: "Response", wanted: _Wanted, kept: _Kept) -> None:
 def _excess(done: int, new: int, came: int, wanted: _Wanted) -> str | None:
     """Return why no more is taken of an answer, None if more may come."""
     if new > EXPANSION * came:
-        return f"sends what unpacks to more than {EXPANSION} times its length, which is the limit"
+        return f"decompresses to more than {EXPANSION} times its length, which is the limit"
     if wanted.size is None and done > LARGEST:
         return f"sends more than {LARGEST} bytes, the limit; {REMEDY}"
     return None
@@ -302,7 +302,7 @@ def _pieces(response: "Response", patience: Patience) -> Iterator[bytes]:
 
 
 def _trouble(error: Exception, patience: Patience, began: bool = False) -> Exception:
-    """Return what a failed request is: Refused, or _Stumbled if it may pass."""
+    """Return the kind of a failed request: Refused, or _Stumbled if it may be temporary."""
     import requests
 
     cause: BaseException = error

@@ -13,9 +13,9 @@ from hycon.params import AlignConfig
 from hycon.progress import progress
 from hycon.untrusted.pickles import load_pickle
 
-# what the files call the text's vectors
+# the modalities' names in the files
 NAMES = {"text": "vectors", "audio": "audio", "vision": "vision"}
-# what they may have besides, one entry an utterance
+# optional entries, one per utterance
 MAYBE = ("id", "text_bert", "audio_lengths", "vision_lengths")
 
 

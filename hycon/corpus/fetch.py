@@ -180,12 +180,12 @@ def _from(address: str, file: _File, patience: Patience) -> tuple[Path, Known]:
         discard(file.part)
         if not left_over:
             raise
-    file.say(f"{file.target}: what lay there was damaged; once more from the start")
+    file.say(f"{file.target}: the partial file was damaged; starting again")
     return _from(address, file, patience)
 
 
 def _verify(path: Path, file: _File, source: str) -> Known:
-    """Return what a file is; raise Refused if it is not what it should be."""
+    """Return digest and size of a file; raise Refused if they are not the expected ones."""
     if problem := mistaken(path):
         raise Refused(problem)
     expected = file.expected

@@ -41,10 +41,10 @@ def read(
         files: the file, as `features`.
         corpus: its entry in the catalogue.
         settings: how many frames are kept where they are not aligned to words.
-        report: receives what is missing, dropped and counted.
+        report: records what is missing, dropped and counted.
 
     Raises:
-        HyConError: the file is not what it should be.
+        HyConError: the file is invalid.
     """
     path = files["features"]
     for fold, content in read_folds(path, KEYS):

@@ -28,10 +28,10 @@ def read(
         files: the file, as `features`.
         corpus: its entry in the catalogue; `emotions` in the order of the file's labels.
         settings: how many frames are kept where they are not aligned to words.
-        report: receives what is missing, dropped and counted.
+        report: records what is missing, dropped and counted.
 
     Raises:
-        HyConError: the file is not what it should be.
+        HyConError: the file is invalid.
     """
     path = files["features"]
     for fold, content in read_folds(path, ["labels"]):

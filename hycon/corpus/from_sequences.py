@@ -31,10 +31,10 @@ def read(
         corpus: its entry in the catalogue.
         settings: how frames reach words; in mode `words` a row (1, D) is a word's mean, in mode
             `unaligned` audio and vision keep their own frames.
-        report: receives what is missing, dropped and counted.
+        report: records what is missing, dropped and counted.
 
     Raises:
-        HyConError: a file is not what it should be.
+        HyConError: a file is invalid.
     """
     fold_of = _folds(files, corpus)
     with ExitStack() as stack:
@@ -205,7 +205,7 @@ def _frames(
 
 
 def _count(strange: dict[str, int], counts: Counter) -> None:
-    """Count what hardly ever happens, so that a report speaks of it only where it does."""
+    """Count rare events, which the report mentions only if they happen."""
     counts.update({name: int(number) for name, number in strange.items() if number})
 
 

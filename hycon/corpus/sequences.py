@@ -129,7 +129,7 @@ def open_sequence(path: Path) -> Iterator[Sequence]:
 
 
 def _limit_metadata(file: h5py.File) -> None:
-    """Bound what HDF5 keeps of videos that were read: it would grow with their number."""
+    """Limit HDF5's metadata cache, which would grow with the number of videos."""
     config = file.id.get_mdc_config()
     config.set_initial_size = True
     config.initial_size = config.max_size = METADATA

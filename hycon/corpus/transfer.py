@@ -88,7 +88,7 @@ def digest_of(path: Path, name: str | None = None) -> str:
 
     Args:
         path: the file.
-        name: what it is called meanwhile, if not as it is.
+        name: its label while copying, if not its name.
 
     Raises:
         OSError: it cannot be read.

@@ -86,7 +86,7 @@ class _RaggedFile:
 
 @contextmanager
 def ragged_file(path: Path) -> Iterator[_RaggedFile]:
-    """Write a ragged array in one pass: `append` the rows of each utterance to what this yields."""
+    """Write a ragged array in one pass: `append` the rows of each utterance to its result."""
     file = _RaggedFile(path)
     try:
         yield file

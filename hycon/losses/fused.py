@@ -56,7 +56,7 @@ def contrastive_terms(representations: Mapping[str, Tensor], terms: LossConfig) 
 
 
 class SimilarityCache(NamedTuple):
-    """The similarities of n vectors, and what their gradient needs."""
+    """The similarities of n vectors, and the values that their gradient needs."""
 
     s: Tensor | None  # (n, n)
     rows: Tensor  # (n, d), the directions of the vectors
@@ -142,7 +142,7 @@ class _Terms(torch.autograd.Function):
         count = positives.clamp(min=1)
         for square in squares:
             loss += square / count
-        # what an anchor counts for in the mean of those that have a positive
+        # weight of an anchor in the mean over anchors with a positive
         share = (positives > 0).to(s.dtype)
         share /= share.sum((1, 2), keepdim=True).clamp_(min=1)
         ctx.compared, ctx.refinement = compared._replace(s=None), refinement
@@ -160,7 +160,10 @@ class _Terms(torch.autograd.Function):
         )
         share = share * gradient[:2, None, None]
         steep = share * inverse.square()
-        slopes = [pulled * steep, -pushed * steep]  # by what pushes, and by what pulls
+        slopes = [
+            pulled * steep,
+            -pushed * steep,
+        ]  # by the negatives, by the positives
         if ctx.refinement:
             slopes.append(2 * share / count)
         # back from (2, M, K) to (M, K, M, 1)
@@ -185,7 +188,7 @@ def _blocks(
 
     Returns:
         (2, M, 1, M): 1 where IAMCL, and where IEMCL, compares. (M, 1, M, 1): the similarity that is
-        wanted of positives. (M, M, 1): what a pair of an utterance counts for in SCL's mean.
+        wanted of positives. (M, M, 1): the weight of a pair of an utterance in SCL's mean.
     """
     own = torch.eye(modalities, dtype=dtype, device=device)
     others = 1 - own

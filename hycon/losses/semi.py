@@ -1,4 +1,4 @@
-"""SCL, the semi-contrastive loss: what the modalities of one utterance share (section 3)."""
+"""SCL, the semi-contrastive loss between the modalities of one utterance."""
 
 from collections.abc import Mapping
 

@@ -43,7 +43,7 @@ class Dropout(nn.Dropout):
 
 
 class Layer(nn.Module):
-    """A Transformer layer, normalised before each part; dropout on what each part adds.
+    """A Transformer layer with pre-normalisation, and dropout on the output of each part.
 
     torch's own layer also drops attention weights and hidden units, which costs a third of a step
     on a CPU and keeps it from the fused attention kernel.
@@ -93,7 +93,7 @@ class Layer(nn.Module):
         return hidden + self.dropout(self.feed_forward(hidden))
 
     def _attend(self, query: Tensor, key_value: Tensor, valid: Tensor) -> Tensor:
-        """Return what the queries (n, Q, d) find in keys and values (n, T, 2d): (n, Q, d)."""
+        """Return the attention of queries (n, Q, d) over keys and values (n, T, 2d): (n, Q, d)."""
         query = self._split(query)
         key, value = (self._split(part) for part in key_value.chunk(2, dim=2))
         found = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=valid)
@@ -235,7 +235,7 @@ class HyCon(nn.Module):
         return Output(**unimodal, fused=fused, prediction=prediction)
 
     def auxiliary_loss(self) -> None:
-        """Return None: what is added to the task's loss is `hycon.losses`', of representations."""
+        """Return None, because HyCon's additional losses are those of `hycon.losses`."""
 
     def parts(self) -> dict[str, nn.Module]:
         """Return the parts whose parameters are counted separately, without a language model."""

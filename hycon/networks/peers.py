@@ -278,7 +278,7 @@ def _arguments(settings: AnyPeer, longest: dict[str, int]) -> dict:
         "dst_feature_dim_nheads": [values.get("dst_feature_dim"), values.get("nheads")],
         "seq_lens": longest["text"],
         "device": "cpu",
-        "use_bert": settings.network == "misa",  # MISA asks for it; what it gets is `_Given`
+        "use_bert": settings.network == "misa",  # MISA requests it and gets `_Given`
         "use_cmd_sim": True,
         "rnncell": "lstm",
         "use_finetune": False,

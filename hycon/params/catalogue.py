@@ -8,10 +8,10 @@ from pydantic import Field, StringConstraints, model_validator
 
 from hycon.params.base import Count, Fraction, Line, Name, Strict, Text, check_distinct
 
-# what hycon.sample.corpus generates
+# files of hycon.sample.corpus
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
 GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
-# what hycon.encoders.tiny builds
+# models of hycon.encoders.tiny
 TINY = ("bert", "xlnet")
 # roles of the files of each format
 REQUIRED = {

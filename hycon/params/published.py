@@ -36,7 +36,7 @@ def load_published(root: Path = Path()) -> list[Published]:
     """Return the published rows in the order of the file; none if there is no such file.
 
     Raises:
-        HyConError: it is not what it should be; one line.
+        HyConError: the file is invalid.
     """
     path = root / PATH
     if not path.exists():

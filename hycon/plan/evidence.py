@@ -159,7 +159,7 @@ def _left_out(plan: Rows, corpus: str, name: str) -> str:
 
 
 def _adaptations(plan: Rows, experiment: str) -> str:
-    """Return what was adapted of an experiment's peers; "" if it has none."""
+    """Return the adaptations of an experiment's peers; "" if it has none."""
     changed: dict[str, list[str]] = {}
     for name in plan.params.variants_of(experiment):
         variant = plan.params.variants[name]
@@ -204,7 +204,7 @@ def measured_rows(plan: Rows, corpus: str) -> list[str]:
 
 
 def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
-    """Yield the job that measures what rows cost, if any are measured."""
+    """Yield the job that measures complexity, if any row is measured."""
     names = measured_rows(plan, corpus)
     if not names:
         return

@@ -1,4 +1,4 @@
-"""A job: one run of a stage, with what it reads, writes and needs, and its task."""
+"""A job: one run of a stage, with its task, inputs, outputs and resources."""
 
 import functools
 import json
@@ -82,7 +82,7 @@ class JobDocument(Strict):
 
 
 def read_document(text: str | bytes, stage: str) -> JobDocument:
-    """Return what a stage was given.
+    """Return the job that a stage was given.
 
     Args:
         text: of `Job.document`.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 DATA, RESULTS = Path("data"), Path("results")
-MANIFEST = Path("corpora.manifest.json")  # what came from where, with digests; in git
+MANIFEST = Path("corpora.manifest.json")  # sources and digests of fetched files; in git
 GRAPH = Path("docs/rulegraph.svg")
 
 

@@ -1,4 +1,4 @@
-"""The rows of every experiment: what they are trained with, and what a reader calls them."""
+"""The rows of every experiment: their settings and their labels."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Rows:
             for variant in params.variants
             for encoder in params.encoders
         }
-        # what numbers depend on, without what only readers see
+        # parameters that results depend on, without labels and titles
         self.corpora = {name: each.as_input() for name, each in params.catalogue.items()}
         self.encoders = {name: each.as_input() for name, each in params.encoders.items()}
         self._settings: dict[tuple[str, str], Settings] = {}
@@ -57,7 +57,7 @@ class Rows:
         return list(unique(f"{variant}-{encoder}" for variant, encoder in found))
 
     def settings(self, corpus: str, row: str) -> Settings:
-        """Return what a row is trained with."""
+        """Return the settings of a row."""
         if (corpus, row) not in self._settings:
             self._settings[corpus, row] = self.params.settings(corpus, *self.rows[row])
         return self._settings[corpus, row]
@@ -85,7 +85,7 @@ class Rows:
         )
 
     def encoder_label(self, corpus: str, encoder: str) -> str:
-        """Return what a reader calls a text encoder; vectors are what the corpus has."""
+        """Return the label of a text encoder; word vectors are named by the corpus."""
         chosen = self.params.encoders[encoder]
         named = self.params.catalogue[corpus].vectors
         return named if chosen.kind == "vectors" else chosen.label
@@ -100,7 +100,7 @@ class Rows:
         return [f"{folder}/model.safetensors"] if folder else []
 
     def given(self, corpus: str, row: str) -> dict[str, Any]:
-        """Return what `train` and `tune_row` are given of a row."""
+        """Return the common arguments of `train` and `tune_row`."""
         encoder = self.params.encoders[self.rows[row][1]]
         folder = aligned(corpus)
         text = (

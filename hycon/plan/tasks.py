@@ -50,7 +50,7 @@ class FetchTask(Strict):
     sources: list[str]  # addresses and paths, in the order in which to ask them
     sha256: str | None
     size: int | None  # bytes
-    manifest: Path | None  # what came earlier; None for generated files
+    manifest: Path | None  # the manifest; None for generated files
     output: Path  # FILE.sha256, a record beside the file
 
 
@@ -133,13 +133,13 @@ class Scores(Strict):
 
 
 class ScoredRow(Scores):
-    """The scores of one row, and what a reader calls it."""
+    """The scores of one row, and its labels."""
 
     model: str
     encoder: str
 
     def unlabelled(self) -> Scores:
-        """Return the scores alone, for what another label leaves as it is."""
+        """Return it without labels, for outputs that do not show them."""
         return Scores(row=self.row, scores=self.scores, parameters_digest=self.parameters_digest)
 
 
@@ -176,7 +176,7 @@ class PlottedRuns(Strict):
 
 
 class CollectTask(Strict):
-    """Bring all corpora together: metrics, a summary, and what `dvc plots` draws."""
+    """Collect all corpora: metrics, a summary, and data for `dvc plots`."""
 
     metrics: dict[str, Path]  # by corpus
     summary: dict[str, list[str]]  # which metrics the summary has, by corpus
@@ -209,7 +209,7 @@ class DifferenceTable(Strict):
 
     kind: Literal["differences"] = "differences"
     title: str
-    reference: str  # what a reader calls it
+    reference: str  # its label
     pairs: list[RowPair]
     aligned: Path  # folder
 
@@ -307,7 +307,7 @@ class ComplexityTask(Strict):
 
 
 class PageItem(Strict):
-    """A table or a figure of the page: its name, what it is, and its title."""
+    """A table or figure of the report: its name, kind and title."""
 
     name: str
     kind: Literal["scores", "differences", "published", "costs", "curve", "tsne"]
@@ -322,7 +322,7 @@ class PageRow(Strict):
 
 
 class PageCorpus(Strict):
-    """A corpus, and what the page shows of it."""
+    """A corpus, and its parts of the report."""
 
     key: str
     corpus: Corpus

@@ -33,7 +33,7 @@ class Costs(NamedTuple):
 
 
 def make(table: CostTable, key: str, corpus: Corpus) -> Costs:
-    """Read what the stage `complexity` measured, its rows under the names that a reader knows.
+    """Read the measurements of the stage `complexity`, with the rows' labels.
 
     Args:
         table: what it shows.
@@ -55,7 +55,7 @@ def make(table: CostTable, key: str, corpus: Corpus) -> Costs:
 
 
 def write(costs: Costs, path: Path) -> None:
-    """Write what each row costs in every form; the CSV has every figure.
+    """Write the complexity of each row in every format; the CSV has every number.
 
     Args:
         costs: of `make`.

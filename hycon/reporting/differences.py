@@ -31,7 +31,7 @@ NOTE = (
     "paired two-sided t-test over seeds, not corrected for the number of tests (Wilcoxon's "
     "signed-rank test is in the CSV). Acc and F1 in percentage points."
 )
-# what is shown; the CSV has all
+# metrics that are shown; the CSV has all
 SHOWN = ("acc7", "acc2_nonneg", "acc2_pos", "f1_pos", "mae_all", "corr_all")
 
 
@@ -125,11 +125,11 @@ def _metrics(scores: dict[str, Any], corpus: Corpus, labels: list[str]) -> Resam
 
 
 def write(comparison: Comparison, path: Path) -> None:
-    """Write the differences in every form; the CSV has all metrics.
+    """Write the differences in every format; the CSV has all metrics.
 
     Args:
-        comparison: of `make`.
-        path: without its ending.
+        comparison: result of `make`.
+        path: path without suffix.
     """
     table, key, corpus, found = comparison
     counts = sorted({each.tested.n for each in found})

@@ -47,7 +47,7 @@ STYLE = {
 class Panel:
     """One score against a parameter: at each x the scores of all seeds, not yet multiplied.
 
-    `factor` is 100 for what is shown in per cent.
+    `factor` is 100 for values in per cent.
     """
 
     label: str
@@ -68,7 +68,7 @@ class Cloud:
 
 
 def band(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return what a panel draws, in the order of x.
+    """Return the data of a panel, in the order of x.
 
     Returns:
         x, means, lower and upper limit of the band, each (points,) float64: mean ± one standard

@@ -15,7 +15,7 @@ HREF = "{http://www.w3.org/1999/xlink}href"
 # a curve's picture and the rectangle of its axes: left, top, right, bottom
 WIDTH, HEIGHT = 240, 136
 AXES = (38, 18, 232, 110)
-# what matplotlib and graphviz draw with
+# the elements that matplotlib and graphviz use
 SHAPES = {
     "svg", "g", "defs", "clipPath", "path", "rect", "circle", "ellipse", "line", "polyline",
     "polygon", "text", "tspan", "use", "image",
@@ -48,7 +48,7 @@ def inline_svg(path: Path, prefix: str, label: str) -> str:
     Args:
         path: the file.
         prefix: of every id.
-        label: what it shows, for who does not see it.
+        label: description for screen readers.
 
     Raises:
         HyConError: it cannot be read.
@@ -76,7 +76,7 @@ def inline_svg(path: Path, prefix: str, label: str) -> str:
 
 
 def _foreign(element: ElementTree.Element) -> str | None:
-    """Return what of an element is no drawing but runs or loads something, None if nothing."""
+    """Return the part of an element that runs or loads something, or None."""
     name = str(element.tag).removeprefix(f"{{{SVG}}}")
     if name not in SHAPES:
         return f"<{name}>"
@@ -122,7 +122,7 @@ def curve_svg(curves: Sequence[Curve], axes: Limits, score: str) -> str:
     Args:
         curves: one a seed.
         axes: of `limits`; the same for all rows that are compared.
-        score: what it is, such as MAE.
+        score: its name, such as MAE.
     """
     lines = []
     for number, curve in enumerate(curves):
@@ -163,7 +163,7 @@ def _text(x: float, y: float, anchor: str, text: str) -> str:
 
 
 def _said(curves: Sequence[Curve], score: str) -> str:
-    """Return in words what a curve shows."""
+    """Return the description of a curve."""
     each = [
         f"seed {curve.seed}, epoch {curve.epoch} of {len(curve.points)} selected"
         + "".join(f" at {value:.3f}" for epoch, value in curve.points if epoch == curve.epoch)

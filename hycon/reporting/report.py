@@ -64,14 +64,14 @@ def write(task: ReportTask) -> None:
 
 
 def _script() -> str:
-    """Return what the page runs: the sorting of tables, with its licence."""
+    """Return the page's script, which sorts tables, with its licence."""
     licence = (PAGE / "tablesort.LICENCE").read_text(encoding="utf-8").strip()
     parts = [(PAGE / name).read_text(encoding="utf-8") for name in ("tablesort.js", "report.js")]
     return f"/* tablesort 5.6.0\n{licence}\n*/\n" + "\n".join(parts).strip()
 
 
 def _digest(script: str) -> str:
-    """Return what the page's policy calls the one script that may run."""
+    """Return the digest of the script for the page's content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
@@ -192,7 +192,7 @@ def _read(path: Path) -> str:
 
 
 def _command(task: ReportTask, rule: str, target: str | None = None) -> str:
-    """Return what makes something again; `--` ends the options, which take several values."""
+    """Return the command that regenerates a target; `--` ends options with several values."""
     options = f" {task.options}" if task.options else ""
     if target is None:
         return f"snakemake --cores 1{options} -- {rule}"

@@ -17,13 +17,13 @@ KEYS = ("selection", "device", "threads", "commit", "clean", "versions", "starte
 
 @dataclass(frozen=True)
 class RowRecord:
-    """A row, and what its runs recorded, by seed."""
+    """A row, and the records of its runs by seed."""
 
     name: str
     model: str
     encoder: str
     settings: dict[str, Any]
-    text: str  # the text encoder's model, or what kind it is
+    text: str  # the text encoder's model, or its kind
     records: dict[int, dict[str, Any]]
     curves: list[Curve]
 
@@ -45,7 +45,7 @@ def read_row(folder: Path, model: str, encoder: str, seeds: list[int]) -> RowRec
 
     Args:
         folder: of the row.
-        model, encoder: what it is called.
+        model, encoder: its labels.
         seeds: of the runs.
 
     Raises:
@@ -136,7 +136,7 @@ def base(row: RowRecord, label: str) -> DisplayTable:
 
 
 def changes(rows: list[RowRecord], label: str) -> DisplayTable:
-    """Return what each row has otherwise than the first, and the model of its text encoder."""
+    """Return the settings in which each row differs from the first, and its text encoder."""
     first = flat(rows[0].settings)
     cells = [
         [*row.names, Cell(row.text), Cell(_changed(first, flat(row.settings)))] for row in rows

@@ -15,7 +15,7 @@ from hycon.plan.tasks import ScoredRow, ScoreTable, digests
 from hycon.reporting import table_formats
 from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
 
-# how each metric of a score is called, and by what it is multiplied
+# heading and factor of each metric
 SENTIMENT = {
     "acc7": ("Acc7", 100),
     "acc5": ("Acc5", 100),

@@ -21,7 +21,7 @@ from hycon.sample.utterances import TASKS, Utterance, draw
 
 MIN_VIDEOS = 8
 MIN_UTTERANCES = 2
-FOLD_SHARES = {"valid": 0.15, "test": 0.25}  # train is what is left
+FOLD_SHARES = {"valid": 0.15, "test": 0.25}  # the rest is the training fold
 RARE = 0.01  # share of the utterances that each kind of dirt befalls, at least one
 # `silent`: nothing but a pause; `unseen`: no visual frame; `nan`, `inf`: in a few acoustic frames;
 # `instant`: a word of no length; `cut`: the segment ends inside its last word

@@ -66,7 +66,7 @@ def synthesise(
     """Draw the frames of one video.
 
     Args:
-        modality: what the frames look like, `AUDIO` or `VISION`.
+        modality: properties of the frames, `AUDIO` or `VISION`.
         spans: (U, 2) float64, the times in seconds that the utterances are spoken in, in order.
         cues: (U, 3) float64, the cues of each utterance.
 

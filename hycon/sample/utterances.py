@@ -20,7 +20,7 @@ CANDIDATES = 5  # number of sentences to choose from: the speaker says the close
 # a score is a sum of parts with these weights, in units of the label scale
 OPINION = NormalDist(mu=0.2, sigma=1.4)
 SAID, MEANT, OWN_AUDIO, OWN_VISION, IRONY = 0.55, 0.2, 0.25, 0.3, 0.5
-TASTE = 0.45  # standard deviation of what no modality shows
+TASTE = 0.45  # standard deviation of the part that no modality shows
 LEAK_NOISE = {"audio": 2.0, "vision": 1.5}
 ANNOTATORS, DISAGREEMENT = 5, 0.9
 

@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--log", type=Path, help="a file that receives the messages too")
     arguments = options.parse_args(argv)
-    # before the stage is imported: what an import prints belongs into the log
+    # before the stage is imported, so that the log has what imports print
     with copied_to(arguments.log), ending_well():
         stage = importlib.import_module(f"hycon.stages.{arguments.stage}")
         job = read_document(sys.stdin.buffer.read(), arguments.stage)

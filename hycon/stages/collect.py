@@ -1,4 +1,4 @@
-"""Bring all corpora together: metrics, a summary, and what `dvc plots` draws (rule `collect`)."""
+"""Collect all corpora: metrics, a summary, and data for `dvc plots` (rule `collect`)."""
 
 from pathlib import Path
 from typing import Any

@@ -69,7 +69,7 @@ def _load(task: ComplexityTask, device: str) -> list[TimedRow]:
 
 
 def describe(device: str) -> dict[str, str | int | None]:
-    """Return what the times depend on: processor, cores, GPU if it is used, torch, threads."""
+    """Return what the times depend on: processor, cores, GPU if used, torch, threads."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

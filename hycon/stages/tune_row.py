@@ -137,7 +137,7 @@ def _header(task: TuneTask, study: optuna.Study) -> list[str]:
     seeds = f"seed{'s' * (len(tuning.seeds) > 1)} {', '.join(map(str, tuning.seeds))}"
     first = trials[0].user_attrs["values"]
     kept = override(task.settings, first) == task.settings and trials[0].value
-    before = f"{kept:.4f} with what was set before; " if kept else ""
+    before = f"{kept:.4f} with the previous values; " if kept else ""
     return [
         f"Parameters of {task.name}, found by `snakemake tune`.",
         f"Budget: {len(trials)} trials, {len(trials) - len(values)} of them pruned.",

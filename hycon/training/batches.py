@@ -35,7 +35,7 @@ class RaggedTensor:
     @classmethod
     def of(cls, values: np.ndarray, offsets: np.ndarray, device: str) -> "RaggedTensor":
         kind = np.int64 if values.dtype.kind == "i" else np.float32
-        # what is mapped from a file is copied, what is in memory already is not
+        # copies memory-mapped values, but not values in memory
         tensor = torch.from_numpy(np.require(values, kind, ["C", "W", "E"])).to(device)
         bounds = torch.from_numpy(offsets).to(device)
         return cls(tensor, bounds[:-1], bounds.diff())
@@ -57,7 +57,7 @@ class CorpusTensors:
 
     features: dict[str, RaggedTensor]
     labels: Tensor  # (N,) float32 scores or int64 classes
-    classes: Tensor  # (N,) int64: what pairs are formed by
+    classes: Tensor  # (N,) int64: classes that form pairs
     folds: dict[str, Tensor]  # (n,) int64 row numbers
     outputs: int
 

@@ -142,7 +142,7 @@ class Checkpoint:
         return State(tensors, values)
 
     def delete(self) -> None:
-        """Delete the file, its folder, and what a kill within its writing has left."""
+        """Delete the file, its folder, and temporary files of a killed process."""
         for folder in (self.path.parent, beside(self.path.parent)):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -38,9 +38,9 @@ MEANINGS = {
     "training utterances per second": "of those epochs",
     "inference utterances per second": "forward passes over the training fold, by length",
     "training memory bytes": "weights, gradients, the optimiser's two moments, averaged weights, "
-    "and what the largest batch keeps for the backward pass; counted, so without passing "
-    "temporaries, the corpus, and what Python and torch take themselves",
-    "peak device memory bytes": "the GPU's allocated peak less what was allocated before, the "
+    "and activations that the largest batch keeps for the backward pass; counted, so without "
+    "temporaries, the corpus, and the memory of Python and torch",
+    "peak device memory bytes": "the GPU's allocated peak minus the allocation before, the "
     "corpus; null on a CPU, where a process has one peak for all rows",
     "contrastive share of training step": "its forward and backward pass, down to the "
     "representations, by the whole step on the same batch",
@@ -49,7 +49,7 @@ MEANINGS = {
 
 
 class TimedRow(NamedTuple):
-    """What is measured: a corpus with a row's text, the row's settings, what reads the tokens."""
+    """A row to measure: its corpus and text, its settings, and its text encoder for tokens."""
 
     data: CorpusTensors
     settings: Settings
@@ -60,8 +60,8 @@ class _Training(NamedTuple):
     """A network at the start of its training, as `hycon.training.loop.train` makes it."""
 
     model: HyCon | Peer
-    kept: HyCon | Peer  # the network itself, or what follows it as a moving average
-    step: Callable[[Tensor], None]  # a `hycon.training.optimiser.Stepper`, or what counts its calls
+    kept: HyCon | Peer  # the network itself, or its moving average
+    step: Callable[[Tensor], None]  # an optimiser step, or a function that counts calls
     contrastive: HybridContrastiveLoss | BaselineLoss | None
 
 
@@ -146,7 +146,7 @@ def saved_bytes(
         epoch: runs an epoch with a replacement of `step`.
     """
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    kept: dict[int, int] = {}  # by address: views share what they show
+    kept: dict[int, int] = {}  # by address, because views share memory
     most = 0
 
     def pack(tensor: Tensor) -> Tensor:
@@ -192,7 +192,7 @@ def _epoch(row: TimedRow, training: _Training, utterances: Tensor | None = None)
 
 
 def _count(row: TimedRow) -> dict:
-    """Return what is counted; the epoch that it takes is the row's warm-up."""
+    """Return the counted quantities; their epoch is the row's warm-up."""
     data = row.data
     batch = data.shuffled(data.folds["train"], BATCH, torch.Generator().manual_seed(SEED))[0]
     training = _start(row)
@@ -242,7 +242,7 @@ def _shares(row: TimedRow, training: _Training) -> list[float]:
     """Return the contrastive part's share of the time of each of some steps.
 
     It is timed by itself: as the difference of steps with and without it, a few hundredths of a
-    step would drown in what a machine's speed varies by from one step to the next.
+    step would be lost in the variation of the machine's speed between steps.
     """
     data, device, shares = row.data, row.data.labels.device, []
     order = torch.Generator().manual_seed(SEED)

@@ -113,7 +113,7 @@ class Training:
         return epochs >= self.options.epochs or epochs - self.best_epoch >= self.options.patience
 
     def run_epoch(self, after_step: Callable[[], object]) -> None:
-        """Train for an epoch, or what is left of it; validate, and keep the weights if best."""
+        """Train for the rest of an epoch, validate, and keep the weights if they are the best."""
         losses = run_epoch(
             self.model,
             self.data,
@@ -208,7 +208,7 @@ def contrastive_loss(options: TrainConfig) -> HybridContrastiveLoss | BaselineLo
     weights = (lambdas.intra, lambdas.inter, lambdas.semi)
     if not any(weights):
         return None
-    # what is None is read by no term that has a weight, and others are neither summed nor logged
+    # a value of None is unused by every loss with a weight above 0
     alpha = 1.0 if options.alpha is None else options.alpha
     similarity = options.similarity or "shifted"
     if options.pair_loss not in ("hycon", None):

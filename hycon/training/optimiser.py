@@ -101,7 +101,7 @@ def _parameter_groups(model: nn.Module, options: TrainConfig) -> tuple[list[dict
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float, kind: str) -> float:
-    """Return what the learning rate is multiplied by at a step (from 0) of all `steps`."""
+    """Return the factor of the learning rate at a step (from 0) of all `steps`."""
     rising = warmup * steps
     if step < rising:
         return (step + 1) / (rising + 1)

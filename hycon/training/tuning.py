@@ -18,7 +18,7 @@ STARTUP = 10  # trials at random before the search learns from them
 
 
 def cross_validation(utterances: list[Utterance], folds: int) -> list[np.ndarray]:
-    """Return the fold of every utterance (N,) for each round; the test fold stays what it is.
+    """Return the fold of every utterance (N,) for each round; the test fold is unchanged.
 
     Args:
         utterances: of the corpus.

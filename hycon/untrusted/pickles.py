@@ -111,7 +111,7 @@ class _Pending:
 
 
 class _Memo(dict):
-    """What a pickle refers to again; a pending value is found as what became of it."""
+    """Values that a pickle refers to again; a pending value resolves to its final value."""
 
     def __getitem__(self, number: int) -> Any:
         value = super().__getitem__(number)
@@ -123,7 +123,7 @@ class _Reader(pickle._Unpickler):
 
     def __init__(self, file: BinaryIO) -> None:
         self._source = _Source(file)
-        # latin-1 keeps every byte of what Python 2 stored as a str, such as an array's content
+        # latin-1 keeps every byte of a Python 2 str, such as an array's content
         super().__init__(self._source, encoding="latin-1")
         self.memo = _Memo()
         self._budget = COPIES * self._source.size
@@ -202,7 +202,7 @@ def _refuse(code: int, _: _Reader) -> None:
     raise pickle.UnpicklingError(f"the byte {code:#04x} where an opcode of plain data should be")
 
 
-# each of these names or makes what no plain data consists of
+# plain data uses none of these
 REMOVED = (
     pickle.OBJ + pickle.NEWOBJ + pickle.NEWOBJ_EX + pickle.EXT1 + pickle.EXT2 + pickle.EXT4
     + pickle.PERSID + pickle.BINPERSID + pickle.NEXT_BUFFER + pickle.READONLY_BUFFER

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-LARGEST_JSON = 2**24  # bytes; what this project writes is below a tenth of that
+LARGEST_JSON = 2**24  # bytes; the project's own files are below a tenth of that
 MOST_DIGITS = 30  # of an integer; more is no count, seed or size
 
 

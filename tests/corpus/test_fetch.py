@@ -93,7 +93,7 @@ def test_redirects_are_followed_among_servers_and_nowhere_else(whole, serve, tar
 
     message = refusal(target, moved(f"file://{tmp_path}/secret.csd"), moved("http://["))
     assert "(redirects from http: to file:, which is not followed)" in message
-    assert "(redirects to what is no address)" in message
+    assert "(redirects to an invalid address)" in message
     assert "(redirects more than 10 times)" in refusal(target, moved("/again"))
     with pytest.raises(transfer.Refused, match="from https: to http:, which is not followed"):
         download._redirected("https://a.example.org/x", "http://a.example.org/x")

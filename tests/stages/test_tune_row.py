@@ -81,7 +81,7 @@ def test_what_was_set_before_is_claimed_only_if_it_was_tried(task):
     settings = task.settings.model_copy(update={"train": outside})
     task = task.model_copy(update={"settings": settings})
     study = searched(task, lambda *_: 1.0)
-    assert "with what was set before" not in tune_row._header(task, study)[3]
+    assert "with the previous values" not in tune_row._header(task, study)[3]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -122,7 +122,7 @@ def test_a_compressed_answer_that_grows_without_end_is_stopped(serve, tmp_path, 
     server = serve(b"", itertools.repeat({"body": packed, "headers": {"Content-Encoding": "gzip"}}))
     target = tmp_path / "words.csd"
     message = refusal(target, server)
-    assert "(sends what unpacks to more than 100 times its length, which is the limit)" in message
+    assert "(decompresses to more than 100 times its length, which is the limit)" in message
     assert not part_of(target).exists()
     assert len(server.log) == 1
 

@@ -1,11 +1,11 @@
-# Parameters are loaded and checked here, once, and the plan of all jobs is made of them
-# (hycon/plan). Reading this file changes nothing in the folder.
+# Loads and validates the parameters, and plans all jobs (hycon/plan). Reading this file changes
+# nothing in the folder.
 import shlex
 import sys
 
 from snakemake.utils import min_version
 
-# the code beside this Snakefile, whatever else is installed
+# use the code in this folder, even if another version is installed
 sys.path.insert(0, str(workflow.basedir))
 
 from hycon.plan.rules import Rules
@@ -16,16 +16,16 @@ RULES = Rules(workflow, config)
 PLAN = RULES.plan
 reads, given, needs, files = RULES.reads, RULES.given, RULES.needs, RULES.files
 
-# these change where a job runs and not what comes of it, so they are no rule's params
+# not params of a rule, because they change where a job runs but not its result
 PYTHON = shlex.quote(sys.executable)
 DEVICE = PLAN.params.device
-# what a cluster is asked for; `auto` takes a GPU where one is, and cannot know it beforehand
+# GPUs to request from a cluster; `auto` requests none, because it cannot know whether there is one
 GPU = int(DEVICE.startswith("cuda"))
-# a cluster trains and scores a row in one job, unless its seeds are spread over several
+# on a cluster one job trains and scores a row, unless its seeds are split into several
 GROUP = None if PLAN.params.seeds_per_job else "row"
 
-# How every rule runs its stage. The job comes on standard input: an argument has a limit of 128 kB.
-# `exec`: a request to end reaches the stage.
+# The command of every rule. The job is on standard input, because an argument is limited to 128 kB.
+# With `exec`, signals reach the stage.
 STAGE = (
     "exec {PYTHON} -m hycon.stages {rule} --device {DEVICE} --threads {threads} --log {log:q}"
     " <<'END_OF_JOB'\n{params.job}\nEND_OF_JOB"

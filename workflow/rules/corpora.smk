@@ -1,4 +1,4 @@
-# From servers and generators to aligned utterances.
+# Fetch, generate and align corpora.
 
 
 rule generate:
@@ -18,8 +18,8 @@ rule generate:
         STAGE
 
 
-# The fetched file lies beside its record and is no output: Snakemake would delete it before it
-# fetches it again. A file that was put there by hand is checked and kept.
+# The output is the file's record, not the file: Snakemake deletes outputs before a rerun, and an
+# existing file is checked and kept.
 rule fetch:
     input:
         reads("fetch"),
@@ -27,7 +27,7 @@ rule fetch:
         "data/raw/{corpus}/{file}.sha256",
     log:
         "logs/fetch/{corpus}/{file}.log",
-    # where Snakemake itself runs: nodes of a cluster often see no network
+    # not on a cluster's nodes, which often have no network
     localrule: True
     resources:
         **needs("fetch"),
@@ -37,7 +37,7 @@ rule fetch:
         STAGE
 
 
-# every file of every corpus, fetched or checked
+# all files of all corpora
 rule raw:
     input:
         files("raw"),

@@ -1,4 +1,4 @@
-# What a reader sees: metrics, tables, figures, and the page of them.
+# Metrics, tables, figures and the report.
 
 
 rule aggregate:
@@ -16,7 +16,7 @@ rule aggregate:
         STAGE
 
 
-# of all corpora that the parameters name
+# all corpora
 rule collect:
     input:
         reads("collect"),
@@ -83,7 +83,7 @@ rule figures:
         STAGE
 
 
-# alone on the machine, so that the times are its own
+# alone on the machine, because it measures times
 rule complexity:
     input:
         reads("complexity"),
@@ -120,7 +120,7 @@ rule report:
         STAGE
 
 
-# metrics, every table, every figure, and the page of them
+# all metrics, tables and figures, and the report
 rule evidence:
     input:
         files("evidence"),

@@ -1,9 +1,9 @@
-# The runs of a row (a variant with a text encoder) on a corpus, one a seed; then their scores.
+# Train a row (a variant with a text encoder) on a corpus, one run per seed, and score the runs.
 
 
-# One job trains several seeds: starting Python and torch takes as long as a small run. The runs
-# themselves, seed-N beside the output, are no outputs: Snakemake would delete them before the job,
-# which keeps those that have the same parameters, inputs and code.
+# One job trains several seeds, because starting Python and torch takes as long as a small run. The
+# runs (seed-N) are not outputs: Snakemake deletes outputs before a rerun, and the job keeps runs with
+# the same parameters, inputs and code.
 rule train:
     input:
         reads("train"),
@@ -40,14 +40,14 @@ rule evaluate:
         STAGE
 
 
-# every run of every row of every experiment, scored
+# all runs of all rows, scored
 rule runs:
     input:
         files("runs"),
 
 
-# The study beside the outputs is no output: Snakemake would delete it after a failure, and with it
-# what a search that was interrupted resumes from.
+# The study is not an output: Snakemake deletes outputs after a failure, and an interrupted search
+# resumes from it.
 rule tune_row:
     input:
         reads("tune_row"),
@@ -66,7 +66,7 @@ rule tune_row:
         STAGE
 
 
-# better parameters of the row that `tuning` names, for every corpus
+# better parameters for the row in `tuning`, for every corpus
 rule tune:
     input:
         files("tune"),

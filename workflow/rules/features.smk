@@ -38,7 +38,7 @@ rule encode:
         STAGE
 
 
-# every corpus, aligned, and with every text encoder that its experiments use
+# all corpora, aligned and encoded
 rule features:
     input:
         files("features"),
