@@ -91,7 +91,7 @@ def _scorer(task: TuneTask, machine: Machine):
 def _log_trial(task: TuneTask, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
     number, budget = len(finished(study)), task.tuning.trials
     values = [other.value for other in completed(study)]
-    found = f"validation {trial.value:.4f}" if trial in completed(study) else "given up"
+    found = f"validation {trial.value:.4f}" if trial in completed(study) else "pruned"
     best = f", best {min(values):.4f}" if values else ""
     log.info("%s: trial %d of %d, %s%s", task.name, number, budget, found, best)
 
@@ -143,6 +143,6 @@ def _header(task: TuneTask, study: optuna.Study) -> list[str]:
         f"Budget: {len(trials)} trials, {len(trials) - len(values)} of them pruned.",
         f"Judged by {how}, {seeds}; the test fold took no part.",
         f"Validation {_score(task)}: {study.best_value:.4f} with these; {before}"
-        f"{np.median(values):.4f} the median of the trials that were not given up.",
+        f"{np.median(values):.4f} the median of the trials that were not pruned.",
         "Use: snakemake --cores 1 all --configfile OVERLAY THIS_FILE; all trials: the .csv file.",
     ]

@@ -123,7 +123,7 @@ def _judge(
     score: Callable[[Settings, int], float],
     rounds: int,
 ) -> float | None:
-    """Return a trial's mean score over all rounds, or None if it is given up."""
+    """Return a trial's mean score over all rounds, or None if it is pruned."""
     try:
         settings = override(base, trial.user_attrs["values"])
     except ValidationError:
@@ -158,7 +158,7 @@ def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials that ended, completed or given up, in order."""
+    """Return the trials that ended, completed or pruned, in order."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 

@@ -120,7 +120,7 @@ def test_an_emotion_table_has_each_emotion_and_all(tmp_path):
     assert "Each emotion: one decision for it, trained against the rest" in table.caption
     both = table_of(rows, "sample-emotion")
     assert "(row 1, one decision" in both.caption
-    assert "row 2, whether it is the one chosen" in both.caption
+    assert "row 2, whether it is chosen" in both.caption
 
 
 def test_a_run_made_with_other_parameters_is_refused_by_name_and_key(tmp_path):
