@@ -134,8 +134,8 @@ class _Terms(torch.autograd.Function):
             sums.append(gap.mul_(held).sum(-1))
         # from (M, K, M), by the modality of the candidates, to (2, M, K): its own, the others'
         pulled, pushed, positives, *squares = (torch.stack(sums)[:, None] * blocks).sum(-1)
-        # 1 - ratio is the negatives' share. Written so, an anchor without a negative has ratio 1,
-        # and so has one whose similarities are all 0: there is nothing to push away.
+        # 1 - ratio is the negatives' share. In this form the ratio is 1 for an anchor without a
+        # negative, and for one whose similarities are all 0.
         total = pulled + pushed
         inverse = total.masked_fill_(total < EPSILON, torch.inf).reciprocal_()
         loss = pushed * inverse - 1
@@ -160,10 +160,8 @@ class _Terms(torch.autograd.Function):
         )
         share = share * gradient[:2, None, None]
         steep = share * inverse.square()
-        slopes = [
-            pulled * steep,
-            -pushed * steep,
-        ]  # by the negatives, by the positives
+        # by the negatives, by the positives
+        slopes = [pulled * steep, -pushed * steep]
         if ctx.refinement:
             slopes.append(2 * share / count)
         # back from (2, M, K) to (M, K, M, 1)
