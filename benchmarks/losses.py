@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import exponent, in_turns, say
 from hycon.losses import BaselineLoss, HybridContrastiveLoss, PairSelection
-from hycon.networks.hycon import MODALITIES
+from hycon.params import MODALITIES
 from hycon.training.device import set_threads
 from tests.losses import loop_reference
 

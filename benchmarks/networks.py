@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from hycon.encoders.language_model import LanguageModel
-from hycon.networks.hycon import MODALITIES, HyCon
+from hycon.networks.hycon import HyCon
 from hycon.networks.peers import Peer
-from hycon.params import Settings, load
+from hycon.params import MODALITIES, Settings, load
 from hycon.params.loading import read_yaml
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors, RaggedTensor

@@ -395,3 +395,27 @@ def test_a_peers_sizes_are_tuned_and_those_of_our_own_network_left_out():
     tried = override(params.settings("mosi", "lmf", "bert"), {"model.rank": 4})
     assert tried.model.rank == 4
     assert load(ROOT, overlay).settings("mosi", "lmf", "bert") == tried
+
+
+def test_a_variant_of_one_modality_has_no_loss_across_modalities():
+    overlay = {
+        "variants": {
+            "text-only": {"label": "Text", "model": {"modalities": ["text"]}},
+            "two": {"label": "Two", "model": {"modalities": ["vision", "text"]}},
+            "none": {"label": "Constant", "model": {"modalities": []}},
+        }
+    }
+    params = load(ROOT, overlay)
+    lambdas = {
+        name: params.settings("sample", name, "glove").train.lambdas.model_dump()
+        for name in overlay["variants"]
+    }
+    assert lambdas == {
+        "text-only": {"intra": 0.1, "inter": 0.0, "semi": 0.0},
+        "two": {"intra": 0.1, "inter": 0.1, "semi": 0.1},
+        "none": {"intra": 0.0, "inter": 0.0, "semi": 0.0},
+    }
+    two = params.settings("sample", "two", "glove").model
+    assert two.modalities == ["text", "vision"]
+    # alpha changes nothing then, so that another alpha trains nothing
+    assert params.settings("sample", "text-only", "glove").train.alpha is None

@@ -74,9 +74,10 @@ class BaselineLoss(nn.Module):
             for modality, anchors in x.items():
                 others = [value for name, value in x.items() if name != modality]
                 within.append(self._compare(anchors, [anchors], classes, pairs))
-                across.append(self._compare(anchors, others, classes, pairs))
-        parts = torch.stack(within).mean(), torch.stack(across).mean(), semi_term(s, self.alpha)
-        return weigh(self.weights, parts)
+                if others:
+                    across.append(self._compare(anchors, others, classes, pairs))
+        between = torch.stack(across).mean() if across else s.new_zeros(())
+        return weigh(self.weights, (torch.stack(within).mean(), between, semi_term(s, self.alpha)))
 
     def _compare(
         self, anchors: Tensor, others: list[Tensor], classes: Tensor, pairs: Pairs

@@ -35,7 +35,8 @@ def contrastive_terms(representations: Mapping[str, Tensor], terms: LossConfig) 
     """Return the three losses of a batch.
 
     Args:
-        representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+        representations: modality name -> (K, d) floating-point tensor; with a single modality,
+            IEMCL and SCL are 0.
         terms: classes, margin, pair selection, refinement and similarity, as in
             `HybridContrastiveLoss`.
 
@@ -191,7 +192,7 @@ def _blocks(
     own = torch.eye(modalities, dtype=dtype, device=device)
     others = 1 - own
     target = own + alpha * others
-    across = others / (modalities * (modalities - 1) * utterances)
+    across = others / max(1, modalities * (modalities - 1) * utterances)
     return torch.stack([own, others])[:, :, None], target[:, None, :, None], across[..., None]
 
 

@@ -60,7 +60,8 @@ class HybridContrastiveLoss(nn.Module):
         """Compute the losses of a batch.
 
         Args:
-            representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+            representations: modality name -> (K, d) floating-point tensor; with a single modality,
+                the inter-modal and the semi-contrastive loss are 0.
             classes: (K,) integer tensor; utterances of one class are positives of each other.
 
         Returns:

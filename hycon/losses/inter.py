@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hycon.losses.pairs import Pairs, PairSelection, check_classes, class_pairs
 from hycon.losses.ratio import ratio_loss
-from hycon.losses.similarity import check_alpha, similarities
+from hycon.losses.similarity import check_alpha, check_several, similarities
 
 
 def inter_modal(
@@ -46,6 +46,7 @@ def inter_modal(
     Method: sections 5 and 6.
     """
     check_alpha(alpha)
+    check_several(representations)
     s = similarities(representations, similarity)
     modalities, utterances = s.shape[:2]
     check_classes(classes, utterances)

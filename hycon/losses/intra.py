@@ -26,7 +26,7 @@ def intra_modal(
     P_k are the other utterances of the class of utterance k, N_k those of other classes.
 
     Args:
-        representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+        representations: modality name -> (K, d) floating-point tensor; at least one modality.
         classes: (K,) integer tensor; utterances of one class are positives of each other.
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
         refinement: whether to pull positives towards similarity 1.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from hycon.losses.similarity import check_alpha, similarities
+from hycon.losses.similarity import check_alpha, check_several, similarities
 
 
 def semi_contrastive(
@@ -30,13 +30,14 @@ def semi_contrastive(
     Method: section 3.
     """
     check_alpha(alpha)
+    check_several(representations)
     return semi_term(similarities(representations, similarity), alpha)
 
 
 def semi_term(s: Tensor, alpha: float) -> Tensor:
-    """SCL of the (M, K, M, K) similarities of a batch."""
+    """Return SCL of the (M, K, M, K) similarities of a batch; 0 for a single modality."""
     modalities, utterances = s.shape[:2]
     own = s.diagonal(dim1=1, dim2=3)  # (M, M, K): same utterance, every two modalities
     itself = torch.eye(modalities, dtype=torch.bool, device=s.device)[..., None]
     squares = (own - alpha).square().masked_fill(itself, 0)
-    return squares.sum() / (modalities * (modalities - 1) * utterances)
+    return squares.sum() / max(1, modalities * (modalities - 1) * utterances)

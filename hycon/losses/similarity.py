@@ -19,7 +19,7 @@ def similarities(representations: Mapping[str, Tensor], similarity: str = "shift
     cosine 0 with every vector, and no gradient.
 
     Args:
-        representations: modality name -> (K, d) floating-point tensor; at least two modalities.
+        representations: modality name -> (K, d) floating-point tensor; at least one modality.
         similarity: "shifted", (1 + cosine) / 2; or "nonnegative", the cosine after a softplus.
 
     Returns:
@@ -28,7 +28,7 @@ def similarities(representations: Mapping[str, Tensor], similarity: str = "shift
 
     Raises:
         TypeError: a representation is not a floating-point tensor.
-        ValueError: fewer than two modalities, shapes that are not one (K, d), or an unknown
+        ValueError: no modality, shapes that are not one (K, d), or an unknown
             similarity.
 
     Method: section 7.
@@ -61,10 +61,9 @@ def check_alpha(alpha: float) -> None:
 
 
 def check_representations(representations: Mapping[str, Tensor]) -> None:
-    """Raise unless these are floating-point tensors of one shape (K, d), two at least."""
-    if len(representations) < 2:
-        found = ", ".join(representations) or "none"
-        raise ValueError(f"representations must have at least two modalities, found {found}")
+    """Raise unless these are floating-point tensors of one shape (K, d), at least one."""
+    if not representations:
+        raise ValueError("representations must have at least one modality, found none")
     for modality, x in representations.items():
         if not x.is_floating_point():
             raise TypeError(f"representation {modality!r} must be floating point, not {x.dtype}")
@@ -73,6 +72,13 @@ def check_representations(representations: Mapping[str, Tensor]) -> None:
     if len(shape) != 2 or 0 in shape or any(other != shape for other in others):
         found = ", ".join(f"{modality} {shape}" for modality, shape in shapes.items())
         raise ValueError(f"representations must all be (K, d), K and d at least 1, found {found}")
+
+
+def check_several(representations: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless there are at least two modalities, as losses across them need."""
+    if len(representations) < 2:
+        found = ", ".join(representations) or "none"
+        raise ValueError(f"representations must have at least two modalities, found {found}")
 
 
 def directions(x: Tensor) -> Tensor:

@@ -1,7 +1,10 @@
-"""Fusion: three unimodal representations into one (method, section 8, evidence 4).
+"""Fusion: unimodal representations into one (method, section 8, evidence 4).
 
-Every fusion takes text, audio and vision, each (K, d), and gives (K, `dimension`).
+A fusion takes one representation (K, d) for each of `settings.modalities`, in the order text,
+audio, vision, and returns (K, `dimension`).
 """
+
+import functools
 
 import torch
 from torch import Tensor, nn
@@ -10,36 +13,36 @@ from hycon.params import ModelConfig
 
 
 class Addition(nn.Module):
-    """x_l + x_a + x_v: no parameter of its own."""
+    """x_l + x_a + x_v, without parameters."""
 
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
         self.dimension = settings.dimension  # width of the fused representation
 
-    def forward(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        return torch.stack([text, audio, vision]).sum(dim=0)  # (K, d)
+    def forward(self, *unimodal: Tensor) -> Tensor:
+        return torch.stack(unimodal).sum(dim=0)  # (K, d)
 
 
 class Concatenation(nn.Module):
-    """[x_l; x_a; x_v]: no parameter of its own."""
+    """[x_l; x_a; x_v], without parameters."""
 
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
-        self.dimension = 3 * settings.dimension
+        self.dimension = len(settings.modalities) * settings.dimension
 
-    def forward(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        return torch.cat([text, audio, vision], dim=1)  # (K, 3d)
+    def forward(self, *unimodal: Tensor) -> Tensor:
+        return torch.cat(unimodal, dim=1)  # (K, 3d)
 
 
 class Multiplication(nn.Module):
-    """x_l * x_a * x_v, element by element: no parameter of its own."""
+    """x_l * x_a * x_v, element by element, without parameters."""
 
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
         self.dimension = settings.dimension
 
-    def forward(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        return text * audio * vision  # (K, d)
+    def forward(self, *unimodal: Tensor) -> Tensor:
+        return functools.reduce(torch.mul, unimodal)  # (K, d)
 
 
 def _with_one(x: Tensor) -> Tensor:
@@ -57,12 +60,14 @@ class TensorFusion(nn.Module):
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
         self.dimension = settings.dimension
-        self.map = nn.Linear((self.dimension + 1) ** 3, self.dimension)
+        inputs = (self.dimension + 1) ** len(settings.modalities)
+        self.map = nn.Linear(inputs, self.dimension)
 
-    def forward(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        pairs = _with_one(text)[:, :, None] * _with_one(audio)[:, None]  # (K, d + 1, d + 1)
-        product = pairs.flatten(1)[:, :, None] * _with_one(vision)[:, None]
-        return self.map(product.flatten(1))  # (K, d)
+    def forward(self, *unimodal: Tensor) -> Tensor:
+        product, *others = map(_with_one, unimodal)
+        for other in others:
+            product = (product[:, :, None] * other[:, None]).flatten(1)  # (K, (d + 1)^2), ...
+        return self.map(product)  # (K, d)
 
 
 class LowRankFusion(nn.Module):
@@ -75,13 +80,14 @@ class LowRankFusion(nn.Module):
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
         self.dimension = d = settings.dimension
-        self.factors = nn.Parameter(torch.empty(3, settings.rank, d + 1, d))
+        count = len(settings.modalities)
+        self.factors = nn.Parameter(torch.empty(count, settings.rank, d + 1, d))
         self.bias = nn.Parameter(torch.zeros(d))
         for factor in self.factors.detach().flatten(0, 1):
             nn.init.xavier_normal_(factor)
 
-    def forward(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        z = _with_one(torch.stack([text, audio, vision]))  # (3, K, d + 1)
+    def forward(self, *unimodal: Tensor) -> Tensor:
+        z = _with_one(torch.stack(unimodal))  # (3, K, d + 1)
         mapped = z[:, None] @ self.factors  # (3, rank, K, d)
         return mapped.prod(dim=0).sum(dim=0) + self.bias  # (K, d)
 
@@ -93,7 +99,7 @@ class GraphFusion(nn.Module):
     unimodal vertex is learned from it. A vertex of a higher level joins two lower ones; its weight
     grows with their weights and falls with their similarity, and the weights of a level sum to 1.
     Trimodal vertices join two bimodal ones, or a bimodal one and the modality that it lacks. The
-    levels are concatenated.
+    levels are concatenated; two modalities have two levels, and one has one.
     """
 
     BIMODAL = ((0, 1), (0, 2), (1, 2))  # text-audio, text-vision, audio-vision
@@ -103,22 +109,26 @@ class GraphFusion(nn.Module):
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
         d = settings.dimension
-        self.dimension = 3 * d
+        self.levels = len(settings.modalities)
+        self.dimension = self.levels * d
         self.weight = nn.Sequential(nn.Linear(d, d), nn.Tanh(), nn.Linear(d, 1), nn.Sigmoid())
-        self.bimodal = nn.Sequential(nn.Linear(2 * d, d), nn.Tanh())
-        self.trimodal = nn.Sequential(nn.Linear(2 * d, d), nn.Tanh())
+        if self.levels > 1:
+            self.bimodal = nn.Sequential(nn.Linear(2 * d, d), nn.Tanh())
+        if self.levels > 2:
+            self.trimodal = nn.Sequential(nn.Linear(2 * d, d), nn.Tanh())
 
-    def forward(self, text: Tensor, audio: Tensor, vision: Tensor) -> Tensor:
-        one = torch.stack([text, audio, vision], dim=1)  # (K, 3, d)
+    def forward(self, *unimodal: Tensor) -> Tensor:
+        one = torch.stack(unimodal, dim=1)  # (K, 3, d)
         one_weights = self.weight(one).squeeze(2)  # (K, 3)
-        two, two_weights = self._join(self.bimodal, self.BIMODAL, one, one_weights)  # (K, 3, d)
-        below = torch.cat([two, one], dim=1), torch.cat([two_weights, one_weights], dim=1)
-        three, three_weights = self._join(self.trimodal, self.TRIMODAL, *below)  # (K, 6, d)
-        levels = (
-            (one * one_weights[..., None]).mean(dim=1),
-            (two * two_weights[..., None]).sum(dim=1),
-            (three * three_weights[..., None]).sum(dim=1),
-        )
+        levels = [(one * one_weights[..., None]).mean(dim=1)]
+        if self.levels > 1:
+            edges = self.BIMODAL if self.levels > 2 else self.BIMODAL[:1]
+            two, two_weights = self._join(self.bimodal, edges, one, one_weights)  # (K, 3, d)
+            levels.append((two * two_weights[..., None]).sum(dim=1))
+        if self.levels > 2:
+            below = torch.cat([two, one], dim=1), torch.cat([two_weights, one_weights], dim=1)
+            three, three_weights = self._join(self.trimodal, self.TRIMODAL, *below)  # (K, 6, d)
+            levels.append((three * three_weights[..., None]).sum(dim=1))
         return torch.cat(levels, dim=1)  # (K, 3d)
 
     @staticmethod

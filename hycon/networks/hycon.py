@@ -10,22 +10,17 @@ from hycon.networks.fusion import FUSIONS
 from hycon.networks.packing import AttentionChunk, PackedBatch, PaddedBatch, pooled
 from hycon.params import ModelConfig
 
-MODALITIES = ("text", "audio", "vision")
-
 
 class Output(NamedTuple):
-    """What the network gives for K utterances."""
+    """The network's output for K utterances."""
 
-    text: Tensor  # (K, d)
-    audio: Tensor  # (K, d)
-    vision: Tensor  # (K, d)
+    representations: dict[str, Tensor]  # by modality, (K, d)
     fused: Tensor  # (K, fusion's width)
     prediction: Tensor  # (K,) score, or (K, C) logits
 
-    @property
-    def representations(self) -> dict[str, Tensor]:
-        """The unimodal representations by modality, as the losses take them."""
-        return {name: getattr(self, name) for name in MODALITIES}
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name: the modalities, `fused` and `prediction`."""
+        return {**self.representations, "fused": self.fused, "prediction": self.prediction}
 
 
 class Dropout(nn.Dropout):
@@ -187,10 +182,12 @@ def positions(time: int, width: int, like: Tensor) -> Tensor:
 
 
 class HyCon(nn.Module):
-    """Three unimodal encoders, a fusion, and a head; the contrastive part is in training only.
+    """An encoder for each modality, a fusion, and a head.
+
+    Without modalities the network predicts a constant.
 
     Args:
-        widths: features per step of text, audio and vision.
+        widths: features per step by modality.
         outputs: 1 for a score, or the number of classes.
         settings: sizes, depths, dropout, fusion.
         language_model: turns the tokens that the text then is, with their lengths, into states
@@ -206,7 +203,8 @@ class HyCon(nn.Module):
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict()
-        for name in MODALITIES:
+        self.dimension = settings.dimension
+        for name in settings.modalities:
             text = name == "text"
             self.encoders[name] = UnimodalEncoder(
                 widths[name],
@@ -215,31 +213,37 @@ class HyCon(nn.Module):
                 0.0 if text else settings.feature_dropout,
                 settings,
             )
-        self.fusion = FUSIONS[settings.fusion](settings)
+        self.fusion = FUSIONS[settings.fusion](settings) if self.encoders else None
+        width = self.fusion.dimension if self.fusion else settings.dimension
         self.head = nn.Sequential(
-            nn.Linear(self.fusion.dimension, settings.dimension),
+            nn.Linear(width, settings.dimension),
             nn.ReLU(),
             Dropout(settings.dropout),
             nn.Linear(settings.dimension, outputs),
         )
-        self.language_model = language_model
+        self.language_model = language_model if "text" in self.encoders else None
 
     def forward(self, batch: dict[str, PaddedBatch]) -> Output:
         """Return representations and prediction of a padded batch, by modality."""
         batch = read_tokens(batch, self.language_model)
-        unimodal = {name: self.encoders[name](batch[name]) for name in MODALITIES}
-        fused = self.fusion(**unimodal)
+        unimodal = {name: encode(batch[name]) for name, encode in self.encoders.items()}
+        if self.fusion:
+            fused = self.fusion(*unimodal.values())
+        else:
+            steps = next(iter(batch.values()))
+            fused = self.head[0].weight.new_zeros(len(steps.lengths), self.dimension)
         prediction = self.head(fused)
         if prediction.shape[1] == 1:
             prediction = prediction.squeeze(1)
-        return Output(**unimodal, fused=fused, prediction=prediction)
+        return Output(unimodal, fused, prediction)
 
     def auxiliary_loss(self) -> None:
         """Return None, because HyCon's additional losses are those of `hycon.losses`."""
 
     def parts(self) -> dict[str, nn.Module]:
         """Return the parts whose parameters are counted separately, without a language model."""
-        return {**self.encoders, "fusion": self.fusion, "head": self.head}
+        fusion = {"fusion": self.fusion} if self.fusion else {}
+        return {**self.encoders, **fusion, "head": self.head}
 
 
 def read_tokens(

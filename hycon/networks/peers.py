@@ -25,9 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from hycon.errors import HyConError
-from hycon.networks.hycon import MODALITIES, Output, read_tokens
+from hycon.networks.hycon import Output, read_tokens
 from hycon.networks.packing import PaddedBatch, pooled
 from hycon.params.peers import MISSING, AnyPeer, Mult, installed
+from hycon.params.settings import MODALITIES
 
 ALIAS = "_hycon_mmsa"
 
@@ -87,7 +88,7 @@ class Peer(nn.Module):
         self._auxiliary = _misa_losses(self.network, self.settings) if wanted else None
         _forget(self.network)
         return Output(
-            *unimodal,
+            dict(zip(MODALITIES, unimodal, strict=True)),
             fused=fused.reshape(len(prediction), -1),
             prediction=prediction.squeeze(1) if self.outputs == 1 else prediction,
         )

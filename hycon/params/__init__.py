@@ -11,12 +11,20 @@ from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, installed
 from hycon.params.published import Published, load_published
 from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params
-from hycon.params.settings import ModelConfig, Settings, TrainConfig, get_path, override
+from hycon.params.settings import (
+    MODALITIES,
+    ModelConfig,
+    Settings,
+    TrainConfig,
+    get_path,
+    override,
+)
 from hycon.params.tuning import TuningConfig
 
 __all__ = [
     "ADAPTED",
     "MISSING",
+    "MODALITIES",
     "AlignConfig",
     "AnyPeer",
     "Corpus",

@@ -24,7 +24,14 @@ from hycon.params.base import (
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
 from hycon.params.peers import AnyPeer, PeerSettings, installed
-from hycon.params.settings import ModelConfig, Settings, TrainConfig, get_path, override
+from hycon.params.settings import (
+    MODALITIES,
+    ModelConfig,
+    Settings,
+    TrainConfig,
+    get_path,
+    override,
+)
 from hycon.params.tuning import TuningConfig
 
 NO_LAMBDAS = {"intra": 0.0, "inter": 0.0, "semi": 0.0}
@@ -295,7 +302,14 @@ class Params(Strict):
                 f"variants.{variant}.train: a peer has no contrastive losses; remove lambdas and "
                 "selection"
             )
-        train: dict[str, Any] = dict.fromkeys(settings.train.unused_keys())
+        modalities = list(MODALITIES) if peer else settings.model.modalities
+        if absent := [name for name in settings.train.shuffled if name not in modalities]:
+            raise ValueError(
+                f"variants.{variant}.train.shuffled: {absent[0]} is not in model.modalities; "
+                "remove it"
+            )
+        options = settings.train.with_modalities(len(modalities))
+        train: dict[str, Any] = dict.fromkeys(options.unused_keys())
         if not self.encoders[encoder].finetune:
             train["finetuning"] = None
         elif settings.train.finetuning is None:
@@ -306,7 +320,7 @@ class Params(Strict):
             raise ValueError(f"train.emotion_decision: null, but corpus {corpus} has emotions")
         low_rank = settings.model.fusion == "low-rank"
         own = settings.model.model_copy(update={} if low_rank else {"rank": None})
-        return Settings(model=peer or own, train=settings.train.model_copy(update=train))
+        return Settings(model=peer or own, train=options.model_copy(update=train))
 
     def _changes(
         self, corpus: str, variant: str, encoder: str

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hycon.params.base import (
     Count,
@@ -12,14 +12,28 @@ from hycon.params.base import (
     PositiveFraction,
     Probability,
     Strict,
+    check_distinct,
     merge,
 )
 from hycon.params.peers import AnyPeer
+
+MODALITIES = ("text", "audio", "vision")
+Modality = Literal["text", "audio", "vision"]
+
+
+def _in_order(modalities: list[str]) -> list[str]:
+    check_distinct("modalities", modalities)
+    return sorted(modalities, key=MODALITIES.index)
+
+
+Modalities = Annotated[list[Modality], AfterValidator(_in_order)]
 
 
 class ModelConfig(Strict):
     """The network (method, sections 2 and 7)."""
 
+    modalities: Modalities = Field(default=list(MODALITIES))
+    """Modalities that the network reads; without any, it predicts a constant."""
     dimension: Count
     """Size d of each modality's representation. 50 in MIB, by the same first author."""
     layers: Annotated[int, Field(ge=0)]
@@ -112,6 +126,9 @@ class TrainConfig(Strict):
     turns it off. Ours; the paper names none."""
     finetuning: Finetuning | None
     """Optimisation of a text encoder with `finetune: true`."""
+    shuffled: Modalities = Field(default=[])
+    """Modalities that are exchanged between the utterances of each fold, at random by the seed: a
+    control without their information. Ours."""
     emotion_decision: Literal["one-against-rest", "joint"] | None
     """How emotions are predicted: yes or no for each one, as the field reports them, or one
     choice among all."""
@@ -142,6 +159,16 @@ class TrainConfig(Strict):
             if getattr(self, key) is None and key not in self.unused_keys():
                 raise ValueError(f"{key}: null, but a loss with a lambda above 0 needs it")
         return self
+
+    def with_modalities(self, count: int) -> Self:
+        """Return the options without the losses that so few modalities cannot have.
+
+        IEMCL and SCL compare two modalities, IAMCL needs one.
+        """
+        if count > 1:
+            return self
+        none = {"inter": 0.0, "semi": 0.0, **({} if count else {"intra": 0.0})}
+        return self.model_copy(update={"lambdas": self.lambdas.model_copy(update=none)})
 
     def unused_keys(self) -> set[str]:
         """Return the keys of the contrastive losses that have no effect with these lambdas."""

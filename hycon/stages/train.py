@@ -126,6 +126,7 @@ def _train_seed(
     """Train one seed, from its checkpoint if it has one, and write its folder."""
     name = f"{task.name} seed {seed}"
     checkpoint = Checkpoint(checkpoint_of(folder), {"seed": seed, **provenance, **where})
+    data = data.with_shuffled(task.settings.train.shuffled, seed)
     try:
         trained = train(
             data, task.settings, seed, _ProgressLogger(name), language_model, checkpoint
@@ -165,7 +166,7 @@ def _write(folder: Path, trained: TrainingResult, data: CorpusTensors, record: d
     """Write weights, history, and the predictions and representations of every utterance."""
     rows = data.labels.new_tensor(range(len(data.labels))).long()
     output = infer(trained.model, data, rows)
-    tensors = {name: value.float().cpu().contiguous() for name, value in output._asdict().items()}
+    tensors = {name: value.float().cpu().contiguous() for name, value in output.tensors().items()}
     save_file(tensors, folder / "representations.safetensors")
     weights = {name: value.cpu().contiguous() for name, value in trained.model.state_dict().items()}
     save_file(weights, folder / "model.safetensors")

@@ -1,6 +1,7 @@
 """A corpus as tensors, and padded batches of it."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
-from hycon.networks.hycon import MODALITIES
 from hycon.networks.packing import PaddedBatch
 from hycon.training.text import TextFeatures
 
@@ -63,7 +63,7 @@ class CorpusTensors:
 
     def batch(self, rows: Tensor) -> dict[str, PaddedBatch]:
         """Return the chosen utterances (K,) as padded batches by modality."""
-        return {name: self.features[name].pad(rows) for name in MODALITIES}
+        return {name: ragged.pad(rows) for name, ragged in self.features.items()}
 
     def by_length(self, rows: Tensor) -> Tensor:
         """Return row numbers (n,) from the shortest to the longest text."""
@@ -80,12 +80,33 @@ class CorpusTensors:
 
     @property
     def widths(self) -> dict[str, int]:
-        return {name: self.features[name].values.shape[1] for name in MODALITIES}
+        return {name: ragged.values.shape[1] for name, ragged in self.features.items()}
 
     @property
     def longest(self) -> dict[str, int]:
         """The steps of the longest utterance of all folds, by modality."""
-        return {name: int(self.features[name].lengths.max()) for name in MODALITIES}
+        return {name: int(ragged.lengths.max()) for name, ragged in self.features.items()}
+
+    def with_shuffled(self, modalities: Sequence[str], seed: int) -> "CorpusTensors":
+        """Return the corpus with some modalities exchanged between the utterances of each fold.
+
+        Args:
+            modalities: names; each is permuted on its own.
+            seed: of the permutations.
+        """
+        if not modalities:
+            return self
+        draw = torch.Generator().manual_seed(seed)
+        features = dict(self.features)
+        for name in modalities:
+            order = torch.arange(len(self.labels), device=self.labels.device)
+            for rows in self.folds.values():
+                order[rows] = rows[torch.randperm(len(rows), generator=draw).to(rows.device)]
+            ragged = features[name]
+            features[name] = RaggedTensor(
+                ragged.values, ragged.starts[order], ragged.lengths[order]
+            )
+        return dataclasses.replace(self, features=features)
 
 
 def load_data(

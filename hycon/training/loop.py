@@ -297,4 +297,9 @@ def infer(model: nn.Module, data: CorpusTensors, rows: Tensor) -> Output:
     parts = [model(data.batch(batch)) for batch in batches]
     # undo the sorting by length
     place = torch.argsort(torch.cat(batches))[torch.argsort(torch.argsort(rows))]
-    return Output(*(torch.cat(values)[place] for values in zip(*parts, strict=True)))
+    found = {
+        name: torch.cat([part.tensors()[name] for part in parts])[place]
+        for name in parts[0].tensors()
+    }
+    fused, prediction = found.pop("fused"), found.pop("prediction")
+    return Output(found, fused, prediction)

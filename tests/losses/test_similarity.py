@@ -3,7 +3,13 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hycon.losses import HybridContrastiveLoss, PairSelection, similarities
+from hycon.losses import (
+    HybridContrastiveLoss,
+    PairSelection,
+    inter_modal,
+    semi_contrastive,
+    similarities,
+)
 from tests.losses import loop_reference
 from tests.losses.loss_batches import draw, gradients, vectors, with_gradient
 
@@ -125,11 +131,17 @@ def test_an_unknown_similarity_is_refused_with_those_allowed():
         similarities(draw(2), "cosine")
 
 
-def test_fewer_than_two_modalities_are_refused():
-    with pytest.raises(ValueError, match="at least two modalities, found text"):
-        similarities({"text": torch.zeros(2, 3)})
-    with pytest.raises(ValueError, match="at least two modalities, found none"):
+def test_no_modality_is_refused():
+    with pytest.raises(ValueError, match="at least one modality, found none"):
         similarities({})
+
+
+def test_losses_across_modalities_refuse_a_single_one():
+    x = {"text": torch.randn(4, 3)}
+    with pytest.raises(ValueError, match="at least two modalities, found text"):
+        inter_modal(x, torch.tensor([0, 0, 1, 1]), alpha=0.8)
+    with pytest.raises(ValueError, match="at least two modalities, found text"):
+        semi_contrastive(x, alpha=0.8)
 
 
 @pytest.mark.parametrize(

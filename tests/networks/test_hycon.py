@@ -1,12 +1,13 @@
 """The network and its batches: padding never counts, the last valid step does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from hycon.networks.fusion import FUSIONS
 from hycon.networks.hycon import (
-    MODALITIES,
     Dropout,
     HyCon,
     UnimodalEncoder,
@@ -14,7 +15,7 @@ from hycon.networks.hycon import (
     positions,
 )
 from hycon.networks.packing import CHUNK, PackedBatch, PaddedBatch
-from hycon.params import ModelConfig
+from hycon.params import MODALITIES, ModelConfig
 from hycon.training import batches
 from hycon.training.batches import CorpusTensors, RaggedTensor, standardise
 from hycon.training.loop import infer
@@ -94,8 +95,9 @@ def test_a_batch_of_several_chunks_is_read_as_its_utterances_are_one_by_one(pool
     rows = torch.arange(2 * CHUNK + 3)
     together = network(corpus.batch(rows))
     alone = [network(corpus.batch(row[None])) for row in rows]
-    for found, expected in zip(together, zip(*alone, strict=True), strict=True):
-        torch.testing.assert_close(found, torch.cat(expected), rtol=1e-5, atol=1e-5)
+    for name, found in together.tensors().items():
+        expected = torch.cat([one.tensors()[name] for one in alone])
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_dropout_leaves_out_its_share_and_scales_what_it_keeps():
@@ -181,7 +183,7 @@ def test_the_last_step_sees_the_steps_before_it_and_their_order():
 
 def test_fusion_by_addition_is_the_sum_of_the_representations():
     output = model()(data().batch(torch.arange(4)))
-    torch.testing.assert_close(output.fused, output.text + output.audio + output.vision)
+    torch.testing.assert_close(output.fused, sum(output.representations.values()))
 
 
 def test_classes_have_one_logit_each():
@@ -288,3 +290,54 @@ def test_a_recurrent_representation_is_the_state_after_the_last_valid_step():
     for row, length in enumerate(lengths):
         alone, _ = encoder.network.layers(encoder.projection(values[row : row + 1, :length]))
         torch.testing.assert_close(found[row], alone[0, -1])
+
+
+@pytest.mark.parametrize("modalities", [["text"], ["audio", "vision"], ["text", "vision"]])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_network_reads_its_modalities_and_no_other(modalities, fusion):
+    settings = SETTINGS.model_copy(update={"modalities": modalities, "fusion": fusion})
+    corpus = data()
+    network = model(settings)
+    output = infer(network, corpus, torch.arange(4))
+    assert list(output.representations) == modalities
+    assert set(network.parts()) == {*modalities, "fusion", "head"}
+    for name in MODALITIES:
+        features = {**corpus.features, name: ragged(WIDTHS[name], (3, 1, 7, 2), seed=9)}
+        changed = infer(network, replace(corpus, features=features), torch.arange(4)).prediction
+        assert torch.equal(changed, output.prediction) == (name not in modalities)
+
+
+def test_without_modalities_the_network_predicts_a_constant():
+    output = infer(model(SETTINGS.model_copy(update={"modalities": []})), data(), torch.arange(4))
+    assert output.representations == {}
+    assert len(output.prediction.unique()) == 1
+
+
+def test_a_single_modality_is_fused_by_addition_as_it_is():
+    settings = SETTINGS.model_copy(update={"modalities": ["audio"]})
+    output = infer(model(settings), data(), torch.arange(4))
+    assert torch.equal(output.fused, output.representations["audio"])
+
+
+def test_a_shuffled_modality_stays_in_its_fold_and_others_stay_where_they_are():
+    lengths = (3, 1, 7, 2, 5, 4)
+    corpus = data(lengths)
+    folds = {
+        "train": torch.tensor([0, 2, 4]),
+        "valid": torch.tensor([1]),
+        "test": torch.tensor([3, 5]),
+    }
+    corpus = replace(corpus, folds=folds)
+    found = {seed: corpus.with_shuffled(["audio"], seed).features for seed in range(20)}
+    for features in found.values():
+        assert features["text"] is corpus.features["text"]
+        for rows in folds.values():
+            kept, mixed = (
+                sorted(each.starts[rows].tolist())
+                for each in (corpus.features["audio"], features["audio"])
+            )
+            assert kept == mixed
+    orders = {tuple(features["audio"].starts.tolist()) for features in found.values()}
+    assert len(orders) > 6  # of 3! * 2!
+    again = corpus.with_shuffled(["audio"], 3).features["audio"]
+    assert torch.equal(again.lengths, found[3]["audio"].lengths)

@@ -16,8 +16,8 @@ from hycon.encoders.text import load as load_model
 from hycon.encoders.text import tokenise
 from hycon.encoders.tiny import build_bert
 from hycon.errors import HyConError
-from hycon.networks.hycon import MODALITIES, PaddedBatch, parameter_counts, pooled
-from hycon.params import ADAPTED, Settings, installed, load
+from hycon.networks.hycon import PaddedBatch, parameter_counts, pooled
+from hycon.params import ADAPTED, MODALITIES, Settings, installed, load
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
 from hycon.training.complexity import TimedRow, measure, multiply_adds
@@ -105,7 +105,7 @@ def test_the_peers_of_the_shipped_parameters_are_all_that_there_are():
 def test_a_peer_gives_a_score_or_logits_and_representations_for_each_utterance(name, outputs):
     output = peer(name, outputs).eval()(batch())
     assert output.prediction.shape == ((4,) if outputs == 1 else (4, outputs))
-    for representation in output[:4]:
+    for representation in [*output.representations.values(), output.fused]:
         assert representation.shape[0] == 4
         assert representation.shape[1] >= 2
         assert representation.isfinite().all()
@@ -133,8 +133,9 @@ def test_an_utterance_is_read_alike_alone_and_beside_longer_ones(name):
     together = network(steps)
     for row in range(4):
         alone = network(rows(steps, [row]))
-        for found, expected in zip(alone, together, strict=True):
-            torch.testing.assert_close(found[0], expected[row], rtol=1e-5, atol=1e-5)
+        for name, found in alone.tensors().items():
+            expected = together.tensors()[name][row]
+            torch.testing.assert_close(found[0], expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -298,7 +299,7 @@ def test_representations_bear_the_modalitys_name(name, monkeypatch):
         own.private_a(own.utt_a_orig) + own.shared(own.utt_a_orig),
         own.private_v(own.utt_v_orig) + own.shared(own.utt_v_orig),
     ]  # fmt: skip
-    for expected, given in zip(found, output[:3], strict=True):
+    for expected, given in zip(found, output.representations.values(), strict=True):
         torch.testing.assert_close(given, expected)
 
 
@@ -389,9 +390,9 @@ def test_each_modality_goes_to_the_layers_that_are_named_after_it():
     audio = own.audio_subnet(pooled(steps["audio"], "mean"))
     vision = own.video_subnet(pooled(steps["vision"], "mean"))
     text = own.text_subnet(in_front(steps["text"], LONGEST["text"]))
-    torch.testing.assert_close(output.audio, audio)
-    torch.testing.assert_close(output.vision, vision)
-    torch.testing.assert_close(output.text, text)
+    torch.testing.assert_close(output.representations["audio"], audio)
+    torch.testing.assert_close(output.representations["vision"], vision)
+    torch.testing.assert_close(output.representations["text"], text)
 
 
 def test_early_fusion_joins_the_modalities_at_the_texts_steps():

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from hycon.networks.hycon import MODALITIES
-from hycon.params import Settings
+from hycon.params import MODALITIES, Settings
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
 from hycon.training.loop import contrastive_loss, infer, task_loss, train
