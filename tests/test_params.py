@@ -400,7 +400,7 @@ def test_a_peers_sizes_are_tuned_and_those_of_our_own_network_left_out():
 def test_a_variant_of_one_modality_has_no_loss_across_modalities():
     overlay = {
         "variants": {
-            "text-only": {"label": "Text", "model": {"modalities": ["text"]}},
+            "one": {"label": "Text", "model": {"modalities": ["text"]}},
             "two": {"label": "Two", "model": {"modalities": ["vision", "text"]}},
             "none": {"label": "Constant", "model": {"modalities": []}},
         }
@@ -411,11 +411,11 @@ def test_a_variant_of_one_modality_has_no_loss_across_modalities():
         for name in overlay["variants"]
     }
     assert lambdas == {
-        "text-only": {"intra": 0.1, "inter": 0.0, "semi": 0.0},
+        "one": {"intra": 0.1, "inter": 0.0, "semi": 0.0},
         "two": {"intra": 0.1, "inter": 0.1, "semi": 0.1},
         "none": {"intra": 0.0, "inter": 0.0, "semi": 0.0},
     }
     two = params.settings("sample", "two", "glove").model
     assert two.modalities == ["text", "vision"]
     # alpha changes nothing then, so that another alpha trains nothing
-    assert params.settings("sample", "text-only", "glove").train.alpha is None
+    assert params.settings("sample", "one", "glove").train.alpha is None
