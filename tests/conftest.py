@@ -1,9 +1,8 @@
-"""Which tests are slow: `make test` leaves them out, `make test-all` runs them too."""
+"""Mark slow tests: `make test` skips them, `make test-all` runs them too."""
 
 import pytest
 
-# real runs of Snakemake and DVC, killed stages, broken input of every kind by chance, and what runs
-# hundreds of rows or whole trainings
+# real runs of Snakemake and DVC, killed stages, fuzzing, and tests with hundreds of rows
 SLOW = (
     "pipeline",
     "slurm",

@@ -1,7 +1,7 @@
-"""Other losses in place of IAMCL and IEMCL (method, section 8, evidence 7).
+"""Conventional losses that replace IAMCL and IEMCL (method, section 8, evidence 7).
 
-They come from pytorch-metric-learning and use the same pairs: other utterances, within a modality
-and across modalities. SCL is unchanged.
+The losses are those of pytorch-metric-learning. They use the same pairs as IAMCL and IEMCL: other
+utterances, within a modality and across modalities. SCL is unchanged.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from hycon.losses.pairs import Pairs, check_classes, class_pairs
 from hycon.losses.semi import semi_term
 from hycon.losses.similarity import check_alpha, check_representations, check_similarity, directions
 
-# name: (the package's class, its arguments). Contrastive and triplet: Euclidean distances of
-# directions; N-pair: cosine, every positive against all negatives (the package's NPairsLoss takes
-# one pair a class, whichever comes first in the batch); SupCon: cosine.
+# name: (class in the package, its arguments). Contrastive and triplet loss use the Euclidean
+# distance of normalised vectors; N-pair and SupCon use the cosine. N-pair is NTXentLoss, because it
+# contrasts every positive with all negatives; the package's NPairsLoss uses one pair per class.
 SUBSTITUTES = {
     "contrastive": ("ContrastiveLoss", {"pos_margin": 0, "neg_margin": 1}),
     "triplet": ("TripletMarginLoss", {"margin": 0.05}),
@@ -27,14 +27,16 @@ SUBSTITUTES = {
 
 
 class BaselineLoss(nn.Module):
-    """A conventional loss within and across modalities, plus SCL; a drop-in for
-    HybridContrastiveLoss.
+    """Apply a conventional loss within and across modalities, and SCL.
+
+    It is a drop-in replacement for HybridContrastiveLoss.
 
     Args:
         loss: a name in `SUBSTITUTES`.
         alpha: the modality margin of SCL, in [0, 1].
-        weights: of the loss within modalities, across modalities, and of SCL; each at least 0.
-        similarity: of SCL: "shifted" or "nonnegative", see `similarities`.
+        weights: weights of the loss within modalities, of the loss across modalities, and of SCL;
+            each at least 0.
+        similarity: similarity that SCL uses: "shifted" or "nonnegative", see `similarities`.
 
     Raises:
         ValueError: a value is not as above.
@@ -52,7 +54,7 @@ class BaselineLoss(nn.Module):
             raise ValueError(f"loss must be one of {', '.join(SUBSTITUTES)}, not {loss!r}")
         check_alpha(alpha)
         check_similarity(similarity)
-        from pytorch_metric_learning import losses  # takes seconds
+        from pytorch_metric_learning import losses  # importing it takes seconds
 
         self.name = loss
         kind, options = SUBSTITUTES[loss]
@@ -62,14 +64,14 @@ class BaselineLoss(nn.Module):
         self.similarity = similarity
 
     def forward(self, representations: Mapping[str, Tensor], classes: Tensor) -> HybridLoss:
-        """Compare the utterances of a batch: arguments and result as of HybridContrastiveLoss."""
+        """Compute the losses of a batch, with the interface of HybridContrastiveLoss.forward."""
         check_representations(representations)
         s = FusedSimilarities.apply(self.similarity, *representations.values())
         check_classes(classes, s.shape[1])
         pairs = class_pairs(classes)
         within, across = [], []
         with torch.autocast(classes.device.type, enabled=False):
-            # the package divides by a tiny constant where a vector is zero
+            # normalise here, because the package divides zero vectors by a tiny constant
             x = {name: directions(value.to(s.dtype)) for name, value in representations.items()}
             for modality, anchors in x.items():
                 others = [value for name, value in x.items() if name != modality]

@@ -1,11 +1,11 @@
-"""IAMCL, IEMCL and SCL of a batch in one pass over its similarities, and their gradient.
+"""IAMCL, IEMCL and SCL of a batch in one pass over its similarities, with their gradient.
 
-The values are those of `intra_modal`, `inter_modal` and `semi_contrastive`, which are written for
-reading. `HybridContrastiveLoss` uses this pass, which is faster.
+The values equal those of `intra_modal`, `inter_modal` and `semi_contrastive`, which are written for
+readability. `HybridContrastiveLoss` uses this pass, which is faster.
 
-For small batches per-operation overhead dominates: 32 utterances of three modalities have 9,216
-similarities, two microseconds per operation. So this pass has few operations, and a hand-written
-gradient, because autograd takes twice the time. It has no second derivatives.
+Small batches are dominated by per-operation overhead: 32 utterances of three modalities have 9,216
+similarities, which take two microseconds per operation. So this pass uses few operations, and a
+hand-written gradient, because autograd takes twice the time. It has no second derivatives.
 """
 
 import functools
@@ -22,7 +22,7 @@ from hycon.losses.similarity import EPSILON, check_representations, check_simila
 
 
 class LossConfig(NamedTuple):
-    """What the losses are made of, besides the representations."""
+    """The arguments of the losses, except the representations."""
 
     classes: Tensor
     alpha: float
@@ -32,7 +32,7 @@ class LossConfig(NamedTuple):
 
 
 def contrastive_terms(representations: Mapping[str, Tensor], terms: LossConfig) -> Tensor:
-    """Return the three losses of a batch.
+    """Compute the three losses of a batch.
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; with a single modality,
@@ -62,11 +62,16 @@ class SimilarityCache(NamedTuple):
     s: Tensor | None  # (n, n)
     rows: Tensor  # (n, d), the directions of the vectors
     length: Tensor  # (n, 1), infinity for a zero vector
-    slope: Tensor | float  # (n, d), or one for all: what is left of a gradient by the vectors
+    slope: Tensor | float  # (n, d) or a scalar, the factor of the gradient by the vectors
 
 
 def compare(representations: Sequence[Tensor], similarity: str) -> SimilarityCache:
-    """Return the similarities between all vectors of several (K, d) tensors."""
+    """Compute the similarities between all vectors of several tensors.
+
+    Args:
+        representations: (K, d) floating-point tensors, one per modality.
+        similarity: "shifted" or "nonnegative", see `similarities`.
+    """
     with torch.autocast(representations[0].device.type, enabled=False):
         x = torch.cat(tuple(representations))  # (n, d)
         x = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -80,22 +85,30 @@ def compare(representations: Sequence[Tensor], similarity: str) -> SimilarityCac
             s = torch.addmm(half, rows, rows.T, alpha=0.5)  # (1 + cosine) / 2
         else:
             s = rows @ rows.T
-    # Rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]. The
-    # true gradient is 0 there, and what flows past this clamp is 0 but for rounding.
+    # Rounding can move the similarity of parallel or opposite vectors slightly out of [0, 1]. The
+    # gradient ignores this clamp: it is 0 there anyway, except for rounding.
     return SimilarityCache(s.clamp_(0, 1), rows, length, slope)
 
 
 def compare_backward(gradient: Tensor, compared: SimilarityCache) -> Tensor:
-    """Return the gradient by the vectors (n, d), given the one by the similarities (n, n)."""
+    """Return the gradient with respect to the vectors.
+
+    Args:
+        gradient: (n, n) gradient with respect to the similarities.
+        compared: output of `compare`.
+
+    Returns:
+        (n, d) gradient.
+    """
     _, rows, length, slope = compared
     with torch.autocast(rows.device.type, enabled=False):
         by_rows = torch.addmm(gradient @ rows, gradient.T, rows)
-    along = (by_rows * rows).sum(-1, keepdim=True)  # which changes no direction
+    along = (by_rows * rows).sum(-1, keepdim=True)  # the part that does not change the direction
     return torch.addcmul(by_rows, rows, along, value=-1).mul_(slope / length)
 
 
 class FusedSimilarities(torch.autograd.Function):
-    """`similarities` with its gradient written out: (M, K, M, K) of M representations (K, d)."""
+    """`similarities` with a hand-written gradient: M tensors (K, d) give (M, K, M, K)."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, similarity: str, *representations: Tensor) -> Tensor:
@@ -124,7 +137,7 @@ class _Terms(torch.autograd.Function):
         pairs = class_pairs(classes)
         pull, push, kept = _selected(s, pairs, selection) if selection else _all_alike(s, pairs)
         blocks, target, across = _blocks(modalities, utterances, alpha, s.dtype, s.device)
-        # in two tensors of this size: at large K, new memory costs as much as the arithmetic
+        # reuse two tensors of this size: at large K, allocation takes as long as the arithmetic
         held = s * pull
         sums = [held.sum(-1), torch.mul(s, push, out=held).sum(-1)]
         sums.append(kept.sum(-1).expand(s.shape[:3]))
@@ -133,10 +146,10 @@ class _Terms(torch.autograd.Function):
         if refinement:
             torch.mul(gap, kept, out=held)
             sums.append(gap.mul_(held).sum(-1))
-        # from (M, K, M), by the modality of the candidates, to (2, M, K): its own, the others'
+        # sum (M, K, M) over the modality of the candidates: (2, M, K), own and other modalities
         pulled, pushed, positives, *squares = (torch.stack(sums)[:, None] * blocks).sum(-1)
-        # 1 - ratio is the negatives' share. In this form the ratio is 1 for an anchor without a
-        # negative, and for one whose similarities are all 0.
+        # 1 - ratio is the share of the negatives. In this form the ratio is exactly 1 for an anchor
+        # without a negative, and for an anchor whose similarities are all 0.
         total = pulled + pushed
         inverse = total.masked_fill_(total < EPSILON, torch.inf).reciprocal_()
         loss = pushed * inverse - 1
@@ -161,7 +174,7 @@ class _Terms(torch.autograd.Function):
         )
         share = share * gradient[:2, None, None]
         steep = share * inverse.square()
-        # by the negatives, by the positives
+        # with respect to the negatives, and to the positives
         slopes = [pulled * steep, -pushed * steep]
         if ctx.refinement:
             slopes.append(2 * share / count)
@@ -186,8 +199,8 @@ def _blocks(
     """Return constants of the blocks of s, each of which compares two modalities.
 
     Returns:
-        (2, M, 1, M): 1 where IAMCL, and where IEMCL, compares. (M, 1, M, 1): the similarity that is
-        wanted of positives. (M, M, 1): the weight of a pair of an utterance in SCL's mean.
+        (2, M, 1, M): masks of the blocks in IAMCL and in IEMCL. (M, 1, M, 1): the target similarity
+        of positives. (M, M, 1): the weight of each pair of an utterance's modalities in SCL.
     """
     own = torch.eye(modalities, dtype=dtype, device=device)
     others = 1 - own
@@ -197,7 +210,7 @@ def _blocks(
 
 
 def _all_alike(s: Tensor, pairs: Pairs) -> Weights:
-    """Return the weights where all pairs count the same: (K, 1, K)."""
+    """Return weights (K, 1, K) that are 1 for all pairs."""
     positive, negative = (mask[:, None].to(s.dtype) for mask in pairs)
     return Weights(positive, negative, positive)
 
@@ -205,7 +218,7 @@ def _all_alike(s: Tensor, pairs: Pairs) -> Weights:
 def _selected(s: Tensor, pairs: Pairs, selection: PairSelection) -> Weights:
     """Return the weights (M, K, M, K) of the pairs that a selection keeps.
 
-    IAMCL selects among the candidates of one modality, IEMCL among those of all others together.
+    IAMCL selects among the candidates of one modality, IEMCL jointly among those of all others.
     """
     others = [mask[:, None].expand(s.shape).clone() for mask in pairs]
     for mask in others:

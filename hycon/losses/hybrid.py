@@ -14,7 +14,7 @@ from hycon.losses.similarity import check_alpha, check_similarity
 
 
 class HybridLoss(NamedTuple):
-    """The weighted total, and its three parts before weighting; all scalars."""
+    """The weighted total and its three unweighted parts; all are scalars."""
 
     total: Tensor
     intra: Tensor
@@ -23,12 +23,12 @@ class HybridLoss(NamedTuple):
 
 
 class HybridContrastiveLoss(nn.Module):
-    """The weighted sum of IAMCL, IEMCL and SCL; it has no parameters.
+    """Compute the weighted sum of IAMCL, IEMCL and SCL; the module has no parameters.
 
     Args:
         alpha: the modality margin, in [0, 1].
-        weights: of the intra-modal, inter-modal and semi-contrastive loss; each at least 0. A loss
-            with weight 0 is returned, detached, but not part of the total.
+        weights: weights of the intra-modal, inter-modal and semi-contrastive loss; each at least 0.
+            A loss with weight 0 is returned, detached, but is not part of the total.
         selection: pair selection and weighting of HyCon-v2; None uses all pairs, unweighted.
         refinement: whether the intra- and inter-modal losses include their refinement.
         similarity: "shifted" or "nonnegative", see `similarities`.
@@ -62,10 +62,10 @@ class HybridContrastiveLoss(nn.Module):
         Args:
             representations: modality name -> (K, d) floating-point tensor; with a single modality,
                 the inter-modal and the semi-contrastive loss are 0.
-            classes: (K,) integer tensor; utterances of one class are positives of each other.
+            classes: (K,) integer tensor; utterances of the same class are positives of each other.
 
         Returns:
-            The total and its parts: scalars, float32 or wider.
+            The total and its parts; scalars of float32 or wider.
 
         Raises:
             TypeError: a tensor's dtype is not as above.
@@ -73,7 +73,7 @@ class HybridContrastiveLoss(nn.Module):
         """
         terms = LossConfig(classes, self.alpha, self.selection, self.refinement, self.similarity)
         parts = contrastive_terms(representations, terms)
-        if all(self.weights):  # in two operations, where `weigh` takes nine
+        if all(self.weights):  # two operations instead of the nine of `weigh`
             return HybridLoss(parts.dot(_constant(self.weights, parts)), *parts.unbind())
         return weigh(self.weights, parts.unbind())
 
@@ -84,7 +84,7 @@ class HybridContrastiveLoss(nn.Module):
 
 
 def weigh(weights: tuple[float, float, float], parts: tuple[Tensor, Tensor, Tensor]) -> HybridLoss:
-    """Return the weighted total and its parts; a part of weight 0 is detached."""
+    """Return the weighted total and its parts; parts with weight 0 are detached."""
     parts = [part if weight else part.detach() for weight, part in zip(weights, parts, strict=True)]
     active = [weight * part for weight, part in zip(weights, parts, strict=True) if weight]
     return HybridLoss(sum(active, start=parts[0].new_zeros(())), *parts)
@@ -102,7 +102,7 @@ def _constants(
 
 
 def check_weights(weights: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Return three weights; raise ValueError unless they are finite and at least 0."""
+    """Return the three weights; raise ValueError unless they are finite and at least 0."""
     if len(weights) != 3:
         raise ValueError(f"weights must be three (intra, inter, semi), found {len(weights)}")
     if not all(0 <= weight < math.inf for weight in weights):

@@ -18,7 +18,7 @@ def inter_modal(
     refinement: bool = True,
     similarity: str = "shifted",
 ) -> Tensor:
-    r"""Contrast every representation with those of the other utterances in the other modalities.
+    r"""Contrast each representation with those of the other utterances in the other modalities.
 
     .. math:: r_k^m = \frac{\sum_{n \ne m} \sum_{i \in P_k} s(x_k^m, x_i^n)}
               {\sum_{n \ne m} (\sum_{i \in P_k} s(x_k^m, x_i^n)
@@ -26,18 +26,19 @@ def inter_modal(
     .. math:: L = mean_{k, m} \left( -r_k^m + \frac{1}{2 |P_k|} \sum_{n \ne m}
               \sum_{i \in P_k} (s(x_k^m, x_i^n) - \alpha)^2 \right)
 
-    P_k are the other utterances of the class of utterance k, N_k those of other classes.
+    P_k are the other utterances of the same class as utterance k, N_k the utterances of other
+    classes.
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least two modalities.
-        classes: (K,) integer tensor; utterances of one class are positives of each other.
+        classes: (K,) integer tensor; utterances of the same class are positives of each other.
         alpha: the modality margin, in [0, 1].
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
         refinement: whether to pull positives towards similarity alpha.
         similarity: "shifted" or "nonnegative", see `similarities`.
 
     Returns:
-        A scalar, float32 or wider; 0 where no utterance shares its class with another.
+        A scalar, float32 or wider; 0 if no utterance shares its class with another.
 
     Raises:
         TypeError: a tensor's dtype is not as above.
@@ -50,7 +51,7 @@ def inter_modal(
     s = similarities(representations, similarity)
     modalities, utterances = s.shape[:2]
     check_classes(classes, utterances)
-    # of other modalities: candidates of the own one are no pairs
+    # candidates in the anchor's own modality do not form pairs
     others = ~torch.eye(modalities, dtype=torch.bool, device=s.device)[:, None, :, None]
     pairs = Pairs(*((mask[:, None] & others).flatten(2) for mask in class_pairs(classes)))
     return ratio_loss(s.flatten(2), pairs, alpha, selection, refinement)

@@ -16,24 +16,25 @@ def intra_modal(
     refinement: bool = True,
     similarity: str = "shifted",
 ) -> Tensor:
-    r"""Contrast every representation with those of the other utterances in its own modality.
+    r"""Contrast each representation with those of the other utterances in the same modality.
 
     .. math:: r_k^m = \frac{\sum_{i \in P_k} s(x_k^m, x_i^m)}
               {\sum_{i \in P_k} s(x_k^m, x_i^m) + \sum_{j \in N_k} s(x_k^m, x_j^m)}
     .. math:: L = mean_{k, m} \left( -r_k^m
               + \frac{1}{|P_k|} \sum_{i \in P_k} (s(x_k^m, x_i^m) - 1)^2 \right)
 
-    P_k are the other utterances of the class of utterance k, N_k those of other classes.
+    P_k are the other utterances of the same class as utterance k, N_k the utterances of other
+    classes.
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least one modality.
-        classes: (K,) integer tensor; utterances of one class are positives of each other.
+        classes: (K,) integer tensor; utterances of the same class are positives of each other.
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
         refinement: whether to pull positives towards similarity 1.
         similarity: "shifted" or "nonnegative", see `similarities`.
 
     Returns:
-        A scalar, float32 or wider; 0 where no utterance shares its class with another.
+        A scalar, float32 or wider; 0 if no utterance shares its class with another.
 
     Raises:
         TypeError: a tensor's dtype is not as above.

@@ -1,8 +1,7 @@
-"""Positive and negative pairs, and their selection and weights.
+"""Selection and weighting of positive and negative pairs.
 
-Throughout, `s` is (M, K, P): the similarities of the anchors, utterance k in modality m, to P
-candidates. The pairs' masks and weights have the shape of `s`, or (K, P) where all modalities share
-them.
+Throughout, `s` is (M, K, P): the similarities between the anchors, utterance k in modality m, and P
+candidates. Masks and weights have the shape of `s`, or (K, P) if all modalities share them.
 """
 
 import math
@@ -22,10 +21,10 @@ class Pairs(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The weight of each pair, a constant; 0 for a pair that is not used.
+    """The weight of each pair, a constant; 0 for pairs that are not used.
 
-    `pull` has the weights of positives and `push` of negatives in the ratio; `kept` is 1 for the
-    positives in the refinement.
+    `pull` contains the weights of the positives in the ratio, and `push` those of the negatives.
+    `kept` is 1 for the positives in the refinement.
     """
 
     pull: Tensor
@@ -37,15 +36,16 @@ class Weights(NamedTuple):
 class PairSelection:
     """Keep the hardest pairs of each anchor, and weight them by hardness.
 
-    Method: section 6.
-
     Args:
-        beta: share of the batch kept as positives, and again as negatives; in (0, 1].
+        beta: maximum number of positives of an anchor, and of its negatives, as a share of the
+            batch size; in (0, 1].
         gamma: smooths the weights of the positives; greater than 0.
         weighted: whether to weight the kept pairs by hardness.
 
     Raises:
-        ValueError: beta or gamma out of range.
+        ValueError: beta or gamma is out of range.
+
+    Method: section 6.
     """
 
     beta: float
@@ -59,26 +59,31 @@ class PairSelection:
             raise ValueError(f"gamma must be greater than 0 and finite, not {self.gamma}")
 
     def size(self, batch_size: int) -> int:
-        """Return h, the maximum number of positives, and of negatives, that an anchor keeps."""
+        """Return h, the maximum number of positives, and of negatives, that each anchor keeps."""
         return max(1, round(batch_size * self.beta))
 
     @torch.no_grad()
     def weigh(self, s: Tensor, pairs: Pairs) -> Weights:
-        """Return the weights of the pairs, through which no gradient flows; `s` is (M, K, P)."""
+        """Return the weights of the pairs, without gradient.
+
+        Args:
+            s: (M, K, P) similarities.
+            pairs: two boolean masks (M, K, P).
+        """
         h = self.size(s.shape[1])
-        # All other candidates move outside of the range of similarities, and are selected only if
-        # there are fewer than h. They keep distinct values, because equal values slow down the
-        # search.
+        # Move all other candidates out of the range of similarities, so that they are selected only
+        # if an anchor has fewer than h pairs. Shift them by a constant, because equal values slow
+        # down the search.
         outside = [(~mask).to(s.dtype) for mask in pairs]
         low, positives = _extremes(s.add(outside[0], alpha=4), h, largest=False)
         high, negatives = _extremes(s.sub(outside[1], alpha=4), h, largest=True)  # (M, K, h)
-        # in this form NaN is selected and shows in the loss
+        # negated, so that NaN is selected and shows in the loss
         real = torch.stack([low > 2, high < -2]).logical_not_()
         counted = real.to(s.dtype)
         kept = _spread(counted[0], positives, s)
         if not self.weighted:
             return Weights(kept, _spread(counted[1], negatives, s), kept)
-        # A gamma that is 0 in this dtype must not make 1 / 0.
+        # a small gamma can be 0 in this dtype; avoid 1 / 0
         hardness = 1 / (low + max(self.gamma, torch.finfo(s.dtype).tiny))
         least = torch.finfo(s.dtype).min
         weights = torch.stack([hardness, high]).masked_fill_(~real, least).softmax(-1).mul_(counted)
@@ -86,7 +91,13 @@ class PairSelection:
 
 
 def weigh_pairs(s: Tensor, pairs: Pairs, selection: PairSelection | None) -> Weights:
-    """Return the weights of the pairs of `s` (M, K, P); all are 1 without a selection."""
+    """Return the weights of all pairs; without a selection, all are 1.
+
+    Args:
+        s: (M, K, P) similarities.
+        pairs: two boolean masks that broadcast to (M, K, P).
+        selection: which pairs to keep, and how to weight them.
+    """
     pairs = Pairs(*(mask.expand_as(s) for mask in pairs))
     if selection:
         return selection.weigh(s.detach(), pairs)
@@ -95,7 +106,7 @@ def weigh_pairs(s: Tensor, pairs: Pairs, selection: PairSelection | None) -> Wei
 
 
 def class_pairs(classes: Tensor) -> Pairs:
-    """Return the pairs of utterances: positives share a class, negatives do not.
+    """Return the pairs of utterances; positives share a class, negatives do not.
 
     Args:
         classes: (K,) integer tensor.
@@ -109,7 +120,7 @@ def class_pairs(classes: Tensor) -> Pairs:
 
 
 def check_classes(classes: Tensor, batch_size: int) -> None:
-    """Raise unless `classes` is a (K,) integer tensor, K the batch size."""
+    """Raise TypeError or ValueError unless `classes` is an integer tensor (batch_size,)."""
     if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
         raise TypeError(f"classes must be an integer tensor, not {classes.dtype}")
     if classes.shape != (batch_size,):
@@ -117,9 +128,9 @@ def check_classes(classes: Tensor, batch_size: int) -> None:
 
 
 def _extremes(keys: Tensor, h: int, largest: bool) -> tuple[Tensor, Tensor]:
-    """Return the h largest or smallest of the last dimension, in any order, and where they are.
+    """Return the h largest or smallest values of the last dimension, unsorted, and their indices.
 
-    On a CPU numpy finds them in a third of the time that torch takes.
+    On a CPU, numpy takes a third of the time of torch.
     """
     if keys.device.type != "cpu":
         return keys.topk(h, largest=largest, sorted=False)
@@ -129,5 +140,5 @@ def _extremes(keys: Tensor, h: int, largest: bool) -> tuple[Tensor, Tensor]:
 
 
 def _spread(x: Tensor, index: Tensor, like: Tensor) -> Tensor:
-    """Put (M, K, h) values at the candidates that they belong to: (M, K, P), 0 elsewhere."""
+    """Scatter values (M, K, h) to the candidates at `index`; return (M, K, P), 0 elsewhere."""
     return torch.zeros_like(like).scatter_(-1, index, x)

@@ -1,4 +1,4 @@
-"""What IAMCL and IEMCL share: the ratio of similarities, and its refinement (method, section 4)."""
+"""The common form of IAMCL and IEMCL: a ratio of similarities and a refinement (section 4)."""
 
 import torch
 from torch import Tensor
@@ -10,28 +10,28 @@ from hycon.losses.similarity import EPSILON
 def ratio_loss(
     s: Tensor, pairs: Pairs, target: float, selection: PairSelection | None, refinement: bool
 ) -> Tensor:
-    r"""Return the mean over anchors of -ratio, and of the refinement.
+    r"""Compute the mean of -ratio + refinement over anchors.
 
     .. math:: -\frac{\sum_i w_i s_i}{\sum_i w_i s_i + \sum_j w_j s_j}
               + \frac{1}{N} \sum_i (s_i - target)^2
 
-    i runs over the N positives of an anchor, j over its negatives; without a selection all weights
+    i runs over the N positives of an anchor, j over its negatives. Without a selection, all weights
     are 1.
 
     Args:
-        s: (M, K, P) similarities of the anchors, utterance k in modality m, to P candidates.
+        s: (M, K, P) similarities between the anchors, utterance k in modality m, and P candidates.
         pairs: two boolean masks that broadcast to (M, K, P).
         target: the similarity towards which the refinement pulls positives.
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
         refinement: whether to add the second term.
 
     Returns:
-        A scalar; anchors without a positive are ignored, and it is 0 if no anchor has one.
+        A scalar. Anchors without a positive are ignored; it is 0 if no anchor has a positive.
     """
     weights = weigh_pairs(s, pairs, selection)
     pushed = (s * weights.push).sum(-1)  # (M, K)
     total = (s * weights.pull).sum(-1) + pushed
-    # -ratio, in a form that is exactly -1 for an anchor without a negative, and for one whose
+    # -ratio, in a form that is exactly -1 for an anchor without a negative, and for an anchor whose
     # similarities are all 0
     loss = pushed / total.masked_fill(total < EPSILON, torch.inf) - 1
     count = weights.kept.sum(-1).expand_as(loss)

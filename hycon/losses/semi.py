@@ -11,7 +11,9 @@ from hycon.losses.similarity import check_alpha, check_several, similarities
 def semi_contrastive(
     representations: Mapping[str, Tensor], alpha: float, similarity: str = "shifted"
 ) -> Tensor:
-    r"""Pull the modalities of each utterance towards similarity alpha; no classes, no negatives.
+    r"""Pull the modalities of each utterance towards similarity alpha.
+
+    This loss uses neither classes nor negatives.
 
     .. math:: L = mean_{k, m} \frac{1}{2} \sum_{n \ne m} (s(x_k^m, x_k^n) - \alpha)^2
 
@@ -35,9 +37,17 @@ def semi_contrastive(
 
 
 def semi_term(s: Tensor, alpha: float) -> Tensor:
-    """Return SCL of the (M, K, M, K) similarities of a batch; 0 for a single modality."""
+    """Compute SCL from the similarities of a batch.
+
+    Args:
+        s: (M, K, M, K), see `similarities`.
+        alpha: the modality margin.
+
+    Returns:
+        A scalar; 0 for a single modality.
+    """
     modalities, utterances = s.shape[:2]
-    own = s.diagonal(dim1=1, dim2=3)  # (M, M, K): same utterance, every two modalities
+    own = s.diagonal(dim1=1, dim2=3)  # (M, M, K): all pairs of modalities of an utterance
     itself = torch.eye(modalities, dtype=torch.bool, device=s.device)[..., None]
     squares = (own - alpha).square().masked_fill(itself, 0)
     return squares.sum() / max(1, modalities * (modalities - 1) * utterances)

@@ -1,4 +1,4 @@
-"""The similarity of two representations, in [0, 1], of all pairs of a batch (section 7)."""
+"""Similarities in [0, 1] between all representations of a batch (method, section 7)."""
 
 from collections.abc import Mapping
 
@@ -8,28 +8,28 @@ from torch.nn import functional as F
 
 SIMILARITIES = ("shifted", "nonnegative")
 
-# What counts as zero: a shorter vector has no direction, smaller similarities have no ratio.
+# Shorter vectors count as zero vectors, and smaller sums of similarities as 0.
 EPSILON = 1e-12
 
 
 def similarities(representations: Mapping[str, Tensor], similarity: str = "shifted") -> Tensor:
-    """Compare every representation of a batch with every other, in one matrix product.
+    """Compute the similarities between all representations of a batch in one matrix product.
 
-    Half-precision representations are compared in float32, under autocast too. A zero vector has
-    cosine 0 with every vector, and no gradient.
+    Half-precision representations are compared in float32, even under autocast. A zero vector has
+    cosine 0 with every vector, and gradient 0.
 
     Args:
         representations: modality name -> (K, d) floating-point tensor; at least one modality.
         similarity: "shifted", (1 + cosine) / 2; or "nonnegative", the cosine after a softplus.
 
     Returns:
-        (M, K, M, K) tensor, float32 or wider: entry [m, k, n, i] compares utterance k in modality m
-        with utterance i in modality n, the modalities in the order of `representations`.
+        (M, K, M, K) tensor, float32 or wider. Entry [m, k, n, i] compares utterance k in modality m
+        with utterance i in modality n; modalities are in the order of `representations`.
 
     Raises:
         TypeError: a representation is not a floating-point tensor.
-        ValueError: no modality, shapes that are not one (K, d), or an unknown
-            similarity.
+        ValueError: there is no modality, the shapes are not all the same (K, d), or the similarity
+            is unknown.
 
     Method: section 7.
     """
@@ -43,7 +43,7 @@ def similarities(representations: Mapping[str, Tensor], similarity: str = "shift
         x = directions(x)
         cosine = x @ x.T
         s = (1 + cosine) / 2 if similarity == "shifted" else cosine
-    # rounding can carry the similarity of parallel or opposite vectors just out of [0, 1]
+    # rounding can move the similarity of parallel or opposite vectors slightly out of [0, 1]
     return s.clamp(0, 1).view(*shape, *shape)
 
 
@@ -61,7 +61,12 @@ def check_alpha(alpha: float) -> None:
 
 
 def check_representations(representations: Mapping[str, Tensor]) -> None:
-    """Raise unless these are floating-point tensors of one shape (K, d), at least one."""
+    """Raise unless there is at least one tensor, and all are floating point with one shape (K, d).
+
+    Raises:
+        TypeError: a tensor is not floating point.
+        ValueError: there is no tensor, or the shapes are not as above.
+    """
     if not representations:
         raise ValueError("representations must have at least one modality, found none")
     for modality, x in representations.items():
@@ -75,7 +80,7 @@ def check_representations(representations: Mapping[str, Tensor]) -> None:
 
 
 def check_several(representations: Mapping[str, Tensor]) -> None:
-    """Raise ValueError unless there are at least two modalities, as losses across them need."""
+    """Raise ValueError unless there are at least two modalities."""
     if len(representations) < 2:
         found = ", ".join(representations) or "none"
         raise ValueError(f"representations must have at least two modalities, found {found}")
@@ -87,9 +92,10 @@ def directions(x: Tensor) -> Tensor:
 
 
 def lengths(x: Tensor) -> Tensor:
-    """Return the lengths (n, 1) of rows, infinity for a zero row.
+    """Return the lengths (n, 1) of rows (n, d), infinity for a zero row.
 
-    Divided by infinity, value and gradient are 0; by a tiny constant, the gradient would explode.
+    Division by infinity makes value and gradient 0; with a tiny constant, the gradient would
+    explode.
     """
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     return length.masked_fill(length < EPSILON, torch.inf)

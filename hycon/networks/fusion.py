@@ -1,4 +1,4 @@
-"""Fusion: unimodal representations into one (method, section 8, evidence 4).
+"""Fusions, which combine the unimodal representations (method, section 8, evidence 4).
 
 A fusion takes one representation (K, d) for each of `settings.modalities`, in the order text,
 audio, vision, and returns (K, `dimension`).
@@ -13,7 +13,7 @@ from hycon.params import ModelConfig
 
 
 class Addition(nn.Module):
-    """x_l + x_a + x_v, without parameters."""
+    """Add the representations, x_l + x_a + x_v; there are no parameters."""
 
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Addition(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """[x_l; x_a; x_v], without parameters."""
+    """Concatenate the representations, [x_l; x_a; x_v]; there are no parameters."""
 
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Concatenation(nn.Module):
 
 
 class Multiplication(nn.Module):
-    """x_l * x_a * x_v, element by element, without parameters."""
+    """Multiply the representations element by element, x_l * x_a * x_v, without parameters."""
 
     def __init__(self, settings: ModelConfig) -> None:
         super().__init__()
@@ -51,10 +51,10 @@ def _with_one(x: Tensor) -> Tensor:
 
 
 class TensorFusion(nn.Module):
-    """The outer product of [x_l; 1], [x_a; 1] and [x_v; 1], and a linear map of it to d.
+    """Map the outer product of [x_l; 1], [x_a; 1] and [x_v; 1] linearly to d.
 
-    The ones keep the unimodal and bimodal terms next to the trimodal products. The map is the first
-    layer after the product in TFN; it has d (d + 1)^3 weights.
+    Because of the ones, the product contains the unimodal and bimodal terms too. The map, which is
+    the first layer after the product in TFN, has d (d + 1)^3 weights.
     """
 
     def __init__(self, settings: ModelConfig) -> None:
@@ -71,10 +71,10 @@ class TensorFusion(nn.Module):
 
 
 class LowRankFusion(nn.Module):
-    """Tensor fusion whose weights are a sum of `rank` outer products (LMF).
+    """Apply tensor fusion with weights that are a sum of `rank` outer products (LMF).
 
-    The tensor itself is never formed: sum_r (W_l^r z_l) * (W_a^r z_a) * (W_v^r z_v)
-    with z = [x; 1].
+    The result is sum_r (W_l^r z_l) * (W_a^r z_a) * (W_v^r z_v) with z = [x; 1], without computing
+    the outer product of the representations.
     """
 
     def __init__(self, settings: ModelConfig) -> None:
@@ -93,17 +93,18 @@ class LowRankFusion(nn.Module):
 
 
 class GraphFusion(nn.Module):
-    """Unimodal, bimodal and trimodal vertices, summed by level with learned edge weights.
+    """Sum unimodal, bimodal and trimodal vertices by level, with learned edge weights.
 
-    After the graph fusion network of the same first author (ARGF, AAAI 2020). The weight of a
-    unimodal vertex is learned from it. A vertex of a higher level joins two lower ones; its weight
-    grows with their weights and falls with their similarity, and the weights of a level sum to 1.
-    Trimodal vertices join two bimodal ones, or a bimodal one and the modality that it lacks. The
-    levels are concatenated; two modalities have two levels, and one has one.
+    This follows the graph fusion network by the same first author (ARGF, AAAI 2020). A network
+    computes the weight of each unimodal vertex. A vertex of a higher level joins two vertices of
+    lower levels. Its weight grows with their weights and falls with their similarity; the weights
+    of a higher level sum to 1. A trimodal vertex joins two bimodal vertices, or a bimodal vertex
+    and the missing modality. The levels are concatenated; two modalities have two levels, and one
+    has one.
     """
 
     BIMODAL = ((0, 1), (0, 2), (1, 2))  # text-audio, text-vision, audio-vision
-    # of the three bimodal vertices and, as 3 to 5, text, audio and vision
+    # 0 to 2 are the bimodal vertices; 3 to 5 are text, audio and vision
     TRIMODAL = ((0, 1), (0, 2), (1, 2), (0, 5), (1, 4), (2, 3))
 
     def __init__(self, settings: ModelConfig) -> None:
@@ -135,7 +136,7 @@ class GraphFusion(nn.Module):
     def _join(
         network: nn.Module, edges: tuple[tuple[int, int], ...], vertices: Tensor, weights: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the vertices (K, E, d) that join two each, and their weights (K, E)."""
+        """Return the vertices (K, E, d) that join the ends of E edges, and their weights (K, E)."""
         first, second = (list(ends) for ends in zip(*edges, strict=True))
         joined = network(torch.cat([vertices[:, first], vertices[:, second]], dim=2))
         shares = vertices.softmax(dim=2)

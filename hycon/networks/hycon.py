@@ -1,4 +1,4 @@
-"""The network: one encoder a modality, a fusion, a prediction (method, section 2)."""
+"""The network: one encoder per modality, a fusion and a prediction head (method, section 2)."""
 
 import math
 from typing import NamedTuple
@@ -24,10 +24,10 @@ class Output(NamedTuple):
 
 
 class Dropout(nn.Dropout):
-    """Dropout with the same random numbers on every CPU.
+    """Apply dropout with the same random numbers on every CPU.
 
-    torch's own uses MKL's generator on Intel processors, and on others a generator that takes three
-    times as long as this one.
+    `torch.nn.Dropout` uses the generator of MKL on Intel processors. On others, it uses a generator
+    that takes three times as long as this one.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,10 +38,10 @@ class Dropout(nn.Dropout):
 
 
 class Layer(nn.Module):
-    """A Transformer layer with pre-normalisation, and dropout on the output of each part.
+    """A Transformer layer with pre-normalisation and dropout on the output of each sublayer.
 
-    torch's own layer also drops attention weights and hidden units, which costs a third of a step
-    on a CPU and keeps it from the fused attention kernel.
+    torch's layer also applies dropout to attention weights and hidden units. This takes a third of
+    a step on a CPU and prevents fused attention.
     """
 
     def __init__(self, dimension: int, heads: int, dropout: float) -> None:
@@ -62,13 +62,16 @@ class Layer(nn.Module):
     def forward(
         self, hidden: Tensor, chunks: list[AttentionChunk], wanted: Tensor | None = None
     ) -> Tensor:
-        """Return the states (Q, d) of the wanted steps, which attend to all steps of their
-        utterance.
+        """Compute the states of the wanted steps, which attend to all steps of their utterance.
 
         Args:
             hidden: (W, d) states of the packed steps.
-            chunks: parts of the batch that are attended to at once; together the whole batch.
-            wanted: (K,) int64, one step of each utterance, with a single chunk; None for all steps.
+            chunks: parts of the batch, in which attention is computed separately.
+            wanted: (K,) int64, one step of each utterance; requires a single chunk. None for all
+                steps.
+
+        Returns:
+            (K, d) states, or (W, d) for all steps.
         """
         normed = self.before_attention(hidden)
         asking = normed
@@ -88,19 +91,19 @@ class Layer(nn.Module):
         return hidden + self.dropout(self.feed_forward(hidden))
 
     def _attend(self, query: Tensor, key_value: Tensor, valid: Tensor) -> Tensor:
-        """Return the attention of queries (n, Q, d) over keys and values (n, T, 2d): (n, Q, d)."""
+        """Attend with queries (n, Q, d) to keys and values (n, T, 2d); return (n, Q, d)."""
         query = self._split(query)
         key, value = (self._split(part) for part in key_value.chunk(2, dim=2))
         found = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=valid)
         return found.transpose(1, 2).flatten(2)
 
     def _split(self, states: Tensor) -> Tensor:
-        """Return (n, T, d) as (n, heads, T, d / heads), laid out as the kernel reads it."""
+        """Reshape (n, T, d) to (n, heads, T, d / heads), contiguous for the kernel."""
         return states.unflatten(2, (self.heads, -1)).transpose(1, 2).contiguous()
 
 
 class Transformer(nn.Module):
-    """Layers over sequences with positions; returns one `pooled` state of each."""
+    """Transformer layers over sequences with positions; returns one `pooled` state per sequence."""
 
     def __init__(self, layers: int, pooling: str, settings: ModelConfig) -> None:
         super().__init__()
@@ -121,13 +124,13 @@ class Transformer(nn.Module):
         if self.pooling == "mean":
             hidden = self.after(last(hidden, packing.chunks))
             return pooled(PaddedBatch(packing.whole().pad(hidden), packing.lengths), "mean")
-        # of the last layer nothing but one step is read
+        # only one step of the last layer is needed
         wanted = packing.last if self.pooling == "last" else packing.first
         return self.after(last(hidden, [packing.whole()], wanted))
 
 
 class Lstm(nn.Module):
-    """Recurrent layers over sequences, forwards; gives one state of each, `pooled` as asked."""
+    """Unidirectional LSTM layers over sequences; returns one `pooled` state per sequence."""
 
     def __init__(self, layers: int, pooling: str, settings: ModelConfig) -> None:
         super().__init__()
@@ -147,9 +150,10 @@ NETWORKS = {"transformer": Transformer, "lstm": Lstm}
 
 
 class UnimodalEncoder(nn.Module):
-    """A projection to d and layers over the steps; gives x^m, the state of the last valid step.
+    """Project the features to d and apply layers over the steps; return x^m.
 
-    The text's may be the first one instead, which is BERT's [CLS], or the mean of the valid ones.
+    x^m is the state of the last valid step. For text, it can also be the state of the first step,
+    which is [CLS] for BERT, or the mean over the valid steps.
     """
 
     def __init__(
@@ -163,7 +167,7 @@ class UnimodalEncoder(nn.Module):
         self.network = NETWORKS[settings.network](layers, pooling, settings) if layers else None
 
     def forward(self, steps: PaddedBatch) -> Tensor:
-        """Return x^m (K, d) of a padded batch; padding never reaches it."""
+        """Return x^m (K, d) of a padded batch; it does not depend on padding."""
         if self.network is None:
             one = self.feature_dropout(pooled(steps, self.pooling))  # (K, D)
             return self.dropout(self.projection(one))
@@ -173,7 +177,13 @@ class UnimodalEncoder(nn.Module):
 
 
 def positions(time: int, width: int, like: Tensor) -> Tensor:
-    """Return sinusoidal position codes (T, d) in the dtype and on the device of `like`."""
+    """Return sinusoidal position encodings (T, d).
+
+    Args:
+        time: number of steps, T.
+        width: size of an encoding, d.
+        like: tensor with the dtype and device of the result.
+    """
     step = torch.arange(time, device=like.device, dtype=torch.float32)[:, None]
     rate = torch.arange(0, width, 2, device=like.device, dtype=torch.float32)
     angle = step * torch.exp(-math.log(10_000.0) / width * rate)
@@ -182,16 +192,16 @@ def positions(time: int, width: int, like: Tensor) -> Tensor:
 
 
 class HyCon(nn.Module):
-    """An encoder for each modality, a fusion, and a head.
+    """The HyCon network: an encoder per modality, a fusion and a prediction head.
 
-    Without modalities the network predicts a constant.
+    Without modalities, the network predicts a constant.
 
     Args:
-        widths: features per step by modality.
+        widths: number of features per step, by modality.
         outputs: 1 for a score, or the number of classes.
-        settings: sizes, depths, dropout, fusion.
-        language_model: turns the tokens that the text then is, with their lengths, into states
-            (K, T, widths["text"]); None where the text is states already.
+        settings: sizes, numbers of layers, dropout and fusion.
+        language_model: maps the tokens of the text and their lengths to states
+            (K, T, widths["text"]); None if the text is already states.
     """
 
     def __init__(
@@ -224,7 +234,11 @@ class HyCon(nn.Module):
         self.language_model = language_model if "text" in self.encoders else None
 
     def forward(self, batch: dict[str, PaddedBatch]) -> Output:
-        """Return representations and prediction of a padded batch, by modality."""
+        """Return representations and predictions.
+
+        Args:
+            batch: padded batch by modality.
+        """
         batch = read_tokens(batch, self.language_model)
         unimodal = {name: encode(batch[name]) for name, encode in self.encoders.items()}
         if self.fusion:
@@ -238,10 +252,10 @@ class HyCon(nn.Module):
         return Output(unimodal, fused, prediction)
 
     def auxiliary_loss(self) -> None:
-        """Return None, because HyCon's additional losses are those of `hycon.losses`."""
+        """Return None; HyCon's additional losses are in `hycon.losses`, not in the network."""
 
     def parts(self) -> dict[str, nn.Module]:
-        """Return the parts whose parameters are counted separately, without a language model."""
+        """Return the parts whose parameters are counted separately, except a language model."""
         fusion = {"fusion": self.fusion} if self.fusion else {}
         return {**self.encoders, **fusion, "head": self.head}
 
@@ -249,7 +263,7 @@ class HyCon(nn.Module):
 def read_tokens(
     batch: dict[str, PaddedBatch], language_model: nn.Module | None
 ) -> dict[str, PaddedBatch]:
-    """Return a batch with its text as states, if there is a language model to read its tokens."""
+    """Return a batch whose text is states; the language model, if any, encodes its tokens."""
     if language_model is None:
         return batch
     tokens, lengths = batch["text"]
@@ -257,7 +271,7 @@ def read_tokens(
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:
-    """Return the number of trained parameters of each part of the network, and of all parts."""
+    """Return the number of trainable parameters by part of the network, and of "all" parts."""
     parts = {
         **model.parts(),
         **({"language model": model.language_model} if model.language_model is not None else {}),

@@ -1,4 +1,4 @@
-"""Utterances of different lengths in one batch: padded, packed, pooled."""
+"""Batches of utterances of different lengths: padding, packing and pooling."""
 
 import functools
 from typing import NamedTuple
@@ -7,49 +7,50 @@ import torch
 from torch import Tensor
 
 # Utterances per attention chunk on a CPU. The cost of attention grows with the square of the
-# longest utterance, and chunks of similar lengths have little padding; a GPU prefers one large
-# chunk.
+# longest utterance, and chunks of similar lengths have little padding. A GPU is faster with one
+# large chunk.
 CHUNK = 8
 
 
 class PaddedBatch(NamedTuple):
-    """A padded batch of one modality: values (K, T, D), and the valid steps of each row (K,)."""
+    """A padded batch of one modality: values (K, T, D), and the number of valid steps (K,)."""
 
     values: Tensor
     lengths: Tensor
 
 
 class AttentionChunk(NamedTuple):
-    """n utterances of a packed batch that follow each other, w valid steps together."""
+    """n consecutive utterances of a packed batch, with w valid steps in total."""
 
-    steps: slice  # utterances of the batch
+    steps: slice  # their w steps among the W packed steps
     count: int  # n
-    place: Tensor  # (w,) int64, positions of their steps in the padded n * T
-    valid: Tensor  # (n, 1, 1, T) bool, valid steps
+    place: Tensor  # (w,) int64, position of each step in the flattened padded chunk, n * T
+    valid: Tensor  # (n, 1, 1, T) bool, mask of valid steps
 
     def pad(self, states: Tensor) -> Tensor:
-        """Return the chunk's part of all steps (W, D) as (n, T, D), zeros in the padding."""
+        """Select the chunk from all packed steps (W, D), and pad it with zeros to (n, T, D)."""
         padded = states.new_zeros(self.valid.numel(), states.shape[1])
         padded = padded.index_copy(0, self.place, states[self.steps])
         return padded.unflatten(0, (self.count, -1))
 
     def packed(self, padded: Tensor) -> Tensor:
-        """Return the valid steps (w, D) of a chunk that is padded (n, T, D)."""
+        """Return the valid steps (w, D) of a padded chunk (n, T, D)."""
         return padded.flatten(0, 1).index_select(0, self.place)
 
 
 class PackedBatch:
     """The valid steps of a batch in one sequence without padding, shortest utterance first.
 
-    Most utterances are short: padded to the longest, half of the computation would be padding.
+    Most utterances are short. With padding to the longest one, half of the computation would be
+    spent on padding.
 
     Args:
-        lengths: (K,) int64, at least 1: the valid steps of each utterance.
+        lengths: (K,) int64, number of valid steps of each utterance; at least 1.
     """
 
     def __init__(self, lengths: Tensor) -> None:
-        self.lengths, self.order = lengths.sort(stable=True)  # (K,), the utterance of each length
-        self.last = self.lengths.cumsum(0) - 1  # (K,), the last of the W steps of each utterance
+        self.lengths, self.order = lengths.sort(stable=True)  # (K,) each; `order` sorts the batch
+        self.last = self.lengths.cumsum(0) - 1  # (K,), index of each utterance's last step in W
         self.first = self.last - self.lengths + 1
         self._row = torch.arange(len(lengths), device=lengths.device)
         self._row = self._row.repeat_interleave(self.lengths)  # (W,)
@@ -62,12 +63,12 @@ class PackedBatch:
         return values.flatten(0, 1).index_select(0, place)
 
     def restore(self, rows: Tensor) -> Tensor:
-        """Return one row (K, D) of each utterance in the order of the batch."""
+        """Bring rows (K, D), one per packed utterance, back into the order of the batch."""
         return rows.index_select(0, self.order.argsort())
 
     @functools.cached_property
     def chunks(self) -> list[AttentionChunk]:
-        """All utterances, in chunks of like lengths."""
+        """All utterances, in chunks of similar lengths."""
         count = len(self.lengths)
         size = CHUNK if self.lengths.device.type == "cpu" else count
         return [self._chunk(begin, min(begin + size, count)) for begin in range(0, count, size)]
@@ -86,9 +87,11 @@ class PackedBatch:
 
 
 def pooled(steps: PaddedBatch, pooling: str) -> Tensor:
-    """Return one row (K, D) per utterance: its `last` valid step, the `first`, or the `mean`.
+    """Reduce a padded batch to one row (K, D) per utterance, ignoring padding.
 
-    Padding is ignored.
+    Args:
+        steps: values (K, T, D) and lengths (K,).
+        pooling: "last" or "first" valid step, or "mean" of the valid steps.
     """
     values, lengths = steps
     if pooling == "first":

@@ -1,11 +1,12 @@
-"""Peers: networks of the package MMSA in place of HyCon.
+"""Peers: networks of the package MMSA that replace the HyCon network.
 
-The classes are MMSA's, and so are MISA's auxiliary losses. `hycon.params.peers.ADAPTED` lists the
-adaptations of each; these apply to all:
+The classes and MISA's auxiliary losses are those of MMSA. `hycon.params.peers.ADAPTED` lists the
+adaptations of each peer. These apply to all:
 
-- They read a fixed number of steps, `longest` or those of the corpus's longest utterance. Longer
-  utterances are cut, and shorter ones have zeros in front, because most peers read the last step.
-  With padding to the longest of a batch, a prediction would depend on the batch.
+- They read a fixed number of steps: the length of the corpus's longest utterance, but at most
+  `longest`. Longer utterances are truncated. Shorter ones are padded with zeros in front, because
+  most peers read the last step. With padding to the longest utterance of a batch, predictions would
+  depend on the batch.
 - For a batch of one utterance, such as the last of an epoch, batch norms use running statistics.
 - Attributes that a forward pass adds to a network (states of MFN, codes of MISA) are removed.
 """
@@ -34,14 +35,14 @@ ALIAS = "_hycon_mmsa"
 
 
 class Peer(nn.Module):
-    """A network of MMSA, called as HyCon is.
+    """Wrap a network of MMSA in the interface of HyCon.
 
     Args:
-        widths: features per step of text, audio and vision.
+        widths: number of features per step of text, audio and vision.
         outputs: 1 for a score, or the number of classes.
-        settings: which network, and its sizes.
-        longest: steps of the corpus's longest utterance, by modality.
-        language_model: as of `hycon.networks.hycon.HyCon`.
+        settings: the network and its sizes.
+        longest: number of steps of the corpus's longest utterance, by modality.
+        language_model: as in `hycon.networks.hycon.HyCon`.
 
     Raises:
         HyConError: MMSA is not installed.
@@ -69,11 +70,15 @@ class Peer(nn.Module):
         self._auxiliary: Tensor | None = None
 
     def forward(self, batch: dict[str, PaddedBatch]) -> Output:
-        """Return representations and prediction of a padded batch, by modality.
+        """Return representations and predictions.
 
-        `fused` is what the last layer reads. Text, audio and vision are the features that the class
-        returns; of MFN and Graph-MFN the last states, of MISA private and shared code together; of
-        EF-LSTM, which has none, the mean of what it reads.
+        `fused` is the input of the last layer. The representations of text, audio and vision are
+        the features that the class returns. For MFN and Graph-MFN they are the last states, and for
+        MISA the sums of private and shared code. EF-LSTM has none, so they are the means of its
+        inputs.
+
+        Args:
+            batch: padded batch by modality.
         """
         batch = read_tokens(batch, self.language_model)
         batch = {name: _cut(steps, self.longest[name]) for name, steps in batch.items()}
@@ -94,11 +99,11 @@ class Peer(nn.Module):
         )
 
     def auxiliary_loss(self) -> Tensor | None:
-        """Return MISA's own losses of the last forward pass in training, weighted; else None."""
+        """Return the weighted sum of MISA's losses in the last training pass; None for others."""
         return self._auxiliary
 
     def parts(self) -> dict[str, nn.Module]:
-        """Return the parts whose parameters are counted separately, without a language model."""
+        """Return the parts whose parameters are counted separately, except a language model."""
         return {"network": self.network}
 
 
@@ -107,7 +112,7 @@ def _cut(steps: PaddedBatch, longest: int) -> PaddedBatch:
 
 
 def in_front(steps: PaddedBatch, time: int) -> Tensor:
-    """Return the valid steps at the end of `time` steps (K, time, D), behind zeros."""
+    """Pad the valid steps with zeros in front, to (K, time, D)."""
     values, lengths = steps
     source = torch.arange(time, device=lengths.device) - (time - lengths[:, None])  # (K, time)
     row = torch.arange(len(values), device=lengths.device)[:, None]
@@ -115,19 +120,19 @@ def in_front(steps: PaddedBatch, time: int) -> Tensor:
 
 
 def in_proportion(steps: PaddedBatch, lengths: Tensor) -> PaddedBatch:
-    """Return a modality at other numbers of steps, in proportion.
+    """Resample a modality in proportion to other numbers of steps.
 
-    Step t of T is the mean of those of the S source steps that begin in [t S / T, (t + 1) S / T);
-    where none does, it is the one that is going on.
+    Step t of T is the mean of the source steps, of S, that begin in [t S / T, (t + 1) S / T). If
+    none does, it is the source step that contains the beginning of this interval.
 
     Args:
         steps: values (K, S, D).
-        lengths: (K,) numbers of steps wanted.
+        lengths: (K,) new numbers of steps.
     """
     values, found = steps
     count, time = len(values), int(lengths.max())
     source = torch.arange(values.shape[1], device=lengths.device)
-    # source step s begins in the window s T // S; padding goes to a window of its own
+    # source step s begins in window s T // S; padding goes to an extra window
     window = torch.div(source * lengths[:, None], found[:, None], rounding_mode="floor")
     window = torch.where(source < found[:, None], window, time)  # (K, S)
     row = torch.arange(count, device=lengths.device)[:, None]
@@ -145,7 +150,7 @@ def in_proportion(steps: PaddedBatch, lengths: Tensor) -> PaddedBatch:
 def _call_with_means(
     network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]
 ) -> dict:
-    """Call with text in steps, and one vector of audio and of vision."""
+    """Call with all text steps, and the mean of audio and of vision."""
     audio, vision = (pooled(batch[name], "mean")[:, None] for name in ("audio", "vision"))
     return network(in_front(batch["text"], longest["text"]), audio, vision)
 
@@ -153,19 +158,19 @@ def _call_with_means(
 def _call_in_step(
     network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]
 ) -> dict:
-    """Call with audio and vision at the text's steps."""
+    """Call with audio and vision resampled to the steps of the text."""
     text = batch["text"]
     others = (in_proportion(batch[name], text.lengths) for name in ("audio", "vision"))
     return network(*(in_front(steps, longest["text"]) for steps in (text, *others)))
 
 
 def _call_apart(network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]) -> dict:
-    """Call with each modality at its own steps."""
+    """Call with each modality's own steps."""
     return network(*(in_front(batch[name], longest[name]) for name in MODALITIES))
 
 
 def _call_misa(network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]) -> dict:
-    """Call with padding behind, and the numbers of valid steps."""
+    """Call with padding at the end, and the numbers of valid steps."""
     return network.of(batch)
 
 
@@ -186,9 +191,9 @@ def _inputs(network: nn.Module, result: dict, batch: dict[str, PaddedBatch]) -> 
 
 
 class _Kind(NamedTuple):
-    """How one of the classes is found, called and read."""
+    """How to find and call a class of MMSA, and to extract its representations."""
 
-    name: str  # the class and its module in MMSA.models.singleTask
+    name: str  # of the class and of its module in MMSA.models.singleTask
     call: Callable[[nn.Module, dict[str, PaddedBatch], dict[str, int]], dict]
     unimodal: Callable[[nn.Module, dict, dict[str, PaddedBatch]], list[Tensor]]
     last: str | None  # the last layer, whose input is `fused`; None if the network returns it
@@ -208,7 +213,7 @@ KINDS = {
 
 @contextmanager
 def _reading(network: nn.Module, layer: str | None) -> Iterator[list[Tensor]]:
-    """Yield a list that receives the inputs of a layer."""
+    """Yield a list to which each input of a layer is appended."""
     read: list[Tensor] = []
     if layer is None:
         yield read
@@ -224,7 +229,7 @@ def _reading(network: nn.Module, layer: str | None) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def _running_statistics(network: nn.Module, wanted: bool) -> Iterator[None]:
-    """Let batch norms neither take nor learn a batch's statistics."""
+    """Make batch norms use running statistics and not update them."""
     norms = [each for each in network.modules() if wanted and isinstance(each, nn.BatchNorm1d)]
     for norm in norms:
         norm.eval()
@@ -234,7 +239,7 @@ def _running_statistics(network: nn.Module, wanted: bool) -> Iterator[None]:
 
 
 def _forget(network: nn.Module) -> None:
-    """Remove the attributes that a forward pass has added to a network and its modules."""
+    """Remove the tensors that a forward pass has added to a network as attributes."""
     for name in [name for name, value in vars(network).items() if isinstance(value, Tensor)]:
         delattr(network, name)
 
@@ -254,19 +259,19 @@ def _build(
         return _misa(published, arguments)
     network = published(arguments)
     if settings.network == "graph-mfn":
-        # kept in a dictionary only: neither trained nor saved nor moved to a device
+        # MMSA has these in a plain dictionary, so they are not trained, saved or moved to a device
         graph = network.graph_mfn
         for nodes, part in graph.networks.items():
             graph.add_module("node_" + "_".join(map(str, nodes)), part)
     if settings.network == "mult":
-        for letter in "lav":  # not used by the class where nothing is to be projected
+        for letter in "lav":  # the class does not use these if the sizes are equal
             if getattr(network, f"orig_d_{letter}") == getattr(network, f"d_{letter}"):
                 setattr(network, f"proj_{letter}", nn.Identity())
     return network
 
 
 def _arguments(settings: AnyPeer, longest: dict[str, int]) -> dict:
-    """Return a peer's settings under the names and in the nests of MMSA's configuration."""
+    """Return a peer's settings with the names and nesting of MMSA's configuration."""
     values = settings.model_dump(exclude={"network"})
     for key in [key for key in values if key.endswith("_shapes")]:
         part = key.removesuffix("_shapes")
@@ -274,7 +279,7 @@ def _arguments(settings: AnyPeer, longest: dict[str, int]) -> dict:
         values[f"{name}Config"] = {"shapes": values[key], "drop": values[f"{part}_drop"]}
     return {
         **values,
-        # of each step MFN reads the last one's state and its own: no other number works
+        # MFN reads the states of the current and the previous step, so only 2 works
         "windowsize": 2,
         "dst_feature_dim_nheads": [values.get("dst_feature_dim"), values.get("nheads")],
         "seq_lens": longest["text"],
@@ -289,7 +294,7 @@ def _arguments(settings: AnyPeer, longest: dict[str, int]) -> dict:
 
 
 class _Given(nn.Module):
-    """Stands where MMSA's classes make a BERT of their own: gives the states it was handed."""
+    """A replacement for the BERT that MMSA's classes create; it returns the states set before."""
 
     def __init__(self, **_) -> None:
         super().__init__()
@@ -302,7 +307,7 @@ class _Given(nn.Module):
 
 def _misa(published: type[nn.Module], arguments: SimpleNamespace) -> nn.Module:
     class Misa(published):
-        """MISA with given text states, and with each modality's own number of steps."""
+        """MISA with given text states, and a separate number of steps for each modality."""
 
         def of(self, batch: dict[str, PaddedBatch]) -> dict:
             text, audio, vision = (batch[name] for name in MODALITIES)
@@ -317,7 +322,7 @@ def _misa(published: type[nn.Module], arguments: SimpleNamespace) -> nn.Module:
             own = self.lengths["arnn1" if rnn1 is self.arnn1 else "vrnn1"]
             return super().extract_features(sequence, own, rnn1, rnn2, layer_norm)
 
-    with warnings.catch_warnings(action="ignore"):  # of a fast path that its fusion cannot take
+    with warnings.catch_warnings(action="ignore"):  # its fusion cannot use torch's fast path
         network = Misa(arguments)
     width, hidden = arguments.feature_dims[0], arguments.hidden_size
     network.project_t.project_t = nn.Linear(width, hidden)  # 768 in the class
@@ -327,7 +332,7 @@ def _misa(published: type[nn.Module], arguments: SimpleNamespace) -> nn.Module:
 
 
 def _misa_losses(network: nn.Module, settings: AnyPeer) -> Tensor:
-    """Return the sum of MISA's three losses, computed by the functions of MMSA's trainer."""
+    """Return the weighted sum of MISA's three losses, computed by MMSA's own trainer."""
     trainer = _mmsa("trains.singleTask.MISA")
     moments = trainer.CMD()
     around = SimpleNamespace(
@@ -335,8 +340,8 @@ def _misa_losses(network: nn.Module, settings: AnyPeer) -> Tensor:
         model=SimpleNamespace(Model=network),
         loss_diff=trainer.DiffLoss(),
         loss_recon=trainer.MSE(),
-        # a moment that is 0 for any utterances (all central ones of one utterance, odd ones of two)
-        # has the root of 0 in its loss, and so no gradient
+        # a moment that is 0 whatever the utterances (all central moments of one utterance, the odd
+        # ones of two) puts the square root of 0 into the loss, which has no gradient
         loss_cmd=lambda one, other, highest: moments(one, other, min(highest, len(one))),
     )
     return (
@@ -347,10 +352,11 @@ def _misa_losses(network: nn.Module, settings: AnyPeer) -> Tensor:
 
 
 def _mmsa(module: str) -> ModuleType:
-    """Return a module of MMSA, without the packages around it.
+    """Import a module of MMSA without running the packages that contain it.
 
-    Those import all of MMSA's models and trainers, and with them what talks to GPUs. Here they are
-    empty, under another name than MMSA's, so that `import MMSA` still means the real one.
+    These packages import all models and trainers of MMSA, and libraries that access GPUs. Here they
+    are replaced by empty packages with another name, so that `import MMSA` still imports the real
+    one.
     """
     if not installed():
         raise HyConError(f"peers: {MISSING}")
@@ -372,4 +378,4 @@ def _empty_packages() -> None:
     nets, utils = (sys.modules[f"{ALIAS}.{name}"] for name in ("models.subNets", "utils"))
     nets.SubNet, nets.TextSubNet = features.SubNet, features.TextSubNet
     nets.BertTextEncoder = _Given
-    utils.MetricsTop = utils.dict_to_str = None  # the trainer's report is not needed
+    utils.MetricsTop = utils.dict_to_str = None  # only the trainer's report uses them

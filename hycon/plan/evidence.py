@@ -1,4 +1,4 @@
-"""The jobs that make the evidence: metrics, tables, figures and the report."""
+"""The jobs that produce the evidence: metrics, tables, figures and the report."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -37,7 +37,7 @@ def collect(plan: Rows) -> Job:
     """Return the job that collects all corpora: metrics, a summary, DVC's plots."""
     corpora = plan.params.corpora
     metrics = {corpus: RESULTS / corpus / "metrics.json" for corpus in corpora}
-    # training curves show the rows of the first experiment, confusion its first row
+    # training curves show all rows of the first experiment; the confusion plot shows its first row
     first = {name: plan.rows_of(name, plan.experiments_of(name)[0]) for name in corpora}
     training = [_plotted(plan, corpus, row) for corpus in corpora for row in first[corpus]]
     curves = [point for corpus in corpora for point in _curve_points(plan, corpus)]
@@ -90,7 +90,7 @@ def _curve_points(plan: Rows, corpus: str) -> list[tasks.CurvePoint]:
 
 
 def tables(plan: Rows, corpus: str) -> dict[str, Any]:
-    """Return the tables of a corpus by name, in the order of the page."""
+    """Return the tables of a corpus by name, in the order of the report."""
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
         found[name] = _score_table(plan, corpus, name)
@@ -128,7 +128,7 @@ def _score_table(plan: Rows, corpus: str, name: str) -> tasks.ScoreTable:
 
 
 def _pairs(plan: Rows, corpus: str, experiment: str) -> list[tasks.RowPair]:
-    """Return the pairs of an experiment's rows and its reference; none without a reference."""
+    """Pair each row of an experiment with its reference row; empty if there is no reference."""
     reference = plan.params.experiments[experiment].reference
     rows = plan.params.rows(experiment, corpus)
     if reference not in {variant for variant, _ in rows}:
@@ -144,7 +144,7 @@ def _pairs(plan: Rows, corpus: str, experiment: str) -> list[tasks.RowPair]:
 
 
 def _left_out(plan: Rows, corpus: str, name: str) -> str:
-    """Return which rows an experiment lacks on a corpus, and why; "" if none."""
+    """Return which rows of an experiment are missing on a corpus, and why; "" if none are."""
     experiment = plan.params.experiments[name]
     tried = experiment.encoders
     if experiment.first_encoder_only:
@@ -180,7 +180,7 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
     elif table.kind == "differences":
         rows = [row for pair in table.pairs for row in (pair.row, pair.reference)]
         reads = [*scores_of(rows), f"{table.aligned}/utterances.csv"]
-        # predictions are read too
+        # the bootstrap needs the predictions too
         reads += [path for row in unique(rows) for path in plan.records(corpus, row.row)]
     else:
         reads = list(scores_of(table.rows))
@@ -196,7 +196,7 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
 
 
 def measured_rows(plan: Rows, corpus: str) -> list[str]:
-    """Return the rows whose complexity is measured, without repetition."""
+    """Return the rows whose complexity is measured, without duplicates."""
     if plan.params.complexity is None:
         return []
     names = [name for name in plan.experiments_of(corpus) if plan.params.experiments[name].costs]
@@ -204,7 +204,7 @@ def measured_rows(plan: Rows, corpus: str) -> list[str]:
 
 
 def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
-    """Yield the job that measures complexity, if any row is measured."""
+    """Yield the job that measures complexity; nothing if no row is measured."""
     names = measured_rows(plan, corpus)
     if not names:
         return
@@ -230,7 +230,10 @@ def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
 
 
 def figures(plan: Rows, corpus: str) -> dict[str, Any]:
-    """Return the figures of a corpus by name: EXPERIMENT-curve-ENCODER, -tsne-."""
+    """Return the figures of a corpus by name.
+
+    Names are EXPERIMENT-curve-ENCODER and EXPERIMENT-tsne-ENCODER.
+    """
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
         experiment, rows = plan.params.experiments[name], plan.params.rows(name, corpus)
@@ -293,11 +296,8 @@ def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
     )  # fmt: skip
 
 
-# the page
-
-
 def report(plan: Rows) -> Job:
-    """Return the job that writes the page."""
+    """Return the job that writes the report."""
     corpora = [_page_corpus(plan, corpus) for corpus in plan.params.corpora]
     graph = GRAPH if GRAPH.exists() else None
     reads = [str(graph)] if graph else []
@@ -349,5 +349,5 @@ def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
 
 
 def scores_of(rows: Iterable[Scores]) -> tuple[str, ...]:
-    """Return the files of some rows' scores, each once."""
+    """Return the score files of the rows, without duplicates."""
     return unique(str(row.scores) for row in rows)

@@ -20,7 +20,7 @@ def states(corpus: str, encoder: str) -> Path:
 
 
 def tiny_folder(corpus: str, kind: str | None) -> Path | None:
-    """Return the folder of a corpus's tiny model, if there is one."""
+    """Return the folder of a corpus's tiny model, or None without a kind."""
     return DATA / "models" / corpus / f"tiny-{kind}" if kind else None
 
 
@@ -35,10 +35,10 @@ def ragged(path: Path) -> list[str]:
 
 
 def with_formats(path: Path, formats: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the files of a table or a figure, one a format."""
+    """Return the files of a table or figure, one per format."""
     return tuple(f"{path}.{each}" for each in formats)
 
 
 def unique(values: Iterable[Any]) -> tuple:
-    """Return values without repetition, in order."""
+    """Return the values without duplicates, in order."""
     return tuple(dict.fromkeys(values))

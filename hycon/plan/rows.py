@@ -1,4 +1,4 @@
-"""The rows of every experiment: their settings and their labels."""
+"""The rows of every experiment, with their settings and labels."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from hycon.provenance import parameters_digest
 
 
 class Rows:
-    """The rows of the plan. A row is a variant with a text encoder, VARIANT-ENCODER.
+    """The rows of the plan; a row is a variant with a text encoder, named VARIANT-ENCODER.
 
     Args:
         params: all parameters.
-        published: published rows.
-        files: names of the parameter files, for the report.
-        options: Snakemake options that change results, quoted for a shell.
+        published: published results, one per row.
+        files: names of the parameter files, shown in the report.
+        options: Snakemake options that change results, quoted for the shell.
     """
 
     def __init__(
@@ -33,14 +33,14 @@ class Rows:
             for variant in params.variants
             for encoder in params.encoders
         }
-        # parameters that results depend on, without labels and titles
+        # without labels and titles, on which results do not depend
         self.corpora = {name: each.as_input() for name, each in params.catalogue.items()}
         self.encoders = {name: each.as_input() for name, each in params.encoders.items()}
         self._settings: dict[tuple[str, str], Settings] = {}
         self._scored: dict[tuple[str, str], ScoredRow] = {}
         size = params.seeds_per_job or len(params.seeds)
         seeds = params.seeds
-        # the seeds that one job trains, by the number of the block
+        # the seeds that one job trains, by block number
         self.blocks = {
             str(number): seeds[start : start + size]
             for number, start in enumerate(range(0, len(seeds), size), start=1)
@@ -51,7 +51,7 @@ class Rows:
         return [name for name in self.params.experiments if self.params.rows(name, corpus)]
 
     def rows_of(self, corpus: str, experiment: str | None = None) -> list[str]:
-        """Return the rows of an experiment on a corpus in the order of its table, or of all."""
+        """Return the rows of one experiment, or of all, on a corpus, in the order of the tables."""
         chosen = [experiment] if experiment else self.params.experiments
         found = [pair for name in chosen for pair in self.params.rows(name, corpus)]
         return list(unique(f"{variant}-{encoder}" for variant, encoder in found))
@@ -63,7 +63,7 @@ class Rows:
         return self._settings[corpus, row]
 
     def scored(self, corpus: str, row: str) -> ScoredRow:
-        """Return the path of a row's scores, and its labels."""
+        """Return the path of a row's scores and its labels."""
         if (corpus, row) not in self._scored:
             self._scored[corpus, row] = self._scored_row(corpus, row)
         return self._scored[corpus, row]
@@ -85,22 +85,22 @@ class Rows:
         )
 
     def encoder_label(self, corpus: str, encoder: str) -> str:
-        """Return the label of a text encoder; word vectors are named by the corpus."""
+        """Return the label of a text encoder; for word vectors, the corpus names it."""
         chosen = self.params.encoders[encoder]
         named = self.params.catalogue[corpus].vectors
         return named if chosen.kind == "vectors" else chosen.label
 
     def records(self, corpus: str, row: str) -> list[str]:
-        """Return the records of a row's trained seeds, one a block."""
+        """Return the records of a row's trained seeds, one per block."""
         return [f"{runs(corpus, row)}/runs-{block}.json" for block in self.blocks]
 
     def tiny(self, corpus: str, encoder: str) -> list[str]:
-        """Return the weights of an encoder's tiny model as a list, empty if it is none."""
+        """Return the weights file of an encoder's tiny model, as a list; empty if it has none."""
         folder = tiny_folder(corpus, self.params.encoders[encoder].tiny)
         return [f"{folder}/model.safetensors"] if folder else []
 
     def given(self, corpus: str, row: str) -> dict[str, Any]:
-        """Return the common arguments of `train` and `tune_row`."""
+        """Return the arguments that `train` and `tune_row` share."""
         encoder = self.params.encoders[self.rows[row][1]]
         folder = aligned(corpus)
         text = (
@@ -125,7 +125,7 @@ class Rows:
 def scores_digest(
     corpus: Corpus, encoder: Encoder, settings: Settings, metrics: MetricsConfig, seeds: list[int]
 ) -> str:
-    """Return the digest of the parameters that scores are made with, as `evaluate` records it."""
+    """Return the digest of the parameters behind a row's scores, as `evaluate` records it."""
     values = {"corpus": corpus, "encoder": encoder, "settings": settings, "metrics": metrics}
     plain = {name: value.model_dump(mode="json") for name, value in values.items()}
     return parameters_digest({**plain, "seeds": sorted(seeds)})

@@ -1,4 +1,4 @@
-"""The plan for the rules of the workflow: loaded once, queried for one job at a time."""
+"""The interface between the workflow's rules and the plan."""
 
 import json
 import shlex
@@ -14,23 +14,24 @@ from hycon.plan.planner import Plan
 from hycon.plan.records import modified, refresh
 from hycon.plan.snakemake import remake
 
-APART = ("mirror", "device")  # change where a job runs or finds its files, and no result
+# parameters that change where a job runs or finds its files, but not its result
+APART = ("mirror", "device")
 
 
 class Rules:
-    """What the rules ask of the plan.
+    """Load the plan once, and answer the rules' queries about single jobs.
 
-    A mistake in the parameters is one line and exit code 2.
+    An error in the parameters prints one line and exits with code 2.
 
     Args:
-        workflow: Snakemake's, of the Snakefile that is being read.
+        workflow: Snakemake's workflow object of the Snakefile being read.
         config: values of --configfile and --config, merged.
     """
 
     def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
         settings = workflow.config_settings
         try:
-            # Snakemake has read the overlays already, without checks for duplicate keys and aliases
+            # Snakemake has already read the overlays, but accepts duplicate keys and aliases
             for path in map(Path, settings.configfiles):
                 if path.is_file():
                     read_yaml(path)
@@ -42,7 +43,7 @@ class Rules:
             self.plan = Plan(params, load_published(), files, options)
         except HyConError as error:
             _stop(error)
-        # not in the processes that Snakemake starts for single jobs
+        # skip this in the processes that Snakemake starts for single jobs
         if workflow.is_main_process:
             remake(self._modified)
 
@@ -54,14 +55,14 @@ class Rules:
         return changed
 
     def after_a_run(self) -> None:
-        """Remember the outputs, so that the next start need not read them."""
+        """Cache the digests of all outputs, so that the next run need not read them."""
         refresh(self.plan.outputs_here())
-        # folders that DVC keeps must be there, though a run may have nothing for them
+        # DVC requires its output folders to exist, even if a run writes nothing into them
         for folder in ("generated", "models", "features"):
             Path("data", folder).mkdir(parents=True, exist_ok=True)
 
     def files(self, phase: str) -> Callable[[Any], list[str]]:
-        """Return an input function: the outputs of a phase."""
+        """Return an input function that gives the outputs of a phase."""
         return lambda _: self._ask(self.plan.files, phase)
 
     def reads(self, rule: str) -> Callable[[Any], list[str]]:
@@ -69,10 +70,10 @@ class Rules:
         return lambda wildcards: list(self._job(rule, wildcards).reads)
 
     def given(self, rule: str) -> dict[str, Callable[..., str]]:
-        """Return a rule's params: a key whose change reruns the job, and the job itself.
+        """Return a rule's params: the key, whose change reruns the job, and the job itself.
 
-        Snakemake does not compare params that depend on `threads`, so another mirror reruns
-        nothing.
+        `job` depends on `threads` because Snakemake does not compare such params. So changing the
+        mirror reruns nothing.
         """
         return {
             "key": lambda wildcards: self._job(rule, wildcards).key,
@@ -80,7 +81,7 @@ class Rules:
         }
 
     def needs(self, rule: str) -> dict[str, Callable[..., int]]:
-        """Return a rule's resources: memory and time, which grow with each attempt."""
+        """Return a rule's resources: memory (MB) and time (minutes), growing with each attempt."""
 
         def memory(wildcards: Any, input: Any, attempt: int) -> int:
             job = self._job(rule, wildcards)
@@ -112,7 +113,7 @@ def _from_here(path: Path) -> str:
 
 
 def _options(files: list[str], given: dict[str, Any]) -> str:
-    """Return Snakemake's options of this run that change results, for a shell."""
+    """Return the Snakemake options of this run that change results, quoted for the shell."""
     values = [f"{key}={json.dumps(value)}" for key, value in given.items() if key not in APART]
     options = [("--configfile", files), ("--config", values)]
     return " ".join(f"{name} {shlex.join(found)}" for name, found in options if found)

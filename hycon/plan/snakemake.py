@@ -1,4 +1,4 @@
-"""The one place that relies on a part of Snakemake that is not its public interface."""
+"""The only module that uses a private part of Snakemake's interface."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -9,13 +9,14 @@ _incomplete = PersistenceBase.incomplete
 
 
 def remake(find: Callable[[Collection[str]], Collection[str]]) -> None:
-    """Make Snakemake regenerate some outputs if it needs them, in this process.
+    """Make Snakemake in this process regenerate certain outputs if it needs them.
 
-    Snakemake treats them as incomplete, without a mark on disk. No option does this for an existing
-    output without a record: --forcerun would turn all of them into targets.
+    Snakemake then treats them as incomplete, but no marker is written to disk. No option does this
+    for an existing output without a record: --forcerun would turn all of them into targets.
 
     Args:
-        find: returns the outputs, given the targets. Called once, when the jobs are known.
+        find: returns the outputs to regenerate, given the targets; called once, when the jobs are
+            known.
     """
     found: set[str] | None = None
 

@@ -25,7 +25,7 @@ from hycon.params.base import Strict
 
 TABLE_FORMATS = ("csv", "md", "tex", "html")
 FIGURE_FORMATS = ("svg", "pdf", "png", "txt")
-# the module that a kind of table comes from
+# the module that writes each kind of table
 TABLE_CODE = {
     "scores": "hycon.reporting.tables",
     "differences": "hycon.reporting.differences",
@@ -47,15 +47,15 @@ class FetchTask(Strict):
 
     corpus: str
     file: str
-    sources: list[str]  # addresses and paths, in the order in which to ask them
+    sources: list[str]  # addresses and paths, in the order in which they are tried
     sha256: str | None
     size: int | None  # bytes
     manifest: Path | None  # the manifest; None for generated files
-    output: Path  # FILE.sha256, a record beside the file
+    output: Path  # FILE.sha256, the record next to the file
 
 
 class AlignTask(Strict):
-    """Align a corpus's files to its words and segments."""
+    """Align the files of a corpus to its words and segments."""
 
     corpus: Corpus
     settings: AlignConfig
@@ -64,7 +64,7 @@ class AlignTask(Strict):
 
 
 class TinyTask(Strict):
-    """Build a tiny text encoder of a corpus."""
+    """Build a tiny text encoder for a corpus."""
 
     kind: Literal["bert", "xlnet"]
     aligned: Path  # folder
@@ -76,14 +76,14 @@ class EncodeTask(Strict):
 
     encoder: Encoder
     aligned: Path  # folder
-    tiny: Path | None  # folder of the tiny model, if it is one
+    tiny: Path | None  # folder of the tiny model; None for other encoders
     output: Path  # folder
 
 
 class RowTask(Strict):
-    """Something that is done with one row (a variant with a text encoder) of one corpus."""
+    """The common arguments of tasks on one row (a variant with a text encoder) of one corpus."""
 
-    name: str  # CORPUS/ROW, in messages
+    name: str  # CORPUS/ROW, used in messages
     corpus: Corpus
     encoder: Encoder
     settings: Settings
@@ -91,19 +91,19 @@ class RowTask(Strict):
 
 
 class TrainedRowTask(RowTask):
-    """What training a row reads."""
+    """The inputs of tasks that train a row."""
 
-    states: Path | None  # folder of the cached text states; None where the encoder is fine-tuned
-    tiny: Path | None  # folder of the tiny model, if it is one that is fine-tuned
-    inputs: list[Path]  # every file that is read
+    states: Path | None  # folder of the cached text states; None if the encoder is fine-tuned
+    tiny: Path | None  # folder of the tiny model if it is fine-tuned, else None
+    inputs: list[Path]  # every input file
 
 
 class TrainTask(TrainedRowTask):
-    """Train some seeds of one row."""
+    """Train one row with several seeds."""
 
     seeds: list[int]
-    output: Path  # folder of the row; a run's files go to seed-N below
-    record: Path  # of the seeds that are trained
+    output: Path  # folder of the row; the files of each run go to its subfolder seed-N
+    record: Path  # file that lists the trained seeds
 
 
 class EvaluateTask(RowTask):
@@ -116,12 +116,12 @@ class EvaluateTask(RowTask):
 
 
 class TuneTask(TrainedRowTask):
-    """Search for better parameters of one row."""
+    """Search for better hyperparameters of one row."""
 
     tuning: TuningConfig
-    places: dict[str, list[str]]  # where an overlay puts each key
-    study: Path  # journal, to resume from
-    output: Path  # without its ending
+    places: dict[str, list[str]]  # for each key, its path in an overlay
+    study: Path  # journal file, from which the search resumes
+    output: Path  # without file extension
 
 
 class Scores(Strict):
@@ -129,27 +129,27 @@ class Scores(Strict):
 
     row: str
     scores: Path
-    parameters_digest: str  # of the parameters that the scores must be made with
+    parameters_digest: str  # of the parameters that the scores must have been computed with
 
 
 class ScoredRow(Scores):
-    """The scores of one row, and its labels."""
+    """The scores of one row and its labels."""
 
     model: str
     encoder: str
 
     def unlabelled(self) -> Scores:
-        """Return it without labels, for outputs that do not show them."""
+        """Return the scores without labels, for outputs that do not show them."""
         return Scores(row=self.row, scores=self.scores, parameters_digest=self.parameters_digest)
 
 
 def digests(rows: Iterable[Scores]) -> dict[Path, str]:
-    """Return the digest of the parameters that the scores of some rows must have, by path."""
+    """Return the parameters digest that each row's scores must have, by path of the scores."""
     return {row.scores: row.parameters_digest for row in rows}
 
 
 class AggregateTask(Strict):
-    """Bring the scores of a corpus together."""
+    """Aggregate the scores of a corpus."""
 
     corpus: str
     experiments: dict[str, list[Scores]]
@@ -166,7 +166,7 @@ class CurvePoint(Strict):
 
 
 class PlottedRuns(Strict):
-    """The runs of one row, as a plot shows them."""
+    """The runs of one row in a plot."""
 
     panel: str
     runs: Path  # folder of the row
@@ -179,7 +179,7 @@ class CollectTask(Strict):
     """Collect all corpora: metrics, a summary, and data for `dvc plots`."""
 
     metrics: dict[str, Path]  # by corpus
-    summary: dict[str, list[str]]  # which metrics the summary has, by corpus
+    summary: dict[str, list[str]]  # the metrics in the summary, by corpus
     curves: list[CurvePoint]
     training: list[PlottedRuns]
     confusion: list[PlottedRuns]
@@ -187,7 +187,7 @@ class CollectTask(Strict):
 
 
 class ScoreTable(Strict):
-    """Means and spreads of an experiment's rows."""
+    """Means and standard deviations of an experiment's rows."""
 
     kind: Literal["scores"] = "scores"
     experiment: str
@@ -198,14 +198,14 @@ class ScoreTable(Strict):
 
 
 class RowPair(Strict):
-    """A row and the one that it is compared with."""
+    """A row and its reference row."""
 
     row: ScoredRow
     reference: ScoredRow
 
 
 class DifferenceTable(Strict):
-    """Differences of an experiment's rows to its reference row."""
+    """Differences between an experiment's rows and its reference row."""
 
     kind: Literal["differences"] = "differences"
     title: str
@@ -223,7 +223,7 @@ class PublishedTable(Strict):
 
 
 class CostTable(Strict):
-    """What each row costs."""
+    """Complexity of each row."""
 
     kind: Literal["costs"] = "costs"
     measured: Path
@@ -231,25 +231,25 @@ class CostTable(Strict):
 
 
 class TableTask(Strict):
-    """Write one table in every form."""
+    """Write one table in every format."""
 
-    key: str  # the corpus's name
+    key: str  # name of the corpus
     corpus: Corpus
     table: Annotated[
         ScoreTable | DifferenceTable | PublishedTable | CostTable, Field(discriminator="kind")
     ]
-    output: Path  # without its ending
+    output: Path  # without file extension
 
 
 class CurveRow(Strict):
-    """A row at one value of the parameter that a curve is drawn over."""
+    """A row at one value of a curve's parameter."""
 
     x: float
     row: ScoredRow
 
 
 class CurveFigure(Strict):
-    """Metrics over a parameter."""
+    """Metrics as a function of a parameter."""
 
     kind: Literal["curve"] = "curve"
     points: Annotated[list[CurveRow], Field(min_length=1)]
@@ -275,14 +275,14 @@ class TsneFigure(Strict):
 
 
 class FigureTask(Strict):
-    """Draw one figure in every form."""
+    """Draw one figure in every format."""
 
-    key: str  # the corpus's name
+    key: str  # name of the corpus
     corpus: Corpus
     title: str
     colours: FigureConfig
     figure: Annotated[CurveFigure | TsneFigure, Field(discriminator="kind")]
-    output: Path  # without its ending
+    output: Path  # without file extension
 
 
 class MeasuredRow(Strict):
@@ -315,14 +315,14 @@ class PageItem(Strict):
 
 
 class PageRow(Strict):
-    """A row of the page, under the first experiment that has it."""
+    """A row of the report, listed under the first experiment that includes it."""
 
     row: ScoredRow
     experiment: str
 
 
 class PageCorpus(Strict):
-    """A corpus, and its parts of the report."""
+    """A corpus and its sections of the report."""
 
     key: str
     corpus: Corpus
@@ -332,12 +332,12 @@ class PageCorpus(Strict):
 
 
 class ReportTask(Strict):
-    """Write one page of everything."""
+    """Write the report, one page with all results."""
 
     corpora: list[PageCorpus]
     seeds: list[int]
     files: list[str]  # parameter files
-    options: str  # Snakemake's, for a shell
+    options: str  # Snakemake options, quoted for the shell
     graph: Path | None  # drawing of the rules
     results: Path  # folder
     output: Path

@@ -1,7 +1,7 @@
-"""One thin entry module per rule: a task in, files out.
+"""One thin entry module per rule, which takes a task and writes files.
 
-A stage is a module with `main(task, machine)`, where the task is of its type in `hycon.plan.tasks`.
-It is run as `python -m hycon.stages NAME`, with the job as JSON on standard input:
+A stage is a module with `main(task, machine)`. `hycon.plan.tasks` defines the type of its task.
+`python -m hycon.stages NAME` runs it, with the job as JSON on standard input;
 `snakemake --dry-run -p` prints the command of every job.
 """
 
@@ -9,7 +9,12 @@ from typing import NamedTuple
 
 
 class Machine(NamedTuple):
-    """Where a stage runs; it changes no result."""
+    """Where a stage runs; results do not depend on it.
+
+    Args:
+        device: auto, cpu, cuda or cuda:N.
+        threads: number of CPU threads.
+    """
 
     device: str = "auto"
     threads: int = 1

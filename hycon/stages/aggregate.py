@@ -1,4 +1,4 @@
-"""Bring the scores of a corpus's rows together: metrics.json (rule `aggregate`)."""
+"""Aggregate the scores of a corpus's rows in metrics.json (rule `aggregate`)."""
 
 from hycon.atomic_io import write_json
 from hycon.evaluation.aggregation import check_parameters, over_seeds

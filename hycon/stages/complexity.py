@@ -51,7 +51,7 @@ def main(task: ComplexityTask, machine: Machine) -> None:
 
 
 def _load(task: ComplexityTask, device: str) -> list[TimedRow]:
-    """Return the rows with their corpus, which is read once for each text and class scheme."""
+    """Return the rows with their corpus, which is read once per text encoder and class scheme."""
     corpora: dict[tuple, tuple] = {}
     rows = []
     for row in progress(task.rows, "reading", unit="rows"):
@@ -69,7 +69,14 @@ def _load(task: ComplexityTask, device: str) -> list[TimedRow]:
 
 
 def describe(device: str) -> dict[str, str | int | None]:
-    """Return what the times depend on: processor, cores, GPU if used, torch, threads."""
+    """Describe the machine, on which the times depend.
+
+    Args:
+        device: torch device of the measurements.
+
+    Returns:
+        Processor, number of cores, GPU (None on a CPU), torch version, number of threads.
+    """
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -80,7 +87,7 @@ def describe(device: str) -> dict[str, str | int | None]:
 
 
 def _processor() -> str:
-    """Return the processor's name; Python itself knows none on Linux."""
+    """Return the name of the processor, which `platform` does not know on Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

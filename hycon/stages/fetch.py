@@ -19,5 +19,5 @@ def main(task: FetchTask, _: Machine) -> None:
         say=log.info,
     )
     with atomic_file(task.output) as temporary:
-        line = f"{digest}  {target.name}\n"  # as sha256sum -c reads
+        line = f"{digest}  {target.name}\n"  # the format of sha256sum -c
         temporary.write_text(line, encoding="utf-8")

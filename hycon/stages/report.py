@@ -1,4 +1,4 @@
-"""Write one page of everything that a run left behind (rule `report`)."""
+"""Write the report, one page with all results (rule `report`)."""
 
 from hycon.evaluation.aggregation import check_parameters
 from hycon.logs import log

@@ -1,4 +1,4 @@
-"""Write one table in every form (rule `tables`)."""
+"""Write one table in every format (rule `tables`)."""
 
 import importlib
 
@@ -8,7 +8,7 @@ from hycon.stages import Machine
 
 
 def main(task: TableTask, _: Machine) -> None:
-    # a table depends on the code of its own kind only
+    # imported here, so that a table depends only on the code of its own kind
     writer = importlib.import_module(TABLE_CODE[task.table.kind])
     writer.write(writer.make(task.table, task.key, task.corpus), task.output)
     log.info("%s.csv, .md, .tex, .html: written", task.output)

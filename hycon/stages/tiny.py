@@ -1,4 +1,4 @@
-"""Build a tiny text encoder of a corpus (rule `tiny`)."""
+"""Build a tiny text encoder for a corpus (rule `tiny`)."""
 
 from hycon.atomic_io import atomic_folder
 from hycon.corpus.utterances import read_table

@@ -47,14 +47,14 @@ def main(task: TrainTask, machine: Machine) -> None:
     if missing:
         with ending_on_request():
             _train(task, machine, provenance, {seed: folders[seed] for seed in missing})
-    # the digest of each seed's record, which has those of its files
+    # each seed's record contains the digests of its files, so its own digest covers them
     records = {str(seed): sha256_of(folder / "run.json") for seed, folder in folders.items()}
     write_json(task.record, {"name": task.name, "seeds": records})
 
 
 def _keep(task: TrainTask, seed: int, folder: Path, provenance: dict[str, Any]) -> None:
-    """Keep a run that is trained already; warn where other versions of packages trained it."""
-    # of a process killed right at its end
+    """Keep a trained run; warn if it was trained with other package versions."""
+    # left by a process that was killed just before it deleted its checkpoint
     Checkpoint(checkpoint_of(folder), provenance).delete()
     versions, now = read_json(folder / "run.json").get("versions", {}), environment()
     if versions != now:
@@ -73,10 +73,15 @@ def _difference(found: dict[str, str], now: dict[str, str]) -> str:
 
 
 def is_run_of(folder: Path, seed: int, provenance: dict[str, Any]) -> bool:
-    """Return whether a folder has a complete run of a seed with the same provenance.
+    """Return whether a folder contains a complete run of a seed with the same provenance.
 
     Training again would give the same bytes. So an interrupted job trains only the missing seeds,
     and adding a seed trains only that seed.
+
+    Args:
+        folder: folder of the run.
+        seed: the seed.
+        provenance: parameters, code digest and input digests of the run.
     """
     try:
         record = read_json(folder / "run.json")
@@ -88,14 +93,14 @@ def is_run_of(folder: Path, seed: int, provenance: dict[str, Any]) -> bool:
 
 
 def checkpoint_of(folder: Path) -> Path:
-    """Return where the checkpoint of a run is kept while it is under way."""
+    """Return the path of a run's checkpoint, which exists while the run is unfinished."""
     return folder.with_name(f"{folder.name}.checkpoint") / "state.safetensors"
 
 
 def _train(
     task: TrainTask, machine: Machine, provenance: dict[str, Any], folders: dict[int, Path]
 ) -> None:
-    """Train the seeds one after the other; each leaves its folder as soon as it is trained."""
+    """Train the seeds one after the other; write the folder of each as soon as it is trained."""
     set_threads(machine.threads)
     make_deterministic()
     device = pick_device(machine.device)
@@ -123,7 +128,7 @@ def _train_seed(
     provenance: dict[str, Any],
     where: dict[str, Any],
 ) -> None:
-    """Train one seed, from its checkpoint if it has one, and write its folder."""
+    """Train one seed, resuming from its checkpoint if there is one, and write its folder."""
     name = f"{task.name} seed {seed}"
     checkpoint = Checkpoint(checkpoint_of(folder), {"seed": seed, **provenance, **where})
     data = data.with_shuffled(task.settings.train.shuffled, seed)
@@ -163,7 +168,7 @@ def _criterion(corpus: Corpus) -> str:
 
 
 def _write(folder: Path, trained: TrainingResult, data: CorpusTensors, record: dict) -> None:
-    """Write weights, history, and the predictions and representations of every utterance."""
+    """Write weights, history, record, and predictions and representations of all utterances."""
     rows = data.labels.new_tensor(range(len(data.labels))).long()
     output = infer(trained.model, data, rows)
     tensors = {name: value.float().cpu().contiguous() for name, value in output.tensors().items()}
@@ -179,7 +184,7 @@ def _write(folder: Path, trained: TrainingResult, data: CorpusTensors, record: d
 
 
 class _ProgressLogger:
-    """Say how training goes: one line on a terminal, rewritten; in a log a line now and then."""
+    """Report progress: on a terminal, one line that is overwritten; in a log, a line at times."""
 
     def __init__(self, name: str) -> None:
         self.name, self.said = name, time.monotonic()

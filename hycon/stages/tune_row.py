@@ -1,4 +1,4 @@
-"""Search for better parameters of one row on one corpus (rule `tune_row`)."""
+"""Search for better hyperparameters of one row on one corpus (rule `tune_row`)."""
 
 import csv
 import functools
@@ -45,7 +45,7 @@ def main(task: TuneTask, machine: Machine) -> None:
 
 
 def _digest(task: TuneTask) -> str:
-    """Return a name for all that a trial's score depends on: others belong to another study."""
+    """Return a digest of all that a trial's score depends on; it names the study."""
     parts = [
         code_digest("hycon.stages.tune_row"),
         task.corpus.as_input().as_json(),
@@ -58,7 +58,7 @@ def _digest(task: TuneTask) -> str:
 
 
 def _files(task: TuneTask) -> list[Path]:
-    """Return the files that training reads, those of a model in a folder or package too."""
+    """Return the files that training reads, including the weights of a local model."""
     encoder = task.encoder
     if not encoder.finetune:
         return task.inputs
@@ -68,14 +68,14 @@ def _files(task: TuneTask) -> list[Path]:
 
 
 def _scorer(task: TuneTask, machine: Machine):
-    """Return a function that trains settings in one round, and the number of rounds."""
+    """Return a function that trains and scores settings in one round, and the number of rounds."""
     device = pick_device(machine.device)
     text = read_text(task.encoder, task.aligned, task.states, task.tiny)
     utterances = read_table(task.aligned / "utterances.csv")
     folds = cross_validation(utterances, task.tuning.folds)
     seeds = task.tuning.seeds
 
-    @functools.lru_cache(maxsize=len(folds) * 3)  # a space can have several class schemes
+    @functools.lru_cache(maxsize=len(folds) * 3)  # a search space can have several class schemes
     def data(part: int, scheme: str):
         emotions = task.corpus.emotions
         return load_data(task.aligned, text, emotions, scheme, device, folds[part])
@@ -97,7 +97,7 @@ def _log_trial(task: TuneTask, study: optuna.Study, trial: optuna.trial.FrozenTr
 
 
 def _write(task: TuneTask, study: optuna.Study) -> None:
-    """Write the best parameters as an overlay, and all trials as a table."""
+    """Write the best hyperparameters as an overlay, and all trials as a table."""
     overlay: dict[str, Any] = {}
     for key, value in study.best_trial.user_attrs["values"].items():
         nested: Any = value

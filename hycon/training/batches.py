@@ -15,17 +15,18 @@ from hycon.errors import HyConError
 from hycon.networks.packing import PaddedBatch
 from hycon.training.text import TextFeatures
 
-# standardised features beyond this many standard deviations are cut: COVAREP has outliers of
-# thousands, which would dominate every sum
+# clip standardised features at this many standard deviations: COVAREP has outliers of thousands of
+# them, which would dominate every sum
 OUTLIER = 10.0
-BLOCK = 1 << 14  # rows that are standardised at once: the features are held once, not six times
+# rows that are standardised at once, so that memory contains the features once and not six times
+BLOCK = 1 << 14
 
 
 @dataclass(frozen=True)
 class RaggedTensor:
-    """Rows of different lengths in one tensor: values (W, D) and starts, lengths (N,).
+    """Sequences of different lengths in one tensor: values (W, D), starts and lengths (N,).
 
-    Values are float32, or int64 where they are token numbers.
+    Values are float32 features, or int64 token ids.
     """
 
     values: Tensor
@@ -41,7 +42,7 @@ class RaggedTensor:
         return cls(tensor, bounds[:-1], bounds.diff())
 
     def pad(self, rows: Tensor) -> PaddedBatch:
-        """Return the chosen rows (K,) as a padded batch; padding repeats a valid step."""
+        """Return the sequences `rows` (K,) as a padded batch; padding repeats the last step."""
         lengths = self.lengths[rows]
         step = torch.arange(int(lengths.max()), device=rows.device)
         step = torch.minimum(step, lengths[:, None] - 1)  # (K, T)
@@ -57,23 +58,23 @@ class CorpusTensors:
 
     features: dict[str, RaggedTensor]
     labels: Tensor  # (N,) float32 scores or int64 classes
-    classes: Tensor  # (N,) int64: classes that form pairs
+    classes: Tensor  # (N,) int64, the classes that define pairs
     folds: dict[str, Tensor]  # (n,) int64 row numbers
     outputs: int
 
     def batch(self, rows: Tensor) -> dict[str, PaddedBatch]:
-        """Return the chosen utterances (K,) as padded batches by modality."""
+        """Return the utterances `rows` (K,) as padded batches by modality."""
         return {name: ragged.pad(rows) for name, ragged in self.features.items()}
 
     def by_length(self, rows: Tensor) -> Tensor:
-        """Return row numbers (n,) from the shortest to the longest text."""
+        """Sort row numbers (n,) by length of text, shortest first."""
         return rows[torch.argsort(self.features["text"].lengths[rows], stable=True)]
 
     def shuffled(self, rows: Tensor, size: int, order: torch.Generator) -> list[Tensor]:
-        """Return an epoch's batches: all rows, freely shuffled.
+        """Split all rows into the batches of an epoch, in random order.
 
-        Not bucketed by length, though that would save much padding: who meets whom in a batch
-        makes the pairs, and buckets would pair like-long utterances only, and the same ones again.
+        There is no bucketing by length, although it would save much padding. Pairs form within a
+        batch, so buckets would only ever pair utterances of similar length.
         """
         mixed = rows[torch.randperm(len(rows), generator=order).to(rows.device)]
         return list(mixed.split(size))
@@ -84,15 +85,15 @@ class CorpusTensors:
 
     @property
     def longest(self) -> dict[str, int]:
-        """The steps of the longest utterance of all folds, by modality."""
+        """Number of steps of the longest utterance in all folds, by modality."""
         return {name: int(ragged.lengths.max()) for name, ragged in self.features.items()}
 
     def with_shuffled(self, modalities: Sequence[str], seed: int) -> "CorpusTensors":
-        """Return the corpus with some modalities exchanged between the utterances of each fold.
+        """Return the corpus with some modalities shuffled among the utterances of each fold.
 
         Args:
-            modalities: names; each is permuted on its own.
-            seed: of the permutations.
+            modalities: names of modalities; each is permuted independently.
+            seed: seed of the permutations.
         """
         if not modalities:
             return self
@@ -117,21 +118,25 @@ def load_data(
     device: str,
     fold: np.ndarray | None = None,
 ) -> CorpusTensors:
-    """Read a corpus's aligned utterances into memory, with its text.
+    """Load the aligned utterances of a corpus into memory, together with its text.
 
-    Audio and vision (and word vectors) are standardised by the training fold's mean and standard
-    deviation; a constant column stays, as zeros.
+    Audio, vision and word vectors are standardised by mean and standard deviation of the training
+    fold. A constant column becomes zeros.
 
     Args:
-        aligned: folder of `hycon.corpus.utterances`.
-        text: of `read_text`.
+        aligned: folder written by `hycon.corpus.utterances`.
+        text: output of `read_text`.
         emotions: names of the classes, or None for scores.
-        scheme: classes of scores for pairs (method, section 7); None where no loss reads them.
-        device: where the tensors go.
-        fold: (N,) names of the folds, if not the corpus's own.
+        scheme: how scores are divided into classes for pairs (method, section 7); None if no loss
+            uses the classes.
+        device: device of the tensors.
+        fold: (N,) fold names that replace those of the corpus.
+
+    Returns:
+        The corpus as tensors on `device`.
 
     Raises:
-        HyConError: a file is missing, damaged, or does not fit the others; or all training
+        HyConError: a file is missing, damaged, or does not match the others; or all training
             utterances are of one class.
     """
     table = aligned / "utterances.csv"
@@ -186,7 +191,7 @@ def _score(utterance: Utterance, table: Path) -> float:
 def _check_several(
     classes: Tensor, emotions: list[str] | None, scheme: str | None, table: Path
 ) -> None:
-    """Refuse training utterances that are all of one class."""
+    """Raise if all training utterances are of one class."""
     found = classes.unique().tolist()
     if len(found) < 2:
         what = f"the emotion {emotions[found[0]]}" if emotions and found else "one class"
@@ -198,14 +203,14 @@ def _check_several(
 
 
 def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return features with the mean and deviation of the training rows taken out.
+    """Standardise features by mean and standard deviation of the training rows.
 
     Args:
-        values: (W, D) float32; NaN where a value is unknown.
-        train: (W,) bool, the rows that the statistics are taken from, where they are known.
+        values: (W, D) float32; not finite where a value is unknown.
+        train: (W,) bool; the statistics use the known values of these rows.
 
     Returns:
-        (W, D) float32 without NaN: an unknown value becomes 0, the mean of the known ones.
+        (W, D) float32, all finite. Unknown values become 0, which is the mean of the known ones.
     """
     blocks = [slice(at, at + BLOCK) for at in range(0, len(values), BLOCK)]
     count, total, squares = (np.zeros(values.shape[1]) for _ in range(3))
@@ -217,7 +222,7 @@ def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     for part, known in _training_rows(values, train, blocks):
         squares += np.square(part - mean).sum(axis=0, where=known)
     deviation = np.sqrt(squares / count)
-    # a column whose spread is rounding error is constant
+    # treat a column as constant if its deviation is only rounding error
     constant = deviation <= 1e-7 * np.maximum(1.0, np.abs(mean))
     deviation[constant] = 1.0
     scaled = np.empty(values.shape, np.float32)
@@ -231,7 +236,7 @@ def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
 def _training_rows(
     values: np.ndarray, train: np.ndarray, blocks: list[slice]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield each block's training rows in double precision, and which of their values are known."""
+    """Yield the training rows of each block in float64, and a mask of their known values."""
     for block in blocks:
         part = values[block][train[block]].astype(np.float64)
         yield part, np.isfinite(part)

@@ -1,4 +1,4 @@
-"""What training and inference cost: parameters, multiply-adds, time, memory (method, section 8)."""
+"""Complexity of training and inference: parameters, multiply-adds, time, memory (section 8)."""
 
 import dataclasses
 import gc
@@ -26,7 +26,7 @@ from hycon.training.optimiser import OptimizerStep
 BATCH = 32  # batch size for which multiply-adds are counted, the same for all rows
 SEED = 1
 WARM_UP = 4  # steps before timing starts; the first one allocates the optimiser's state
-STEPS = 32  # of a round, whose contrastive part is timed
+STEPS = 32  # steps per round whose contrastive part is timed
 
 MEANINGS = {
     "trainable parameters": "numbers that training changes, all of the network's",
@@ -49,7 +49,7 @@ MEANINGS = {
 
 
 class TimedRow(NamedTuple):
-    """A row to measure: its corpus and text, its settings, and its text encoder for tokens."""
+    """A row to measure: its corpus, its settings, and its text encoder if the text is tokens."""
 
     data: CorpusTensors
     settings: Settings
@@ -57,7 +57,7 @@ class TimedRow(NamedTuple):
 
 
 class _Training(NamedTuple):
-    """A network at the start of its training, as `hycon.training.loop.train` makes it."""
+    """A network at the start of its training, built as in `hycon.training.loop.train`."""
 
     model: HyCon | Peer
     kept: HyCon | Peer  # the network itself, or its moving average
@@ -66,7 +66,7 @@ class _Training(NamedTuple):
 
 
 class _Samples(NamedTuple):
-    """What was measured of a row so far: a number a round, of shares a number a step."""
+    """The measurements of a row so far: one value per round, but one share per step."""
 
     epochs: list[float]  # seconds
     inferences: list[float]  # seconds
@@ -79,25 +79,27 @@ def measure(
     repeats: int,
     show: Callable[[list[tuple[int, int]]], Iterable[tuple[int, int]]] = iter,
 ) -> list[dict]:
-    """Return the complexity of each row, under the keys of `MEANINGS`.
+    """Measure the complexity of each row, under the keys of `MEANINGS`.
 
-    The rows are interleaved (A, B, C, A, B, C, ...), so that a slower machine slows all of them. A
-    first round warms up and counts what does not vary. Each turn rebuilds its network from one
-    seed: each round does the same work, and only one network is in memory.
+    The rows are interleaved (A, B, C, A, B, C, ...), so that a slowdown of the machine affects all
+    of them. The first round warms up, and counts the quantities that do not vary. Each measurement
+    rebuilds its network from the same seed, so that every round does the same work and only one
+    network is in memory.
 
     Args:
-        rows: what to measure; their training folds are the same utterances.
-        repeats: timed rounds, at least 1.
-        show: receives the turns, (round, row number), and yields them with a progress bar.
+        rows: the rows to measure; all have the same training utterances.
+        repeats: number of timed rounds, at least 1.
+        show: receives the list of measurements, (round, row number), and yields them with a
+            progress bar.
 
     Returns:
-        A dictionary per row; what varies is {"median", "iqr": [25 %, 75 %], "n"}.
+        One dictionary per row; a quantity that varies is {"median", "iqr": [25 %, 75 %], "n"}.
     """
     figures: list[dict] = [{} for _ in rows]
     samples = [_Samples([], [], [], []) for _ in rows]
     turns = [(turn, number) for turn in range(repeats + 1) for number in range(len(rows))]
     for turn, number in show(turns):
-        gc.collect()  # a reference cycle of schedule and optimiser keeps the last network
+        gc.collect()  # a reference cycle of schedule and optimiser keeps the last network alive
         if turn == 0:
             figures[number] = _count(rows[number])
         else:
@@ -109,20 +111,23 @@ def measure(
 
 
 def multiply_adds(model: nn.Module, *inputs) -> int:
-    """Return the multiply-adds of one forward pass, in evaluation mode.
+    """Count the multiply-adds of one forward pass in evaluation mode.
 
-    Counted: matrix products, among them those of attention and of recurrent layers, and those over
-    padding that a network computes. Not counted: element-wise operations, which here are
-    activations, norms, softmax, dropout, positions, and the products of the fusions that multiply
-    element by element.
+    All matrix products count, including those of attention, of recurrent layers, and of padding
+    that a network computes. Element-wise operations do not count: activations, norms, softmax,
+    dropout, positions, and the products of fusions that multiply element by element.
+
+    Args:
+        model: the network; it is left in evaluation mode.
+        inputs: arguments of its forward pass.
     """
     model.eval()
     counter = FlopCounterMode(display=False)
-    # fused attention and recurrent kernels are not in torch's table of operations, or not on every
-    # device; without them both are the matrix products that they consist of
+    # torch's counter does not know all fused attention and recurrent kernels on every device;
+    # without fused kernels, it counts the matrix products that they consist of
     with (
         torch.no_grad(),
-        # switching oneDNN off warns of a mode of Intel's GPUs
+        # switching off oneDNN warns about a mode of Intel GPUs
         warnings.catch_warnings(action="ignore"),
         sdpa_kernel(SDPBackend.MATH),
         torch.backends.mkldnn.flags(enabled=False),
@@ -138,12 +143,12 @@ def saved_bytes(
     step: Callable[[Tensor], None],
     epoch: Callable[[Callable[[Tensor], None]], None],
 ) -> int:
-    """Return the peak memory that a step keeps for its backward pass, in bytes, without weights.
+    """Return the peak memory in bytes that a step keeps for its backward pass, without weights.
 
     Args:
         model: the network.
         step: the optimiser step.
-        epoch: runs an epoch with a replacement of `step`.
+        epoch: runs an epoch with the given replacement of `step`.
     """
     weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}  # by address, because views share memory
@@ -167,7 +172,7 @@ def saved_bytes(
 
 
 def summary(values: list[float]) -> dict:
-    """Return the median, the quartiles and the number of values."""
+    """Summarise values by their median, their quartiles and their number."""
     low, median, high = np.percentile(values, [25, 50, 75]).tolist()
     return {"median": median, "iqr": [low, high], "n": len(values)}
 
@@ -182,7 +187,7 @@ def _start(row: TimedRow) -> _Training:
 
 
 def _epoch(row: TimedRow, training: _Training, utterances: Tensor | None = None) -> None:
-    """Train on the training fold, or on some of it, in the same order each time."""
+    """Train on the training fold or the given part of it, always in the same order."""
     data = row.data
     if utterances is not None:
         data = dataclasses.replace(data, folds={"train": utterances})
@@ -192,7 +197,7 @@ def _epoch(row: TimedRow, training: _Training, utterances: Tensor | None = None)
 
 
 def _count(row: TimedRow) -> dict:
-    """Return the counted quantities; their epoch is the row's warm-up."""
+    """Count the quantities that do not vary; the epoch that this takes is the row's warm-up."""
     data = row.data
     batch = data.shuffled(data.folds["train"], BATCH, torch.Generator().manual_seed(SEED))[0]
     training = _start(row)
@@ -215,7 +220,7 @@ def _count(row: TimedRow) -> dict:
 
 
 def _state_bytes(training: _Training) -> int:
-    """Return the bytes of weights, gradients, AdamW's two moments, and averaged weights."""
+    """Return the bytes of weights, gradients, AdamW's two moments and averaged weights."""
     total = 0
     for parameter in training.model.parameters():
         total += parameter.nbytes * (4 if parameter.requires_grad else 1)
@@ -225,7 +230,7 @@ def _state_bytes(training: _Training) -> int:
 
 
 def _time(row: TimedRow, samples: _Samples) -> None:
-    """Measure a row once: an epoch, inference, and the contrastive part's share of some steps."""
+    """Time one epoch of a row, inference, and the contrastive part's share of several steps."""
     device, rows = row.data.labels.device, row.data.folds["train"]
     before = _reset_peak(device)
     training = _start(row)
@@ -239,10 +244,10 @@ def _time(row: TimedRow, samples: _Samples) -> None:
 
 
 def _shares(row: TimedRow, training: _Training) -> list[float]:
-    """Return the contrastive part's share of the time of each of some steps.
+    """Return the contrastive part's share of the time of each of several steps.
 
-    It is timed by itself: as the difference of steps with and without it, a few hundredths of a
-    step would be lost in the variation of the machine's speed between steps.
+    The contrastive part is timed separately. It takes a few per cent of a step, so in the
+    difference between steps with and without it, variations in the machine's speed would hide it.
     """
     data, device, shares = row.data, row.data.labels.device, []
     order = torch.Generator().manual_seed(SEED)
@@ -260,7 +265,7 @@ def _shares(row: TimedRow, training: _Training) -> list[float]:
 
 
 def _reset_peak(device: torch.device) -> int:
-    """Forget a GPU's peak; return the bytes that are allocated now."""
+    """Reset a GPU's peak memory; return the number of bytes currently allocated."""
     if device.type != "cuda":
         return 0
     torch.cuda.reset_peak_memory_stats(device)
@@ -268,7 +273,7 @@ def _reset_peak(device: torch.device) -> int:
 
 
 def _seconds(device: torch.device, work: Callable[[], object]) -> float:
-    """Return how long some work takes, to its end on the device."""
+    """Return how many seconds a function takes, until the device has finished its work."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda _: None
     wait(device)
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Which device, how many threads, and which determinism."""
+"""Choice of device, number of threads, and determinism."""
 
 import os
 
@@ -8,7 +8,10 @@ from hycon.errors import HyConError
 
 
 def pick_device(wanted: str) -> str:
-    """Return the device to use; `auto` is a GPU if there is one.
+    """Return the name of the torch device to use.
+
+    Args:
+        wanted: cpu, cuda, cuda:N, or auto, which is a GPU if there is one.
 
     Raises:
         HyConError: the named GPU does not exist.
@@ -26,13 +29,13 @@ def pick_device(wanted: str) -> str:
 
 
 def set_threads(threads: int) -> None:
-    """Set the number of threads, on which rounding depends, regardless of the environment."""
+    """Set the number of CPU threads explicitly, because rounding depends on it."""
     torch.set_num_threads(threads)
 
 
 def make_deterministic() -> None:
-    """Ask torch for deterministic algorithms; an operation that has none raises."""
+    """Make torch use deterministic algorithms; operations without one raise RuntimeError."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
-    # filling fresh memory guards against reading it before writing, and costs a tenth of a step
+    # filling new memory only matters if it is read before it is written, and takes 10% of a step
     torch.utils.deterministic.fill_uninitialized_memory = False

@@ -1,4 +1,4 @@
-"""Training: one seed of one variant, selected on validation only."""
+"""Training of one seed of one row; the epoch is selected by validation score only."""
 
 import copy
 import math
@@ -17,26 +17,26 @@ from hycon.training.batches import CorpusTensors
 from hycon.training.checkpoint import Checkpoint, State, named
 from hycon.training.optimiser import OptimizerStep
 
-INFERENCE_BATCH = 64  # of tensor fusion, half a megabyte an utterance at d = 50, 4 at d = 100
+INFERENCE_BATCH = 64  # tensor fusion needs 0.5 MB per utterance at d = 50, and 4 MB at d = 100
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained network (with the best epoch's weights) and how it came about."""
+    """A trained network, with the weights of the selected epoch, and its training history."""
 
     model: HyCon | Peer
-    epoch: int  # the selected one, from 1
-    score: float  # its validation MAE, or cross-entropy
-    history: list[dict[str, float]]  # one row an epoch
+    epoch: int  # the selected epoch, from 1
+    score: float  # its validation score: MAE or cross-entropy
+    history: list[dict[str, float]]  # one row per epoch
 
 
 @dataclass
 class EpochProgress:
-    """How far an epoch has come: batches done, and the sums of their losses, by name."""
+    """The progress of an epoch: the number of finished batches, and the sums of their losses."""
 
     batches: int
     names: list[str]
-    sums: Tensor  # (5,); names may be fewer
+    sums: Tensor  # (5,), in the order of `names`, of which there can be fewer
 
     @classmethod
     def start(cls, device: torch.device) -> "EpochProgress":
@@ -51,23 +51,27 @@ def train(
     language_model: LanguageModel | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> TrainingResult:
-    """Train one network; keep the epoch with the lowest validation MAE (or cross-entropy).
+    """Train one network, and select the epoch with the lowest validation MAE or cross-entropy.
 
     The seed determines initial weights, the order of utterances and dropout. The contrastive losses
-    use no random numbers, so variants with one seed start equal and see the same batches.
+    use no random numbers, so variants with the same seed start from the same weights and see the
+    same batches.
 
     Args:
         data: the corpus.
         settings: network and training parameters.
-        seed: of all random numbers.
-        on_epoch_end: called with each epoch's row of the history.
+        seed: seed of all random numbers.
+        on_epoch_end: called with the history row of each epoch.
         language_model: text encoder if the text is tokens; a copy of it is fine-tuned.
-        checkpoint: where the run is saved and resumed from. A resumed run is bit-identical to an
-            uninterrupted one.
+        checkpoint: where to save the run, and where to resume it from. A resumed run is
+            bit-identical to an uninterrupted one.
+
+    Returns:
+        The network with the weights of the selected epoch, and the history.
 
     Raises:
-        FloatingPointError: no epoch had a validation score that is a number.
-        Terminated: the process got SIGTERM; the checkpoint is written.
+        FloatingPointError: the validation score of every epoch is NaN or infinite.
+        Terminated: the process received SIGTERM; the checkpoint is written.
     """
     training = Training(data, settings, seed, language_model)
     if checkpoint is not None and (found := checkpoint.load()) is not None:
@@ -81,7 +85,7 @@ def train(
 
 
 class Training:
-    """The whole state of a run, to be saved and resumed."""
+    """A run whose complete state can be saved and restored."""
 
     def __init__(
         self,
@@ -104,16 +108,20 @@ class Training:
 
     def _begin_epoch(self) -> None:
         self.position = EpochProgress.start(self.data.labels.device)
-        self.order_of_epoch = self.order.get_state()  # to resume within an epoch
+        self.order_of_epoch = self.order.get_state()  # needed to resume within an epoch
 
     @property
     def ended(self) -> bool:
-        """Whether all epochs are done, or `patience` epochs passed since the best one."""
+        """Whether all epochs are done, or `patience` epochs have passed since the best one."""
         epochs = len(self.history)
         return epochs >= self.options.epochs or epochs - self.best_epoch >= self.options.patience
 
     def run_epoch(self, after_step: Callable[[], object]) -> None:
-        """Train for the rest of an epoch, validate, and keep the weights if they are the best."""
+        """Train for the rest of an epoch, validate, and keep the weights if they are the best.
+
+        Args:
+            after_step: called after each step.
+        """
         losses = run_epoch(
             self.model,
             self.data,
@@ -136,7 +144,7 @@ class Training:
         """Return the network with the weights of the best epoch.
 
         Raises:
-            FloatingPointError: no epoch had a validation score that is a number.
+            FloatingPointError: the validation score of every epoch is NaN or infinite.
         """
         if not self.best:
             score = self.history[-1]["validation"]
@@ -145,7 +153,7 @@ class Training:
         return TrainingResult(self.model.eval(), self.best_epoch, self.best_score, self.history)
 
     def state(self) -> State:
-        """Return the state of the run; its tensors are not copied."""
+        """Return the state of the run, without copying its tensors."""
         device = self.data.labels.device
         steps = self.stepper.state()
         tensors = {
@@ -188,7 +196,16 @@ class Training:
 def make_network(
     data: CorpusTensors, settings: Settings, language_model: LanguageModel | None
 ) -> HyCon | Peer:
-    """Return a new network, with a copy of the language model if there is one."""
+    """Build the network for a corpus, with a copy of the language model if there is one.
+
+    Args:
+        data: the corpus, which determines the sizes of input and output.
+        settings: network and training parameters.
+        language_model: text encoder if the text is tokens, else None.
+
+    Returns:
+        A new network on the device of the corpus.
+    """
     widths = data.widths
     if language_model is not None:
         language_model = copy.deepcopy(language_model)
@@ -203,12 +220,12 @@ def make_network(
 
 
 def contrastive_loss(options: TrainConfig) -> HybridContrastiveLoss | BaselineLoss | None:
-    """Return the contrastive part, or None where every weight is 0."""
+    """Return the contrastive loss that the options describe, or None if all its weights are 0."""
     lambdas = options.lambdas
     weights = (lambdas.intra, lambdas.inter, lambdas.semi)
     if not any(weights):
         return None
-    # a value of None is unused by every loss with a weight above 0
+    # options that are None are not used by any loss with a weight above 0
     alpha = 1.0 if options.alpha is None else options.alpha
     similarity = options.similarity or "shifted"
     if options.pair_loss not in ("hycon", None):
@@ -219,13 +236,16 @@ def contrastive_loss(options: TrainConfig) -> HybridContrastiveLoss | BaselineLo
 
 
 def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tensor:
-    """Return the mean absolute error of scores, or the cross-entropy of emotions.
+    """Compute the mean absolute error of scores, or the cross-entropy of emotions.
 
     Args:
         prediction: (K,) scores, or (K, C) logits.
-        labels: (K,) scores, or class numbers.
-        emotion_decision: "joint", one choice among the classes; or "one-against-rest", one binary
-            decision for each class.
+        labels: (K,) float scores, or int64 classes.
+        emotion_decision: "joint" for one softmax over the classes, or "one-against-rest" for a
+            binary decision per class.
+
+    Returns:
+        A scalar.
     """
     if prediction.dim() == 1:
         return nn.functional.l1_loss(prediction, labels)
@@ -245,17 +265,20 @@ def run_epoch(
     position: EpochProgress | None = None,
     after_step: Callable[[], object] = lambda: None,
 ) -> dict[str, float]:
-    """Train for one epoch; return the mean over utterances of each loss with a weight above 0.
-
-    A peer with losses of its own has one more entry, their weighted sum.
+    """Train for one epoch.
 
     Args:
-        model, data, options: the network, the corpus and the training options.
-        order: draws the batches.
-        contrastive: of `contrastive_loss`.
+        model, data, options: the network, the corpus and the training parameters.
+        order: random generator of the order of utterances.
+        contrastive: output of `contrastive_loss`.
         step: the optimiser step.
-        position: where to resume in these batches, updated on the way; None starts at the first.
+        position: progress of the epoch, updated after each step; training resumes from it. None
+            starts at the first batch.
         after_step: called after each step.
+
+    Returns:
+        The mean over utterances of the task loss and of each contrastive loss with a weight above
+        0. A peer with auxiliary losses has another entry, their weighted sum.
     """
     model.train()
     rows = data.folds["train"]
@@ -283,7 +306,7 @@ def run_epoch(
 
 @torch.no_grad()
 def validation_score(model: nn.Module, data: CorpusTensors, options: TrainConfig) -> float:
-    """Return the task's loss over the validation fold: MAE, or cross-entropy."""
+    """Compute the task loss on the validation fold: MAE or cross-entropy."""
     rows = data.folds["valid"]
     prediction = infer(model, data, rows).prediction
     return float(task_loss(prediction, data.labels[rows], options.emotion_decision))
@@ -291,7 +314,7 @@ def validation_score(model: nn.Module, data: CorpusTensors, options: TrainConfig
 
 @torch.inference_mode()
 def infer(model: nn.Module, data: CorpusTensors, rows: Tensor) -> Output:
-    """Return the network's output for the chosen utterances (K,), in their order."""
+    """Return the network's output for the utterances `rows` (K,), in their order."""
     model.eval()
     batches = list(data.by_length(rows).split(INFERENCE_BATCH))
     parts = [model(data.batch(batch)) for batch in batches]

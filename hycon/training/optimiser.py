@@ -1,4 +1,4 @@
-"""One step down a loss: the optimiser, its schedule, and the average of the weights."""
+"""The optimisation step: optimiser, learning-rate schedule and averaged weights."""
 
 import functools
 import math
@@ -14,10 +14,15 @@ from hycon.training.checkpoint import State, named
 
 
 class OptimizerStep:
-    """One optimisation step for a loss.
+    """Call with a loss to take one step of the optimiser and its schedule.
 
-    `kept` is the network that is validated and saved: the trained one or, with `averaging`, its
-    moving average.
+    `kept` is the network to validate and save: the trained network or, with `averaging`, its
+    exponential moving average.
+
+    Args:
+        model: the network to train.
+        options: training parameters.
+        steps: number of steps of the whole training, for the schedule.
     """
 
     def __init__(self, model: HyCon | Peer, options: TrainConfig, steps: int) -> None:
@@ -62,7 +67,7 @@ class OptimizerStep:
         return State(tensors, {"rates": rates, "schedule": self.schedule.state_dict()})
 
     def restore(self, state: State) -> None:
-        """Restore the state of another step of the same network and options."""
+        """Restore a state saved from the same network and options."""
         moments: dict[int, dict[str, Tensor]] = {}
         for key, value in state.group("optimiser").items():
             number, _, name = key.partition(".")
@@ -77,12 +82,12 @@ class OptimizerStep:
 
 
 def _parameter_groups(model: nn.Module, options: TrainConfig) -> tuple[list[dict], list[float]]:
-    """Return the optimiser's groups of parameters, and the warm-up of each.
+    """Return the optimiser's parameter groups, and the warm-up of each.
 
-    A language model has its own learning rate, warm-up and weight decay; its biases and norms are
-    not decayed, as is the custom.
+    A language model has its own learning rate, warm-up and weight decay. As usual, its biases and
+    norms have no weight decay.
     """
-    inside: dict[bool, list[nn.Parameter]] = {True: [], False: []}  # by whether they are decayed
+    inside: dict[bool, list[nn.Parameter]] = {True: [], False: []}  # with and without weight decay
     others = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and name.startswith("language_model."):
@@ -101,7 +106,14 @@ def _parameter_groups(model: nn.Module, options: TrainConfig) -> tuple[list[dict
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float, kind: str) -> float:
-    """Return the factor of the learning rate at a step (from 0) of all `steps`."""
+    """Return the factor by which the schedule scales the learning rate.
+
+    Args:
+        step: number of the step, from 0.
+        steps: total number of steps.
+        warmup: share of the steps with a linearly rising rate.
+        kind: "constant" or "cosine", the schedule after the warm-up.
+    """
     rising = warmup * steps
     if step < rising:
         return (step + 1) / (rising + 1)

@@ -1,4 +1,4 @@
-"""The text of a corpus as training takes it: states that were cached, or tokens to be encoded."""
+"""The text of a corpus for training: cached states, or tokens to encode."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,28 +13,28 @@ from hycon.params import Encoder
 
 
 class TextFeatures(NamedTuple):
-    """A text of every utterance: rows of numbers, and the model that reads them if they are tokens.
+    """The text of every utterance, and the language model that encodes it if it is tokens.
 
     `values` are (T, H) float32 states or (T, I) int64 tokens, `offsets` (N + 1,) int64.
     """
 
     values: np.ndarray
     offsets: np.ndarray
-    standardise: bool  # word vectors are, a model's states are not
+    standardise: bool  # True for word vectors, False for the states of a model
     language_model: nn.Module | None
 
 
 def read_text(encoder: Encoder, aligned: Path, states: Path, tiny: Path | None) -> TextFeatures:
-    """Return the text of a corpus.
+    """Load the text of a corpus.
 
     Args:
-        encoder: which one, and whether it is fine-tuned.
+        encoder: the text encoder, and whether it is fine-tuned.
         aligned: folder of the aligned utterances.
-        states: folder of the cached states.
-        tiny: folder of the tiny model, if it is one that is fine-tuned.
+        states: folder of the cached states; unused if the encoder is fine-tuned.
+        tiny: folder of the tiny model if it is fine-tuned, else None.
 
     Raises:
-        HyConError: a file or a model is missing, damaged, or does not fit the others.
+        HyConError: a file or a model is missing, damaged, or does not match the others.
     """
     utterances = read_table(aligned / "utterances.csv")
     if not encoder.finetune:

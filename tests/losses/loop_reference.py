@@ -1,15 +1,15 @@
-"""The losses as the method states them (sections 3 to 7): loops over single pairs, in float64.
+"""The losses as the method defines them (sections 3 to 7), as loops over single pairs in float64.
 
-Nothing is shared with `hycon.losses`. Every number is a 0-d float64 tensor, so that autograd gives
-the gradients too.
+This module shares no code with `hycon.losses`. Every number is a 0-d float64 tensor, so that
+autograd computes the gradients too.
 """
 
 from functools import cache
 
 import torch
 
-# Conventions for what the method leaves undefined: a shorter vector has cosine 0 with every other;
-# an anchor whose similarities sum to less has ratio 1.
+# Conventions for cases that the method leaves undefined: shorter vectors have cosine 0 with every
+# vector; an anchor whose similarities have a smaller sum has ratio 1.
 ZERO = 1e-12
 
 

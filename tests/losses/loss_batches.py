@@ -23,6 +23,6 @@ def with_gradient(representations):
 
 
 def gradients(loss, representations):
-    """The gradient of a scalar by every representation."""
+    """The gradient of a scalar with respect to every representation."""
     found = torch.autograd.grad(loss, list(representations.values()))
     return dict(zip(representations, found, strict=True))

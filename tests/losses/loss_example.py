@@ -1,12 +1,12 @@
-"""Three utterances small enough for paper: the tests work the three losses out by hand.
+"""Three utterances small enough to compute the three losses by hand.
 
     utterance  class  text        audio   vision
     0          0      (1, 0)      (0, 1)  (0.8, 0.6)
     1          0      (0.6, 0.8)  (1, 0)  (0, -1)
     2          1      (0, 1)      (-1, 0) (0.6, 0.8)
 
-Below they are stretched, which changes no cosine. Their similarities, (1 + cosine) / 2, where t is
-text, a audio and v vision:
+The code scales them, which changes no cosine. Their similarities, (1 + cosine) / 2, with t for
+text, a for audio and v for vision:
 
           t0    t1    t2    a0    a1    a2    v0    v1    v2
     t0    1    .8    .5    .5    1     0     .9    .5    .8

@@ -1,4 +1,4 @@
-"""Other losses in place of IAMCL and IEMCL: the same pairs, each loss as its paper has it."""
+"""Losses that replace IAMCL and IEMCL use the same pairs, and the formulas of their papers."""
 
 import itertools
 import math
@@ -31,7 +31,7 @@ def mean(values):
 
 
 def contrastive(anchors, candidates):
-    """Mean over pairs with a loss: positives' distance; what negatives lack of distance 1."""
+    """Mean over pairs with a loss: distance of positives, and 1 - distance of negatives."""
     positives, negatives = [], []
     for (k, _, x), (i, same, y) in pairs(anchors, candidates):
         assert k != i
@@ -44,7 +44,7 @@ def contrastive(anchors, candidates):
 
 
 def triplet(anchors, candidates):
-    """Mean over triplets with a loss: what the negative lacks of being 0.05 farther away."""
+    """Mean over triplets with a loss: distance of positive - distance of negative + 0.05."""
     losses = []
     for anchor in anchors:
         mine = [pair[1] for pair in pairs([anchor], candidates)]
@@ -57,7 +57,7 @@ def triplet(anchors, candidates):
 
 
 def supcon(anchors, candidates):
-    """Mean over anchors of minus the mean log share of their positives, temperature 0.1."""
+    """Mean over anchors of the negative mean log-softmax of their positives, temperature 0.1."""
     losses = []
     for anchor in anchors:
         mine = [pair[1] for pair in pairs([anchor], candidates)]
@@ -69,7 +69,7 @@ def supcon(anchors, candidates):
 
 
 def n_pair(anchors, candidates):
-    """Mean over positive pairs of minus their log share, beside all of the anchor's negatives."""
+    """Mean over positive pairs of their negative log-softmax against the anchor's negatives."""
     losses = []
     for anchor in anchors:
         mine = [pair[1] for pair in pairs([anchor], candidates)]
@@ -82,7 +82,7 @@ def n_pair(anchors, candidates):
 
 
 def pairs(anchors, candidates):
-    """Every anchor with every candidate of another utterance, and whether they share a class."""
+    """Pair every anchor with every candidate of another utterance; tell whether classes agree."""
     return [
         (anchor, (i, c == anchor[1], y))
         for anchor in anchors
@@ -95,7 +95,7 @@ LOOPS = {"contrastive": contrastive, "triplet": triplet, "supcon": supcon, "n-pa
 
 
 def expected(name, x, classes):
-    """The loss within and across modalities, each a mean over the anchors' modalities."""
+    """Return the loss within and across modalities, each a mean over modalities of the anchors."""
     rows = {
         m: [(k, int(c), v.tolist()) for k, (c, v) in enumerate(zip(classes, x[m], strict=True))]
         for m in MODALITIES
@@ -123,7 +123,7 @@ def test_each_loss_is_its_formula_over_other_utterances(name, seed, dtype):
 
 
 def batches():
-    """Corners: few utterances, one class or as many as utterances, special vectors."""
+    """Edge cases: few utterances, one class or as many classes as utterances, special vectors."""
     for classes in ([0], [0, 1], [0, 0], [1, 1, 1, 1], [0, 1, 2, 3]):
         yield pytest.param(draw(len(classes)), classes, id=f"classes {classes}")
     x = draw(32)

@@ -1,4 +1,4 @@
-"""The fused pass has the values and gradients of the readable losses, over all settings."""
+"""The fused pass has the values and gradients of the readable losses, for all settings."""
 
 import itertools
 

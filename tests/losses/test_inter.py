@@ -28,7 +28,7 @@ def test_the_example_without_refinement():
 
 @pytest.mark.parametrize("weighted", [True, False])
 def test_the_example_with_the_hardest_pair_of_each_kind(weighted):
-    # K beta = 1.2: h = 1, the lowest positive and the highest negative; alone, it weighs 1.
+    # K beta = 1.2: h = 1, the lowest positive and the highest negative; a single pair has weight 1.
     ratios = 0.5 / 1.3 + 0.9 / 1.9 + 0.0 + 0.9 / 1.7 + 0.9 / 1.7 + 0.0
     refinement = 0.09 + 0.01 + 0.64 + 0.01 + 0.01 + 0.64
     loss = inter_modal(X, CLASSES, alpha=0.8, selection=PairSelection(0.4, 1.0, weighted))
@@ -62,13 +62,13 @@ def test_the_refinement_aims_at_the_margin():
     def refinement(alpha):
         return inter_modal(x, classes, alpha) - inter_modal(x, classes, alpha, refinement=False)
 
-    # The mean of (s - alpha)^2 is alpha^2 plus a line: its values at 0 and 1 give all the others.
+    # The mean of (s - alpha)^2 is alpha^2 plus a line: its values at 0 and 1 determine all others.
     zero, one = refinement(0.0), refinement(1.0)
     torch.testing.assert_close(refinement(0.3), 0.7 * zero + 0.3 * one - 0.3 * 0.7)
 
 
 def test_no_pair_is_within_a_modality_nor_within_an_utterance():
-    # All nine are at right angles; then two are made alike, which moves the similarity of that pair
+    # All nine are orthogonal; then two are made equal, which changes the similarity of that pair
     # alone.
     x = {m: torch.eye(9, dtype=torch.float64)[3 * i : 3 * i + 3] for i, m in enumerate(X)}
     classes = torch.tensor([0, 0, 0])

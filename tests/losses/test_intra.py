@@ -26,13 +26,13 @@ def test_the_example_without_refinement():
 
 @pytest.mark.parametrize("weighted", [True, False])
 def test_selecting_changes_nothing_where_there_is_one_pair_of_a_kind(weighted):
-    # A softmax over one pair weighs it 1.
+    # A softmax over one pair gives it weight 1.
     loss = intra_modal(X, CLASSES, PairSelection(1.0, 0.5, weighted))
     assert loss.item() == pytest.approx(REFINEMENT - RATIOS, abs=1e-12)
 
 
 def test_the_weights_of_two_positives_worked_out_by_hand():
-    # A fourth utterance, of class 0, that is the first again: anchors 0, 1 and 3 have two positives
+    # A fourth utterance, of class 0, repeats the first: anchors 0, 1 and 3 have two positives
     # and one negative, anchor 2 has none. K = 4, beta = 0.5: both positives are kept.
     x = {"text": torch.cat([X["text"], X["text"][:1]]), "audio": torch.ones(4, 2).double()}
     classes = torch.tensor([0, 0, 1, 0])
@@ -44,7 +44,7 @@ def test_the_weights_of_two_positives_worked_out_by_hand():
         return pull / (pull + negative)
 
     # Text anchors 0 and 3: positives .8 and 1, negative .5; 1: positives .8 and .8, negative .9.
-    # In audio all are alike: the positives weigh 1/2 each, every ratio is 1/2.
+    # In audio all pairs are equal: each positive has weight 1/2, every ratio is 1/2.
     ratios = 2 * ratio([0.8, 1.0], 0.5) + ratio([0.8, 0.8], 0.9) + 3 * 0.5
     loss = intra_modal(x, classes, PairSelection(0.5, gamma), refinement=False)
     assert loss.item() == pytest.approx(-ratios / 6, abs=1e-12)

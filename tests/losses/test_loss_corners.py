@@ -1,4 +1,4 @@
-"""Batches at the edge of what the method defines, symmetries, gradients by finite differences."""
+"""Edge cases of the method, symmetries, and gradients compared with finite differences."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ similarity = pytest.mark.parametrize("similarity", ["shifted", "nonnegative"])
 
 
 def losses(selection=None, similarity="shifted", alpha=0.8):
-    """The three losses as functions of representations and classes, with their loops."""
+    """Return the three losses as functions of representations and classes, with their loops."""
     return {
         "intra": (
             lambda x, c: intra_modal(x, c, selection, similarity=similarity),
@@ -82,7 +82,7 @@ def test_corners_are_finite_and_equal_to_the_loops(corner, similarity, selection
 
 @st.composite
 def batches(draw):
-    """Small whole numbers: many ties, zero vectors, parallel and opposite ones."""
+    """Return small integers, with many ties and with zero, parallel and opposite vectors."""
     K, d = draw(st.integers(1, 5)), draw(st.integers(1, 3))
     number = st.integers(-2, 2).map(float)
     matrix = st.lists(st.lists(number, min_size=d, max_size=d), min_size=K, max_size=K)
@@ -123,8 +123,8 @@ def test_without_any_negative_every_ratio_is_one(loss, selection):
 
 @pytest.mark.parametrize("name", ["intra", "inter"])
 def test_an_anchor_without_a_positive_counts_in_no_mean(name):
-    # Utterance 4 is alone in its class, and at right angles to the others once the softplus has
-    # made -1000 a 0: as a negative it adds nothing, so that the loss is the same without it.
+    # Utterance 4 is alone in its class. The softplus maps -1000 to 0, so it is orthogonal to the
+    # others: as a negative it adds nothing, and the loss is the same without it.
     far = -1000.0
     x = {m: torch.cat([v, torch.full((4, 1), far)], 1).detach() for m, v in draw(4).items()}
     alone = torch.tensor([[far] * 4 + [1.0]])
@@ -136,7 +136,7 @@ def test_an_anchor_without_a_positive_counts_in_no_mean(name):
 
 
 class Frozen:
-    """A selection whose weights are those of the first candidates of a kind that it sees."""
+    """A selection that reuses the weights of the first candidates of the same shape."""
 
     def __init__(self, selection):
         self.selection = selection

@@ -13,7 +13,7 @@ def test_the_example_worked_out_by_hand():
     #   0:  .5  .9  .8     .09  .01  0
     #   1:  .8  .1  .5     0    .49  .09
     #   2:  .5  .9  .2     .09  .01  .36
-    # The 9 anchors meet each of the 9 pairs twice, halved: the mean is the sum over 9.
+    # Each of the 9 pairs counts for two of the 9 anchors, with factor 1/2: the mean is the sum / 9.
     assert semi_contrastive(X, alpha=0.8).item() == pytest.approx(1.14 / 9, abs=1e-12)
 
 

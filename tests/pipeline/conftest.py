@@ -1,4 +1,4 @@
-"""What several tests of the pipeline start from."""
+"""Fixtures that several tests of the pipeline share."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.pipeline.repository import B_LAMBDA, KEPT, jobs, make, phase
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory):
-    """Return a folder without git and DVC in which plain Snakemake has run."""
+    """Return a folder without git or DVC in which Snakemake has run."""
     folder = make(tmp_path_factory.mktemp("plain"))
     hidden = tmp_path_factory.mktemp("hidden")
     (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['dvc'] = None\n")
@@ -17,7 +17,7 @@ def plain(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory):
-    """Return a repository with two versions that DVC made: tag A and, with another lambda1, B."""
+    """Return a repository with two versions made by DVC, tag A and, with another lambda1, tag B."""
     repository = make(tmp_path_factory.mktemp("origin"))
     repository.git("init", "--quiet", "--initial-branch", "main")
     repository.commit("Project")
@@ -27,7 +27,7 @@ def origin(tmp_path_factory):
     repository.made = {"A": repository.contents(*KEPT)}
     repository.set(*B_LAMBDA)
     printed = repository.dvc("repro")
-    # of three rows one has no contrastive term
+    # one of the three rows has no contrastive term
     assert jobs(phase(printed, "runs")) == {"train": 2, "evaluate": 2}
     repository.commit("B")
     repository.git("tag", "B")
@@ -41,5 +41,5 @@ def origin(tmp_path_factory):
 
 @pytest.fixture
 def clone(origin, tmp_path):
-    """Return a clone at B, its data taken from the origin's cache."""
+    """Return a clone at B, with data from the origin's cache."""
     return origin.cloned(tmp_path / "clone", origin / ".dvc/cache")

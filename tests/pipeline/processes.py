@@ -1,4 +1,4 @@
-"""Stages in processes of their own, which are quick to start and can be killed at any moment."""
+"""Stages in separate processes, which start quickly and can be killed at any moment."""
 
 import contextlib
 import ctypes
@@ -11,23 +11,24 @@ import sys
 import time
 from importlib import import_module
 
-# of stages that take long to import; a child is a copy of a process that has them already
+# modules that take long to import; a child is forked from a process that has imported them
 PRELOADED = ("hycon.stages.train", "hycon.stages.tune_row", "transformers", "sklearn.manifold",
              "mmsdk", "hycon.stages.figures", "hycon.stages.report",
              "hycon.reporting.differences")  # fmt: skip
-CAPABILITIES = 0x20080522  # the version of the system call's structures
+CAPABILITIES = 0x20080522  # version of the structures of the system call
 READ_AND_WRITE_ALL = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 
 class Stage:
-    """A stage that runs in a folder, as `python -m hycon.stages NAME` would."""
+    """A stage that runs in a folder, like `python -m hycon.stages NAME`."""
 
     def __init__(self, folder, name, document, **limits):
         """Args:
-        folder: where it runs.
-        name, document: the stage, and its job as JSON.
-        limits: `largest`, the bytes that a file may have (a full disk); `permitted`, whether root
-            too keeps to permissions; `at_once`, whether every step of a training is kept.
+        folder: folder in which the stage runs.
+        name, document: name of the stage, and its job as JSON.
+        limits: `largest`, the maximum size of a file in bytes, to simulate a full disk;
+            `permitted`, whether permissions apply to root too; `at_once`, whether training writes
+            a checkpoint after every step.
         """
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(PRELOADED))
@@ -42,7 +43,7 @@ class Stage:
         self.began = time.monotonic()
 
     def wait(self, expected=0):
-        """Wait for its end; return how long it took, and what it printed."""
+        """Wait until the stage ends; return its seconds and its output."""
         printed = b""
         while part := os.read(self.said.fileno(), 65536):
             printed += part
@@ -51,14 +52,14 @@ class Stage:
         return time.monotonic() - self.began, printed.decode()
 
     def signal_once(self, condition, which=signal.SIGKILL):
-        """Send a signal as soon as something holds."""
+        """Send a signal as soon as a condition is true."""
         while not condition():
             assert self.process.is_alive()
             time.sleep(0.001)
         self.signal(0, which)
 
     def signal(self, seconds, which=signal.SIGKILL):
-        """Send a signal after some seconds; return whether it was still running then."""
+        """Send a signal after some seconds; return whether the stage was still running."""
         self.process.join(timeout=seconds)
         running = self.process.is_alive()
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A miniature of the sample in a git repository, with DVC, and what is done to it."""
+"""A miniature of the sample in a git repository with DVC, and operations on it."""
 
 import os
 import re
@@ -14,7 +14,7 @@ import yaml
 from hycon.params import merge
 
 ROOT = Path(__file__).resolve().parents[2]
-# all that a run reads, and what DVC and git need
+# everything that a run reads, and the files that DVC and git need
 PARTS = ("Snakefile", "params.yaml", "corpora.yaml", "dvc.yaml", ".dvcignore", ".gitignore",
          "corpora.manifest.json", "workflow", "profiles", "hycon", "paper",
          "docs/rulegraph.svg", ".dvc/config", ".dvc/.gitignore")  # fmt: skip
@@ -32,7 +32,7 @@ GENERATOR = {"videos": 10, "utterances_per_video": 5}
 
 
 def make(folder):
-    """Lay the project out in a folder, with few rows of a small sample."""
+    """Copy the project to a folder, with few rows and a small sample."""
     for name in PARTS:
         source, target = ROOT / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def write(path, content):
 
 
 class Repository:
-    """A folder in which commands are run."""
+    """A folder in which commands run."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -66,11 +66,11 @@ class Repository:
         return self.folder / name
 
     def start(self, *command, **variables):
-        """Start a command in a process group of its own; what it prints comes through a pipe."""
+        """Start a command in its own process group, with its output in a pipe."""
         known = ("GIT_", "OMP_", "HF_")
         environment = {key: value for key, value in os.environ.items() if key[:4] not in known}
         environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        # commits of a test are nobody's, and no settings of this machine's user count
+        # commits have a fixed author, and git ignores the settings of the user of this machine
         for role in ("AUTHOR", "COMMITTER"):
             environment |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
         environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
@@ -86,19 +86,19 @@ class Repository:
         )
 
     def tries(self, *command, **variables):
-        """Run a command; return (exit code, what it printed)."""
+        """Run a command; return (exit code, output)."""
         process = self.start(*command, **variables)
         printed, _ = process.communicate(timeout=600)
         return process.returncode, printed
 
     def run(self, *command, **variables):
-        """Run a command that must succeed; return what it printed."""
+        """Run a command that must succeed; return its output."""
         code, printed = self.tries(*command, **variables)
         assert code == 0, printed
         return printed
 
     def cloned(self, folder, cache):
-        """Return a clone in a folder, its data taken from a cache of DVC."""
+        """Return a clone in a folder, with data from a DVC cache."""
         self.git("clone", "--quiet", str(self.folder), str(folder))
         clone = Repository(folder)
         clone.dvc("config", "--local", "cache.dir", str(cache))
@@ -119,7 +119,7 @@ class Repository:
         self.git("commit", "--quiet", "--message", message)
 
     def set(self, old, new, name="params.yaml"):
-        """Edit a file as a person would: one text for another that stands there once."""
+        """Replace a text that occurs exactly once in a file."""
         text = (self / name).read_text()
         assert text.count(old) == 1, (old, text.count(old))
         (self / name).write_text(text.replace(old, new))
@@ -131,7 +131,7 @@ class Repository:
         return jobs(printed)
 
     def clean(self):
-        """Return whether DVC finds everything as it recorded it, and Snakemake nothing to do."""
+        """Assert that DVC reports no changes and Snakemake has nothing to do; return True."""
         status = self.dvc("status")
         assert "up to date" in status, status
         assert self.planned() == {}
@@ -147,7 +147,7 @@ class Repository:
         }
 
     def stop(self, command, when, how, group=True):
-        """Run a command and send a signal once it has printed something; return what it printed."""
+        """Run a command, send a signal once a line of output matches, and return the output."""
         process = self.start(*command)
         printed = ""
         for line in process.stdout:
@@ -172,11 +172,11 @@ def jobs(printed):
 
 
 def phase(printed, name):
-    """Return what a stage of DVC printed."""
+    """Return the output of a DVC stage."""
     return printed.split(f"Running stage '{name}'")[1].split("Running stage")[0]
 
 
-# what a version consists of, and what is changed from A to B
+# the outputs of a version, and the change from A to B
 KEPT = ("data", "results", ".snakemake/metadata", ".snakemake/outputs")
 TABLES = ("results/sample/tables", "results/plots")
 B_LAMBDA = ("intra: 0.1", "intra: 0.3")

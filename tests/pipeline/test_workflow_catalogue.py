@@ -1,4 +1,4 @@
-"""The workflow catalogue finds what its standardised usage needs."""
+"""The workflow catalogue finds the files that its standardised usage needs."""
 
 import subprocess
 import sys

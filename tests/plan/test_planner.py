@@ -1,4 +1,4 @@
-"""The plan and the rules agree, and both hold at scale."""
+"""The plan and the rules agree, and both scale to many rows."""
 
 import contextlib
 import json
@@ -68,7 +68,7 @@ def test_the_rules_make_what_the_plan_says(tmp_path):
 
 
 def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
-    """Training is replaced by files that are written here: the rest is Snakemake's own run."""
+    """This test writes the files of the training runs; Snakemake runs everything else."""
     repository = make(tmp_path)
     variants, experiment = rows_of(ROWS // 2, batch_size=8)
     overlay = {
@@ -104,11 +104,11 @@ def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
     page = (results / "report.html").read_text()
     assert f"V {ROWS // 2 - 1}" in page
     longest = max(len(job.document()) for job in plan.jobs.values())
-    assert longest > 131_072  # what one argument may hold
+    assert longest > 131_072  # the limit of one command-line argument
 
 
 def train_by_hand(repository, overlay):
-    """Write what training and scoring every row leaves, and record it; return the plan."""
+    """Write and record the outputs of training and scoring for every row; return the plan."""
     generator = np.random.default_rng(1)
     with contextlib.chdir(repository.folder):
         plan = Plan(load(overlay=overlay), load_published())

@@ -1,4 +1,4 @@
-"""A Slurm of one node, on this machine, of the user who runs the tests, in one folder."""
+"""A one-node Slurm cluster on this machine, run by the user of the tests in one folder."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-# the jobs' srun loses SLURM_CONF: what they find in PATH says it anew
+# srun in a job loses SLURM_CONF, so wrappers in PATH set it again
 COMMANDS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo", "sacct")
 SYSTEM = "/usr/sbin:/usr/local/sbin:/sbin"
 CONFIGURATION = """
@@ -50,7 +50,7 @@ PartitionName=urgent Nodes={host} State=UP PriorityTier=2 PreemptMode=OFF
 
 
 def missing():
-    """Return the programs that a Slurm needs and that are not here."""
+    """Return the programs that Slurm needs and that are not installed."""
     return [name for name in (*DAEMONS, *COMMANDS) if _found(name) is None]
 
 
@@ -63,7 +63,7 @@ def _user():
 
 
 def wait_for(what, seconds=300):
-    """Wait until something is true; return it."""
+    """Wait until a function returns a true value; return the value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := what():
@@ -73,10 +73,10 @@ def wait_for(what, seconds=300):
 
 
 class Cluster:
-    """Start with `with`: what was started is stopped at its end, whatever happens."""
+    """A context manager that starts Slurm, and always stops all its processes."""
 
     def __enter__(self):
-        # short: a socket's path has 107 characters at most
+        # a short name, because the path of a socket has at most 107 characters
         self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
         self.started = []
         try:
@@ -89,7 +89,7 @@ class Cluster:
     def __exit__(self, *_):
         if self.started:
             self._quietly("scancel", "--user", _user())
-            # jobs get half a minute to end, and their steps have to report it
+            # jobs have half a minute to end, and their steps have to report it
             with suppress(TimeoutError):
                 wait_for(lambda: not self._stepping(), 60)
         for process in reversed(self.started):
@@ -106,11 +106,11 @@ class Cluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def environment(self):
-        """Return the variables with which this Slurm is found."""
+        """Return the environment variables for finding this Slurm."""
         return {"PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
 
     def run(self, *command):
-        """Run a command of Slurm; return what it printed."""
+        """Run a command of Slurm; return its output."""
         done = subprocess.run(
             [self.folder / "bin" / command[0], *command[1:]],
             env={**os.environ, **self.environment()},
@@ -123,17 +123,17 @@ class Cluster:
         return done.stdout
 
     def jobs(self):
-        """Return the jobs that wait or run, as {number: state}."""
+        """Return the pending and running jobs, as {number: state}."""
         lines = self.run("squeue", "--noheader", "--format=%i %T").split("\n")
         return dict(line.split() for line in lines if line)
 
     def job(self, number):
-        """Return what Slurm knows of a job, as {key: value}."""
+        """Return Slurm's description of a job, as {key: value}."""
         words = self.run("scontrol", "--oneliner", "show", "job", number).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
 
     def preempt(self):
-        """Take the whole node for an urgent job of a second."""
+        """Submit an urgent job that takes the whole node for a second."""
         script = "--wrap=sleep 1"
         self.run("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", script)
 
@@ -172,18 +172,18 @@ class Cluster:
         self.started.append(process)
 
     def _quietly(self, *command):
-        """Run a command of Slurm that may fail; return what it printed."""
+        """Run a command of Slurm that may fail; return its output."""
         try:
             return self.run(*command)
         except (AssertionError, OSError, subprocess.TimeoutExpired):
             return ""
 
     def _stepping(self):
-        """Return whether a job's step still runs: each has a socket in the node's folder."""
+        """Return whether a job step still runs; each has a socket in the folder of the node."""
         return any(path.is_socket() for path in (self.folder / "spool").iterdir())
 
     def _strays(self):
-        """Return the processes that have this Slurm in their PATH: those of its jobs."""
+        """Return the processes of this Slurm's jobs, which have it in their PATH."""
         mark, found = f"{self.folder}/bin".encode(), []
         for place in Path("/proc").glob("[0-9]*/environ"):
             with suppress(OSError):
@@ -193,7 +193,7 @@ class Cluster:
 
 
 def _free_ports(count):
-    """Return ports that nobody listens on."""
+    """Return unused ports."""
     held = [socket.socket() for _ in range(count)]
     for each in held:
         each.bind(("127.0.0.1", 0))

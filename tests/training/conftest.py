@@ -1,4 +1,4 @@
-"""What all tests of training are run with."""
+"""Deterministic algorithms and one thread for all tests of training."""
 
 import pytest
 import torch
