@@ -1,7 +1,7 @@
-"""Checkpoints: the state of a run, resumed only from a complete file of the same run.
+"""Checkpoints of a run, which resumes only from an intact checkpoint with the same provenance.
 
-A checkpoint is one safetensors file, replaced atomically. Its header has the rest of the state as
-JSON, the provenance of the run, and a digest over everything.
+A checkpoint is one safetensors file, replaced atomically. Its header contains the rest of the state
+as JSON, the provenance of the run, and a digest of everything.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from hycon.errors import Terminated
 
 log = logging.getLogger("hycon")
 
-AFTER_EPOCH = 1.0  # seconds since the last checkpoint for the end of an epoch to make another
-WITHIN_EPOCH = 60.0  # the same for a step
-SHARE = 0.03  # of the time that writing takes at most
+AFTER_EPOCH = 1.0  # minimum seconds between checkpoints at the end of an epoch
+WITHIN_EPOCH = 60.0  # minimum seconds between checkpoints after a step
+SHARE = 0.03  # maximum share of the run time spent on writing checkpoints
 
 
 class State(NamedTuple):
@@ -38,7 +38,7 @@ class State(NamedTuple):
     values: dict[str, Any]
 
     def group(self, name: str) -> dict[str, Tensor]:
-        """Return the tensors that were `named` so, under their own names."""
+        """Return the tensors of a group, under their names without the group's prefix."""
         return {
             key.removeprefix(f"{name}."): value
             for key, value in self.tensors.items()
@@ -47,45 +47,53 @@ class State(NamedTuple):
 
 
 def named(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return tensors under names with their prefixes."""
+    """Prefix the names of tensors with a group; `State.group` removes the prefix."""
     return {f"{group}.{name}": value for name, value in tensors.items()}
 
 
 class Checkpoint:
-    """The checkpoint of one run: when it is due, how it is written, whether it can be read."""
+    """Write, load and delete the checkpoint of one run.
+
+    Args:
+        path: path of the file, in a folder that contains nothing else.
+        provenance: everything that the results of the run depend on, as JSON values. A checkpoint
+            with a different provenance is not resumed.
+    """
 
     def __init__(self, path: Path, provenance: dict[str, Any]) -> None:
-        """Args:
-        path: of the file, which has a folder of its own.
-        provenance: all that the run's bits depend on, as JSON: a checkpoint with another
-            provenance is not resumed.
-        """
         self.path, self.provenance = path, provenance
         self.started = datetime.now(UTC)
-        self.resumed = 0  # how often the run was resumed
-        self._before = 0.0  # seconds that it took before
+        self.resumed = 0  # number of times that the run was resumed
+        self._before = 0.0  # seconds of earlier processes
         self._begun = self._last = time.monotonic()
-        self._cost = 0.0  # seconds that the last writing took
+        self._cost = 0.0  # seconds taken to write the last checkpoint
 
     @property
     def seconds(self) -> float:
-        """How long the run took, all sittings together, up to now."""
+        """Seconds that the run has taken so far, in this process and all earlier ones."""
         return self._before + time.monotonic() - self._begun
 
     def within_epoch(self, state: Callable[[], State]) -> None:
-        """Write a checkpoint if the last one is long ago, or if the process was asked to end.
+        """Write a checkpoint if one is due, or if the process received SIGTERM.
+
+        Args:
+            state: returns the state of the run.
 
         Raises:
-            Terminated: the latter.
+            Terminated: the process received SIGTERM; the checkpoint is written.
         """
         if asked_to_end():
             self.save(state())
-            raise Terminated(f"{self.path}: kept; the next run resumes from there")
+            raise Terminated(f"{self.path}: checkpoint written; the next run resumes from it")
         if self._is_due(WITHIN_EPOCH):
             self.save(state())
 
     def after_epoch(self, state: Callable[[], State]) -> None:
-        """Write a checkpoint, unless there was one just now."""
+        """Write a checkpoint, unless the last one is recent.
+
+        Args:
+            state: returns the state of the run.
+        """
         if self._is_due(AFTER_EPOCH):
             self.save(state())
 
@@ -93,7 +101,7 @@ class Checkpoint:
         return time.monotonic() - self._last >= max(pause, self._cost / SHARE)
 
     def save(self, state: State) -> None:
-        """Replace the file."""
+        """Write a checkpoint of a state, replacing the previous one."""
         began = time.monotonic()
         run = {
             "started": self.started.isoformat(),
@@ -106,7 +114,7 @@ class Checkpoint:
             "run": json.dumps(run),
             "values": json.dumps(state.values),
         }
-        # in its own folder, which is cleared: a killed safetensors leaves a temporary file
+        # replace the whole folder: if killed, safetensors leaves a temporary file in it
         with atomic_folder(self.path.parent) as folder:
             file = folder / self.path.name
             save_file(tensors, file, {**texts, "sha256": _digest(tensors, texts)})
@@ -114,7 +122,7 @@ class Checkpoint:
         self._cost = self._last - began
 
     def load(self) -> State | None:
-        """Return the state to resume from, or None; warns if a checkpoint is ignored."""
+        """Return the state to resume from, or None; warn if a checkpoint is ignored."""
         if not self.path.exists():
             return None
         try:
@@ -122,7 +130,7 @@ class Checkpoint:
                 texts = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if texts.pop("sha256", None) != _digest(tensors, texts):
-                raise ValueError("its digest is another")
+                raise ValueError("its digest does not match")
             provenance, run, values = (
                 json.loads(texts[key]) for key in ("provenance", "run", "values")
             )
@@ -132,7 +140,9 @@ class Checkpoint:
         if others := [
             key for key in self.provenance if provenance.get(key) != self.provenance[key]
         ]:
-            log.warning("%s: of other %s; training starts over", self.path, ", ".join(others))
+            log.warning(
+                "%s: from a run with other %s; training starts over", self.path, ", ".join(others)
+            )
             return None
         self.started = datetime.fromisoformat(run["started"])
         self.resumed = run["resumed"] + 1
@@ -142,7 +152,7 @@ class Checkpoint:
         return State(tensors, values)
 
     def delete(self) -> None:
-        """Delete the file, its folder, and temporary files of a killed process."""
+        """Delete the file, its folder, and temporary files left by a killed process."""
         for folder in (self.path.parent, beside(self.path.parent)):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -162,13 +172,16 @@ _asked = False
 
 
 def asked_to_end() -> bool:
-    """Return whether SIGTERM has come within `ending_on_request`."""
+    """Return whether the process received SIGTERM within `ending_on_request`."""
     return _asked
 
 
 @contextmanager
 def ending_on_request() -> Iterator[None]:
-    """Let SIGTERM be a request, which `Checkpoint.within_epoch` heeds: Slurm's before it kills."""
+    """Turn SIGTERM, which Slurm sends before it kills, into a request.
+
+    `Checkpoint.within_epoch` then writes a checkpoint and ends the run.
+    """
     global _asked
 
     def note(*_) -> None:

@@ -16,7 +16,7 @@ rule aggregate:
         STAGE
 
 
-# all corpora
+# the metrics of all corpora, a summary, and data for `dvc plots`
 rule collect:
     input:
         reads("collect"),
@@ -34,7 +34,7 @@ rule collect:
         STAGE
 
 
-# scores, differences, published numbers, complexity
+# tables of scores, differences, published numbers and complexity
 rule tables:
     input:
         reads("tables"),
@@ -83,7 +83,7 @@ rule figures:
         STAGE
 
 
-# alone on the machine, because it measures times
+# reserves all cores, so that no other job runs at the same time and disturbs the timing
 rule complexity:
     input:
         reads("complexity"),

@@ -1,4 +1,4 @@
-# Cached text states: one folder per corpus and text encoder.
+# Cache text states, in one folder per corpus and text encoder.
 
 
 rule tiny:
@@ -38,7 +38,7 @@ rule encode:
         STAGE
 
 
-# all corpora, aligned and encoded
+# aligned and encoded features of all corpora
 rule features:
     input:
         files("features"),
