@@ -1,5 +1,5 @@
-# Entry point of the workflow. hycon/stages contains the code of each rule, and hycon/plan defines
-# the jobs. Parameters are in params.yaml and corpora.yaml.
+# HyCon, reproduced: the table of contents. hycon/stages has the code of each rule, hycon/plan the jobs;
+# parameters are in params.yaml and corpora.yaml.
 include: "workflow/rules/common.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/features.smk"
@@ -10,7 +10,7 @@ include: "workflow/rules/evidence.smk"
 report: "workflow/report/workflow.rst"
 
 
-# the evidence, with the runs and features that it needs
+# the evidence, and the runs and features that it needs
 rule all:
     default_target: True
     input:

@@ -1,4 +1,4 @@
-"""The shipped variants do what their names say, compared with losses written as plain loops."""
+"""The shipped variants do what their names say: against the losses written out with loops."""
 
 import itertools
 from pathlib import Path
@@ -41,7 +41,7 @@ def settings(variant):
 
 
 @pytest.mark.parametrize("variant", EXPECTED)
-def test_value_and_gradient_match_the_loops_of_the_remaining_parts(variant):
+def test_value_and_gradient_are_those_of_what_is_left(variant):
     *weights, alpha, selection, refinement = EXPECTED[variant]
     x = draw(7)
     found = contrastive_loss(settings(variant).train)(x, CLASSES).total
@@ -78,7 +78,7 @@ def test_a_variant_differs_from_the_full_model_in_its_switch_only(variant):
 
 
 @pytest.mark.parametrize("variant", ["contrastive", "triplet", "n-pair", "supcon"])
-def test_other_losses_replace_both_with_the_same_weights(variant):
+def test_other_losses_take_the_place_of_both_with_the_same_weights(variant):
     found = contrastive_loss(settings(variant).train)
     assert isinstance(found, BaselineLoss)
     assert (found.name, found.alpha, found.weights) == (variant, 0.6, (0.3, 0.5, 0.7))
@@ -119,7 +119,7 @@ def test_a_key_is_unused_exactly_where_another_value_changes_neither_loss_nor_pa
 
     x, before = draw(7), row()
     if key == "selection" and switches["pair_loss"] != "hycon":
-        assert key in before.unused_keys()  # refused with another loss
+        assert key in before.unused_keys()  # refused beside another loss
         return
     after = row(**{key: OTHER[key] if key != "refinement" else not switches["refinement"]})
     unused = key in before.unused_keys()

@@ -35,7 +35,7 @@ RUN_BY = {
     "pip install -c constraints.txt -e": "make lint",
     "snakemake --cores 1 all": SAMPLE + "test_all_ends_in_tables_that_say_they_are_samples",
     "snakemake --cores 1 all --dry-run": "tests/pipeline/test_reading.py::"
-    "test_reading_changes_no_byte_even_of_a_folder_with_inconsistent_files",
+    "test_reading_changes_not_a_byte_even_of_a_folder_that_is_in_disorder",
     "snakemake --cores 1 all --config 'experiments=": SAMPLE
     + "test_numbers_in_lists_and_mappings_can_be_given_on_the_command_line",
     "snakemake --cores 1 all --configfile config/mine.yaml": "tests/commands/test_export.py::"

@@ -12,7 +12,7 @@ from hycon.params.messages import explain
 from hycon.plan.tasks import TASKS
 from hycon.provenance import code_digest, parameters_digest
 
-# excluded from a job's key: the file is the same whatever its address
+# not part of a job's key, because another address gives the same file
 UNTRACKED = {"fetch": {"sources"}}
 
 
@@ -20,20 +20,19 @@ class Job(Strict):
     """One run of a stage.
 
     Args:
-        stage: name of the stage, a module of `hycon.stages`.
-        name: name of the job within its stage, such as sample/hycon-bert.
+        stage: its name, a module of `hycon.stages`.
+        name: the job's name within its stage, such as sample/hycon-bert.
         phase: the target that the job belongs to.
         task: the stage's arguments, a type of `hycon.plan.tasks`.
-        reads: input files, in order.
-        writes: outputs that Snakemake knows; it deletes them before the job runs.
-        keeps: outputs that Snakemake does not know, so they survive a rerun.
-        disposable: whether the files in `keeps` may be deleted once the jobs that read them are
-            done.
-        memory_mb: memory in MB, independent of the input size.
-        memory_per_mb: additional memory in MB for each MB of input.
+        reads: files, in order.
+        writes: outputs known to Snakemake, which deletes them before the job runs.
+        keeps: outputs unknown to Snakemake, which stay when the job reruns.
+        disposable: whether the kept files may be deleted once their readers are done.
+        memory_mb: memory in MB that does not depend on the input.
+        memory_per_mb: memory in MB for each MB of input.
         minutes: time limit.
         resumes: whether an interrupted job resumes, so that a retry needs no more time.
-        code: modules that the result depends on, together with everything that they import.
+        code: modules that the result depends on, with everything that they import.
         data: files of the package that the result depends on.
     """
 
@@ -54,26 +53,26 @@ class Job(Strict):
 
     @functools.cached_property
     def key(self) -> str:
-        """A digest of the parameters and the code that the result depends on, but not its input."""
+        """A digest of all that the result depends on besides its input: parameters and code."""
         task = self.task.model_dump(mode="json", exclude=UNTRACKED.get(self.stage))
         return parameters_digest([task, *(code_digest(each, self.data) for each in self.code)])
 
     def document(self) -> str:
-        """Return the job as one line of JSON, which its stage reads from standard input."""
+        """Return the job as its stage reads it from standard input: one line of JSON."""
         found = {name: getattr(self, name) for name in ("stage", "name", "key", "writes")}
         return json.dumps({**found, "task": self.task.model_dump(mode="json")}, allow_nan=False)
 
     def memory(self, input_mb: float, attempt: int = 1) -> int:
-        """Return the memory to request in MB; it grows with each attempt, up to fourfold."""
+        """Return the memory to ask for, in MB: more on each attempt, up to four times as much."""
         return min(attempt, 4) * int(self.memory_mb + self.memory_per_mb * input_mb)
 
     def runtime(self, attempt: int = 1) -> int:
-        """Return the time to request in minutes; it grows with each attempt unless `resumes`."""
+        """Return the time to ask for, in minutes."""
         return self.minutes * (1 if self.resumes else min(attempt, 4))
 
 
 class JobDocument(Strict):
-    """The part of a job that its stage reads; `task` has the stage's type."""
+    """What a stage reads of its job: `task` is of the stage's type."""
 
     stage: str
     name: str
@@ -83,22 +82,19 @@ class JobDocument(Strict):
 
 
 def read_document(text: str | bytes, stage: str) -> JobDocument:
-    """Parse and validate the job that a stage receives.
+    """Return the job that a stage was given.
 
     Args:
-        text: output of `Job.document`.
-        stage: name of the stage that runs.
-
-    Returns:
-        The job, with a task of the stage's type.
+        text: of `Job.document`.
+        stage: the stage that runs.
 
     Raises:
-        HyConError: the text is not a job of this stage.
+        HyConError: it is no job of this stage.
     """
     try:
         document = JobDocument.model_validate_json(text)
         if document.stage != stage:
-            raise ValueError(f"found a job of stage {document.stage[:40]}")
+            raise ValueError(f"found one of stage {document.stage[:40]}")
         task = TASKS[stage].model_validate_json(json.dumps(document.task))
     except ValueError as error:
         problem = str(error)

@@ -1,4 +1,4 @@
-"""The plan: every job that the parameters require."""
+"""The plan: every job that the parameters ask for."""
 
 import contextlib
 import functools
@@ -27,28 +27,28 @@ TINY = ("model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.
 
 
 class Plan(Rows):
-    """Every job that the parameters require, in an order in which they can run.
+    """Every job that the parameters ask for, in an order in which they could run.
 
-    `job` and `files` raise HyConError if the hyperparameter search cannot be planned.
+    `job` and `files` raise HyConError where the search for better parameters cannot be planned.
     """
 
     @functools.cached_property
     def jobs(self) -> dict[tuple[str, str], Job]:
-        """Every job of the target `all`, by stage and name."""
+        """Every job of `all` by its stage and its name."""
         return {(job.stage, job.name): job for job in self._all()}
 
     def job(self, stage: str, name: str) -> Job:
-        """Return a job by stage and name, even if `all` does not need it.
+        """Return a job by its stage and its name; also one that `all` does not ask for.
 
         Raises:
-            HyConError: the parameters define no such job.
+            HyConError: the parameters allow no such job.
         """
         if (stage, name) in self.jobs:
             return self.jobs[stage, name]
         for job in self._by_name(stage, *name.split("/")):
             if (job.stage, job.name) == (stage, name):
                 return job
-        raise HyConError(f"{stage} {name}: no such job; names are in params.yaml, corpora.yaml")
+        raise HyConError(f"{stage} {name}: no such job; see the names in params.yaml, corpora.yaml")
 
     def files(self, phase: str) -> list[str]:
         """Return the outputs of a phase: raw, features, runs, evidence or tune."""
@@ -57,12 +57,12 @@ class Plan(Rows):
         return [path for job in jobs if job.phase == phase for path in job.writes]
 
     def outputs_here(self) -> list[Job]:
-        """Return all jobs, including those of unselected corpora with a folder in results."""
+        """Return all jobs, and those of other corpora that have a folder in results."""
         found = list(self.jobs.values())
         for corpus in self.params.catalogue:
             asked = corpus in self.params.corpora
             if asked or (RESULTS / corpus).exists():
-                # the parameters may be invalid for a corpus that they do not select
+                # the parameters may not fit a corpus that they do not name
                 for jobs in (self._search, *(() if asked else (self._corpus,))):
                     with contextlib.suppress(HyConError, ValueError):
                         found += jobs(corpus)
@@ -95,7 +95,7 @@ class Plan(Rows):
             yield evidence.figure_job(self, corpus, name, figure)
 
     def _by_name(self, stage: str, corpus: str = "", row: str = "", *_: str) -> Iterator[Job]:
-        """Yield jobs that `all` may not need: of other corpora, rows or text encoders."""
+        """Yield jobs that `all` may not ask for: of another corpus, row or text encoder."""
         if corpus not in self.params.catalogue:
             return
         if stage == "tune_row":
@@ -128,7 +128,7 @@ class Plan(Rows):
                 [own] if corpus.generator else file.addresses(self.params.mirror, corpus.mirrors)
             )
             record = target.with_name(f"{file.name}.sha256")
-            # no code: changes to code or addresses must not cause a file to be fetched again
+            # a file that was fetched stays: neither code nor addresses make it another
             yield Job(
                 stage="fetch", name=f"{name}/{file.name}", phase="raw", code=(),
                 task=tasks.FetchTask(
@@ -153,7 +153,7 @@ class Plan(Rows):
             ),
             reads=tuple(f"{DATA}/raw/{name}/{file.name}.sha256" for file in corpus.files.values()),
             writes=(f"{folder}/utterances.csv", *arrays, f"{folder}/report.json"),
-            # sequences are read one video at a time, other files as a whole
+            # sequences are read by video, other files as a whole
             memory_mb=1000 + (0 if corpus.format == "sequences" else sum(sizes) // 1_000_000),
             minutes=60,
         )  # fmt: skip
@@ -184,7 +184,7 @@ class Plan(Rows):
                 ),
                 reads=(table, *own),
                 writes=(*ragged(folder / "states.npy"), f"{folder}/encoder.json"),
-                # the model, plus 1 GB for the states of 1 MB of text
+                # a model, and the states of 1 MB of text take 1 GB
                 memory_mb=1000 if vectors else 3000, memory_per_mb=0 if vectors else 1000,
                 minutes=120,
             )  # fmt: skip
@@ -192,14 +192,14 @@ class Plan(Rows):
     # rows
 
     def _training(self, corpus: str, row: str, seeds: int) -> dict[str, Any]:
-        """Return the memory and time that training a number of seeds of a row needs."""
+        """Return the memory and time that training some seeds of a row needs."""
         settings = self.settings(corpus, row)
         weights = 0
         if isinstance(settings.model, ModelConfig) and settings.model.fusion == "tensor":
             weights = settings.model.dimension * (settings.model.dimension + 1) ** 3
         finetuned = settings.train.finetuning is not None
         return {
-            # weights, gradients, two moments, best weights and averaged weights, 4 bytes each
+            # weights, gradient, two moments, the best and the averaged ones, 4 bytes each
             "memory_mb": 1000 + (3000 if finetuned else 0) + 24 * weights // 1_000_000,
             "memory_per_mb": 3,  # measured: 2.1 times the files
             "minutes": min(seeds * (240 if finetuned else 60), DAY),
@@ -207,7 +207,7 @@ class Plan(Rows):
         }
 
     def _row(self, corpus: str, row: str) -> Iterator[Job]:
-        """Yield the jobs that train a row, then the job that scores it."""
+        """Yield the jobs that train a row, and the one that scores it."""
         given, folder = self.given(corpus, row), runs(corpus, row)
         for block, seeds in self.blocks.items():
             record = folder / f"runs-{block}.json"
@@ -236,7 +236,7 @@ class Plan(Rows):
         )  # fmt: skip
 
     def _search(self, corpus: str) -> Iterator[Job]:
-        """Yield the job of the hyperparameter search on a corpus, which `all` does not need."""
+        """Yield the search for better parameters on a corpus, which `all` does not ask for."""
         row = f"{self.params.tuning.variant}-{self.params.tuning.encoder}"
         try:
             tuning, places = self.params.tuning_of(corpus)

@@ -1,9 +1,9 @@
-"""Digests of outputs, which show whether an output has changed since its job finished.
+"""Digests of outputs, which show whether an output is unchanged since its job finished.
 
 Snakemake records the parameters and code of each output, but not its content. It accepts a file
-that git, DVC or a person has replaced, and a file that no job in this folder has written. So every
-job records the SHA-256 of its outputs in .snakemake/outputs, and `modified` finds the outputs that
-have no record or different content.
+that git, DVC or a person has replaced, and one that no job has made here. So every job leaves the
+SHA-256 of its outputs in .snakemake/outputs, and `modified` finds outputs without a record, or with
+another content.
 """
 
 import os
@@ -16,30 +16,26 @@ from hycon.plan.job import Job, JobDocument
 from hycon.progress import progress
 from hycon.untrusted.safe_json import read_json
 
-# DVC stores RECORDS together with Snakemake's metadata. SEEN belongs to this machine: it caches the
-# digest of each file with its size and time, so that unchanged files are not read again
+# DVC keeps the first with Snakemake's records. The second belongs to this machine: size and time of
+# files whose digest is known, so that they are not read again
 RECORDS, SEEN = Path(".snakemake/outputs"), Path(".snakemake/seen.json")
 
 
 def record(job: Job | JobDocument) -> None:
-    """Record the key of a finished job and the digest of each of its outputs."""
+    """Keep the key of a job that has succeeded, and the digest of each of its outputs."""
     outputs = {path: sha256_of(Path(path)) for path in job.writes}
     write_json(_path(job), {"key": job.key, "outputs": outputs})
 
 
 def modified(jobs: Collection[Job], targets: Collection[str] = ()) -> list[str]:
-    """Return the existing outputs that were modified after their job finished.
+    """Return the existing outputs that were modified after their job finished. Writes nothing.
 
-    If the `keeps` of a job are missing, its outputs count as modified; for a `disposable` job, only
-    if the outputs or their phase are targets, or if a job that reads them has to run. This function
-    writes nothing.
+    This includes the outputs of a job whose `keeps` are missing; for a `disposable` job only if
+    they are targets, or a job that reads them has to run.
 
     Args:
         jobs: all jobs of the plan.
         targets: the targets of this Snakemake run.
-
-    Returns:
-        Paths of the modified outputs.
     """
     seen, found = _read(SEEN), []
     for job in progress(_present(jobs), "checking outputs", unit="jobs"):
@@ -57,9 +53,9 @@ def modified(jobs: Collection[Job], targets: Collection[str] = ()) -> list[str]:
 
 
 def refresh(jobs: Collection[Job]) -> None:
-    """Cache the size, time and digest of every output, so that `modified` need not read it."""
+    """Remember size, time and digest of every output, so that `modified` need not read it."""
     before = _read(SEEN)
-    present = progress(_present(jobs), "caching digests of outputs", unit="jobs")
+    present = progress(_present(jobs), "remembering outputs", unit="jobs")
     here = [path for job in present for path in job.writes if os.path.isfile(path)]
     write_json(SEEN, {path: _entry(path, before) for path in here})
 
@@ -69,12 +65,12 @@ def _present(jobs: Collection[Job]) -> list[Job]:
 
 
 def _is_current(job: Job) -> bool:
-    """Return whether all outputs of a job exist, made with the current parameters and code."""
+    """Return whether a job has made all its outputs with the present parameters and code."""
     return _read(_path(job)).get("key") == job.key and all(map(os.path.exists, job.writes))
 
 
 def _outputs(job: Job) -> dict[str, Any]:
-    """Return the digest of each output when the job finished."""
+    """Return the digest of each output as the job has left it."""
     outputs = _read(_path(job)).get("outputs")
     return outputs if isinstance(outputs, dict) else {}
 
@@ -84,7 +80,7 @@ def _path(job: Job | JobDocument) -> Path:
 
 
 def _entry(path: str, seen: dict[str, Any]) -> list[Any]:
-    """Return the size, time and SHA-256 of an output; read it only if size or time changed."""
+    """Return an output's size, time and SHA-256; it is read only if size or time have changed."""
     status = os.stat(path)
     now, before = [status.st_size, status.st_mtime_ns], seen.get(path)
     if (

@@ -13,14 +13,14 @@ from hycon.stages import Machine
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the stage named on the command line, with the exit codes of `hycon.logs.ending_well`."""
+    """Run the stage on the command line; exit codes are those of `hycon.logs.ending_well`."""
     options = argparse.ArgumentParser(prog="python -m hycon.stages", description=__doc__)
     options.add_argument("stage", choices=TASKS)
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options.add_argument("--threads", type=int, default=1)
-    options.add_argument("--log", type=Path, help="also write messages to this file")
+    options.add_argument("--log", type=Path, help="a file that receives the messages too")
     arguments = options.parse_args(argv)
-    # open the log before importing the stage, so that it contains what imports print
+    # before the stage is imported, so that the log has what imports print
     with copied_to(arguments.log), ending_well():
         stage = importlib.import_module(f"hycon.stages.{arguments.stage}")
         job = read_document(sys.stdin.buffer.read(), arguments.stage)

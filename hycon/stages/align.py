@@ -1,4 +1,4 @@
-"""Align the files of a corpus to its words and segments (rule `align`)."""
+"""Align a corpus's files to its words and segments (rule `align`)."""
 
 from pathlib import Path
 
@@ -33,33 +33,33 @@ def main(task: AlignTask, _: Machine) -> None:
 
 
 def _check(path: Path) -> None:
-    """Raise if a file changed after it was fetched."""
+    """Refuse a file that is not the one that was fetched."""
     record = path.with_name(f"{path.name}.sha256")
     if not (record.is_file() and path.is_file()):
         return
     expected = record.read_text(encoding="utf-8").split()[:1]
     if [found := digest_of(path)] != expected:
         raise HyConError(
-            f"{path}: sha256 is {found}, expected {' '.join(expected)} from {record.name}: the "
-            f"file changed after it was fetched; put it back, or delete {record} to check it again"
+            f"{path}: sha256 is {found}, expected {' '.join(expected)} as {record.name} says: it "
+            f"changed after it was fetched; put it back, or delete {record} to check it again"
         )
 
 
 def _check_known(report: Report, content: dict, files: dict[str, Path]) -> None:
-    """Raise if a whole modality is missing, because a network would learn from zeros."""
+    """Refuse a corpus in which a whole modality is missing: a network would learn from zeros."""
     whole = files.get("features")
     if not content["words"]:
         raise HyConError(
             f"{whole or files['words']}: no word lies within a labelled segment; are the times in "
-            "seconds, and of the same videos? Use words and labels from one source"
+            "seconds, and of the same videos? Take words and labels from one source"
         )
     for name, counts in report.counts.items():
         if counts["rows"] and not report.known_rows[name]:
             raise HyConError(
-                f"{whole or files[name]}: found no {name} in any utterance: "
+                f"{whole or files[name]}: found nothing of {name} in any utterance: "
                 f"{counts['rows without a frame']} of {counts['rows']} rows have no frame, the "
-                "others are NaN or infinities only; are the times in seconds, and of the same "
-                "videos? Use another file"
+                "others NaN or infinities only; are the times in seconds, and of the same videos? "
+                "Take another file"
             )
 
 
@@ -77,7 +77,7 @@ def _summarise(output: Path, report: dict, corpus: Corpus) -> None:
     if cut > corpus.cut_boundaries:
         log.warning(
             "%s: %.1f%% of the segment boundaries cut a word, expected at most %.1f%%: words and "
-            "labels may come from different alignments, so texts may belong to other segments; use "
+            "labels may come from different alignments, and texts be those of other segments; take "
             "both from one source, or raise cut_boundaries in corpora.yaml",
             output,
             100 * cut,
@@ -91,11 +91,11 @@ def _summarise(output: Path, report: dict, corpus: Corpus) -> None:
             _named(missing),
         )
     if repeated := report.get("segments with the times of another"):
-        log.warning("%s: %d segments repeat another's times; see report.json", output, repeated)
+        log.warning("%s: %d segments have the times of another; see report.json", output, repeated)
     if long := report.get(f"utterances of more than {MANY_WORDS} words"):
         log.warning(
-            "%s: %d utterances have more than %d words (%s): the memory that training needs grows "
-            "with the square of the number of words; see report.json",
+            "%s: %d utterances have more than %d words (%s): training needs memory by the square "
+            "of them; see report.json",
             output,
             len(long),
             MANY_WORDS,

@@ -32,7 +32,7 @@ def main(task: CollectTask, _: Machine) -> None:
 
 
 def _read(path: Path, shown: list[str]) -> dict[str, Any]:
-    """Return the metrics of a corpus; raise if a mean that the summary shows is missing."""
+    """Return the metrics of a corpus, refusing those without a mean that the summary shows."""
     try:
         metrics = read_json(path)
         means = [
@@ -42,7 +42,7 @@ def _read(path: Path, shown: list[str]) -> dict[str, Any]:
             for name in shown
         ]
         if not all(isinstance(mean, (int, float)) for mean in means):
-            raise ValueError("a mean is not a number")
+            raise ValueError("a mean is no number")
         return metrics
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and run again") from None
@@ -51,7 +51,7 @@ def _read(path: Path, shown: list[str]) -> dict[str, Any]:
 def _summary(metrics: dict, shown: dict[str, list[str]]) -> dict:
     """Return the means of a few metrics, to compare two runs at a glance.
 
-    Each row appears once, in the first experiment that includes it.
+    Each row appears once, in the first experiment that has it.
     """
     summary: dict[str, dict] = {}
     for corpus, experiments in metrics.items():

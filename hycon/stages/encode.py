@@ -17,13 +17,13 @@ def main(task: EncodeTask, machine: Machine) -> None:
         cut = 0
         if not states.shape[1]:
             raise HyConError(
-                f"{task.aligned / 'vectors.npy'}: the corpus has no word vectors; use a text "
+                f"{task.aligned / 'vectors.npy'}: the corpus has no word vectors; take a text "
                 "encoder of kind: transformer"
             )
     else:
         states, offsets, cut = _transformer(task, machine, [u.text for u in utterances])
         if not np.isfinite(states).all():
-            raise HyConError(f"{task.output}: the encoder returned NaN or infinite states")
+            raise HyConError(f"{task.output}: the encoder gave NaN or infinite states")
     with atomic_folder(task.output) as folder:
         path = folder / "states.npy"
         np.save(path, states)

@@ -1,4 +1,4 @@
-"""Score the runs of one row, seed by seed (rule `evaluate`)."""
+"""Score the runs of one variant, seed by seed (rule `evaluate`)."""
 
 import json
 from pathlib import Path
@@ -60,20 +60,7 @@ def main(task: EvaluateTask, _: Machine) -> None:
 def score(
     utterances: list[Utterance], predictions: np.ndarray, fold: str, task: EvaluateTask
 ) -> dict[str, float]:
-    """Compute every metric of the corpus's task on one fold.
-
-    Args:
-        utterances: all N utterances of the corpus.
-        predictions: (N,) scores, or (N, C) logits.
-        fold: name of the fold.
-        task: corpus, settings and metric conventions.
-
-    Returns:
-        Metric name -> value.
-
-    Raises:
-        HyConError: a label or prediction is invalid.
-    """
+    """Return every metric of the corpus's task over one fold."""
     corpus = task.corpus
     rows = [row for row, utterance in enumerate(utterances) if utterance.fold == fold]
     labels = [utterances[row].label for row in rows]
@@ -93,12 +80,12 @@ def score(
 
 
 def _record(path: Path, expected: dict) -> dict:
-    """Return a run's record; raise if the run used other parameters."""
+    """Return a run's record, refusing one made with other parameters."""
     try:
         record = read_json(path)
         made_with = {key: record[key] for key in expected}
         if type(record["seed"]) is not int or not isinstance(record["selection"], dict):
-            raise ValueError("the seed or the selection is invalid")
+            raise ValueError("its seed or selection is none")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
     if made_with != expected:
@@ -110,7 +97,7 @@ def _record(path: Path, expected: dict) -> dict:
 
 
 def _difference(found, expected, key: str = "") -> str:
-    """Return the first key with different values, and both values."""
+    """Return the first key whose values differ, with both values."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for name in sorted({*found, *expected}):
             if found.get(name) != expected.get(name):

@@ -44,7 +44,7 @@ def _curve(task: FigureTask, figure: CurveFigure) -> None:
     for metric in figure.metrics:
         if metric not in columns:
             known = ", ".join(columns)
-            raise HyConError(f"unknown metric '{metric}' for {task.key}; choose from {known}")
+            raise HyConError(f"metric '{metric}' is none of {task.key}; choose from {known}")
     paths = [point.row.scores for point in figure.points]
     read = [read_scores(path) for path in paths]
     _check_seeds(paths, read)
@@ -62,7 +62,7 @@ def _curve(task: FigureTask, figure: CurveFigure) -> None:
 
 
 def _check_seeds(paths: list[Path], read: list[dict]) -> None:
-    """Raise if rows have different seeds, because their means would not be comparable."""
+    """Refuse means over different seeds: they would not be comparable under one caption."""
     for path, scores in zip(paths, read, strict=True):
         if set(scores["seeds"]) != set(read[0]["seeds"]):
             raise HyConError(
@@ -134,14 +134,14 @@ def _embedded(
 
 
 def _classes(utterances: list[Utterance], corpus: Corpus) -> np.ndarray:
-    """Return the class names (n,) of the utterances: emotions, or the signs of the scores."""
+    """Return the names (n,) of the utterances' classes: emotions, or the signs of the scores."""
     labels = [utterance.label for utterance in utterances]
     if corpus.emotions is not None:
         return np.array(labels)
     try:
         scores = np.array([float(label) for label in labels])
     except ValueError as error:
-        raise HyConError(f"test fold: a label is not a score ({error}); align again") from None
+        raise HyConError(f"test fold: a label is no score ({error}); align again") from None
     return POLARITIES[sentiment_classes(scores, "polarity")]
 
 

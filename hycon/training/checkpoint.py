@@ -1,7 +1,7 @@
-"""Checkpoints of a run, which resumes only from an intact checkpoint with the same provenance.
+"""Checkpoints: the state of a run, resumed only from a complete file of the same run.
 
-A checkpoint is one safetensors file, replaced atomically. Its header contains the rest of the state
-as JSON, the provenance of the run, and a digest of everything.
+A checkpoint is one safetensors file, replaced atomically. Its header has the rest of the state as
+JSON, the provenance of the run, and a digest over everything.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ from hycon.errors import Terminated
 
 log = logging.getLogger("hycon")
 
-AFTER_EPOCH = 1.0  # minimum seconds between checkpoints at the end of an epoch
-WITHIN_EPOCH = 60.0  # minimum seconds between checkpoints after a step
-SHARE = 0.03  # maximum share of the run time spent on writing checkpoints
+AFTER_EPOCH = 1.0  # seconds since the last checkpoint for the end of an epoch to make another
+WITHIN_EPOCH = 60.0  # the same for a step
+SHARE = 0.03  # of the time that writing takes at most
 
 
 class State(NamedTuple):
@@ -38,7 +38,7 @@ class State(NamedTuple):
     values: dict[str, Any]
 
     def group(self, name: str) -> dict[str, Tensor]:
-        """Return the tensors of a group, under their names without the group's prefix."""
+        """Return the tensors that were `named` so, under their own names."""
         return {
             key.removeprefix(f"{name}."): value
             for key, value in self.tensors.items()
@@ -47,53 +47,45 @@ class State(NamedTuple):
 
 
 def named(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Prefix the names of tensors with a group; `State.group` removes the prefix."""
+    """Return tensors under names with their prefixes."""
     return {f"{group}.{name}": value for name, value in tensors.items()}
 
 
 class Checkpoint:
-    """Write, load and delete the checkpoint of one run.
-
-    Args:
-        path: path of the file, in a folder that contains nothing else.
-        provenance: everything that the results of the run depend on, as JSON values. A checkpoint
-            with a different provenance is not resumed.
-    """
+    """The checkpoint of one run: when it is due, how it is written, whether it can be read."""
 
     def __init__(self, path: Path, provenance: dict[str, Any]) -> None:
+        """Args:
+        path: of the file, which has a folder of its own.
+        provenance: all that the run's bits depend on, as JSON: a checkpoint with another
+            provenance is not resumed.
+        """
         self.path, self.provenance = path, provenance
         self.started = datetime.now(UTC)
-        self.resumed = 0  # number of times that the run was resumed
-        self._before = 0.0  # seconds of earlier processes
+        self.resumed = 0  # how often the run was resumed
+        self._before = 0.0  # seconds that it took before
         self._begun = self._last = time.monotonic()
-        self._cost = 0.0  # seconds taken to write the last checkpoint
+        self._cost = 0.0  # seconds that the last writing took
 
     @property
     def seconds(self) -> float:
-        """Seconds that the run has taken so far, in this process and all earlier ones."""
+        """How long the run took, all sittings together, up to now."""
         return self._before + time.monotonic() - self._begun
 
     def within_epoch(self, state: Callable[[], State]) -> None:
-        """Write a checkpoint if one is due, or if the process received SIGTERM.
-
-        Args:
-            state: returns the state of the run.
+        """Write a checkpoint if the last one is long ago, or if the process was asked to end.
 
         Raises:
-            Terminated: the process received SIGTERM; the checkpoint is written.
+            Terminated: the latter.
         """
         if asked_to_end():
             self.save(state())
-            raise Terminated(f"{self.path}: checkpoint written; the next run resumes from it")
+            raise Terminated(f"{self.path}: kept; the next run resumes from there")
         if self._is_due(WITHIN_EPOCH):
             self.save(state())
 
     def after_epoch(self, state: Callable[[], State]) -> None:
-        """Write a checkpoint, unless the last one is recent.
-
-        Args:
-            state: returns the state of the run.
-        """
+        """Write a checkpoint, unless there was one just now."""
         if self._is_due(AFTER_EPOCH):
             self.save(state())
 
@@ -101,7 +93,7 @@ class Checkpoint:
         return time.monotonic() - self._last >= max(pause, self._cost / SHARE)
 
     def save(self, state: State) -> None:
-        """Write a checkpoint of a state, replacing the previous one."""
+        """Replace the file."""
         began = time.monotonic()
         run = {
             "started": self.started.isoformat(),
@@ -114,7 +106,7 @@ class Checkpoint:
             "run": json.dumps(run),
             "values": json.dumps(state.values),
         }
-        # replace the whole folder: if killed, safetensors leaves a temporary file in it
+        # in its own folder, which is cleared: a killed safetensors leaves a temporary file
         with atomic_folder(self.path.parent) as folder:
             file = folder / self.path.name
             save_file(tensors, file, {**texts, "sha256": _digest(tensors, texts)})
@@ -122,7 +114,7 @@ class Checkpoint:
         self._cost = self._last - began
 
     def load(self) -> State | None:
-        """Return the state to resume from, or None; warn if a checkpoint is ignored."""
+        """Return the state to resume from, or None; warns if a checkpoint is ignored."""
         if not self.path.exists():
             return None
         try:
@@ -130,7 +122,7 @@ class Checkpoint:
                 texts = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if texts.pop("sha256", None) != _digest(tensors, texts):
-                raise ValueError("its digest does not match")
+                raise ValueError("its digest is another")
             provenance, run, values = (
                 json.loads(texts[key]) for key in ("provenance", "run", "values")
             )
@@ -140,9 +132,7 @@ class Checkpoint:
         if others := [
             key for key in self.provenance if provenance.get(key) != self.provenance[key]
         ]:
-            log.warning(
-                "%s: from a run with other %s; training starts over", self.path, ", ".join(others)
-            )
+            log.warning("%s: of other %s; training starts over", self.path, ", ".join(others))
             return None
         self.started = datetime.fromisoformat(run["started"])
         self.resumed = run["resumed"] + 1
@@ -152,7 +142,7 @@ class Checkpoint:
         return State(tensors, values)
 
     def delete(self) -> None:
-        """Delete the file, its folder, and temporary files left by a killed process."""
+        """Delete the file, its folder, and temporary files of a killed process."""
         for folder in (self.path.parent, beside(self.path.parent)):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -172,16 +162,13 @@ _asked = False
 
 
 def asked_to_end() -> bool:
-    """Return whether the process received SIGTERM within `ending_on_request`."""
+    """Return whether SIGTERM has come within `ending_on_request`."""
     return _asked
 
 
 @contextmanager
 def ending_on_request() -> Iterator[None]:
-    """Turn SIGTERM, which Slurm sends before it kills, into a request.
-
-    `Checkpoint.within_epoch` then writes a checkpoint and ends the run.
-    """
+    """Let SIGTERM be a request, which `Checkpoint.within_epoch` heeds: Slurm's before it kills."""
     global _asked
 
     def note(*_) -> None:

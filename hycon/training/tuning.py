@@ -1,4 +1,4 @@
-"""Hyperparameter search by validation scores only (method, section 7)."""
+"""Tuning: a search for better parameters, by validation scores only (method, section 7)."""
 
 import json
 from collections.abc import Callable
@@ -14,20 +14,16 @@ from hycon.corpus.utterances import Utterance
 from hycon.errors import HyConError
 from hycon.params import Settings, TuningConfig, override
 
-STARTUP = 10  # random trials before the search models their scores
+STARTUP = 10  # trials at random before the search learns from them
 
 
 def cross_validation(utterances: list[Utterance], folds: int) -> list[np.ndarray]:
-    """Return the fold names (N,) of all utterances for each round; the test fold never changes.
+    """Return the fold of every utterance (N,) for each round; the test fold is unchanged.
 
     Args:
-        utterances: all utterances of the corpus.
-        folds: number of parts into which the videos of the training and validation folds are split;
-            each part is the validation fold of one round. 0 gives one round with the corpus's own
-            folds.
-
-    Raises:
-        HyConError: there are fewer videos than parts.
+        utterances: of the corpus.
+        folds: 0 for the corpus's own folds, one round; or in how many parts the videos of its
+            training and validation folds are cut, each held out for validation once.
     """
     own = np.array([utterance.fold for utterance in utterances])
     if not folds:
@@ -38,7 +34,7 @@ def cross_validation(utterances: list[Utterance], folds: int) -> list[np.ndarray
     videos = [utterances[row].video for row in rows]
     if folds > len(set(videos)):
         raise HyConError(
-            f"tuning.folds: {folds}, but only {len(set(videos))} videos to split; lower it"
+            f"tuning.folds: {folds}, but only {len(set(videos))} videos to cut; lower it"
         )
     rounds = []
     for _, held in GroupKFold(folds).split(rows, groups=videos):
@@ -49,16 +45,9 @@ def cross_validation(utterances: list[Utterance], folds: int) -> list[np.ndarray
 
 
 def open_study(path: Path, name: str) -> optuna.Study:
-    """Open or create a study in a journal file, with one JSON record per line.
+    """Return a study stored in a journal file (one JSON record per line), new or resumed.
 
-    Interrupted trials are marked as failed. An incomplete last line is removed.
-
-    Args:
-        path: path of the journal file.
-        name: name of the study; a file can contain several.
-
-    Raises:
-        HyConError: the file is damaged.
+    An interrupted trial counts as failed. An incomplete last line is removed.
     """
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -67,7 +56,7 @@ def open_study(path: Path, name: str) -> optuna.Study:
     path.parent.mkdir(parents=True, exist_ok=True)
     _drop_torn_line(path)
     lock = Path(f"{path}.lock")
-    lock.unlink(missing_ok=True)  # left by a killed process; only one process opens a study
+    lock.unlink(missing_ok=True)  # of a killed process: Snakemake lets only one write this file
     backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
     try:
         study = optuna.create_study(
@@ -98,19 +87,19 @@ def search(
     rounds: int,
     on_trial_end: Callable[[optuna.Study, optuna.trial.FrozenTrial], None],
 ) -> None:
-    """Run trials until the study has all of them.
+    """Run a study until it has all of its trials.
 
-    Each trial depends only on the finished trials, so that a resumed search tries the same values
-    as an uninterrupted one. The first trial uses the current values of the keys that are within the
-    search space.
+    A trial depends on the finished trials alone, so that a resumed search tries the same values as
+    an uninterrupted one. The first trial uses the present values of the keys, if the space has
+    them.
 
     Args:
-        study: output of `open_study`.
-        base: current settings, which also provide all keys outside the search space.
+        study: of `open_study`.
+        base: settings of all other keys.
         tuning: number of trials, and the search space.
         score: returns the validation score of settings in a round, counted from 0; lower is better.
-        rounds: number of rounds to average. From the second round on, a trial is pruned if its mean
-            so far is worse than the median of the others after the same round.
+        rounds: number of rounds to average. From the second one, a trial is pruned if it is worse
+            than the median of the others at that round.
         on_trial_end: called with the study and each finished trial.
     """
     while (done := len(finished(study))) < tuning.trials:
@@ -138,7 +127,7 @@ def _judge(
     try:
         settings = override(base, trial.user_attrs["values"])
     except ValidationError:
-        return None  # each value is valid, but their combination is not
+        return None  # each value is allowed, but not these together
     total = 0.0
     for number in range(rounds):
         try:
@@ -155,8 +144,8 @@ def _judge(
 def _poor(study: optuna.Study, mean: float, number: int) -> bool:
     """Return whether a mean over the first rounds is worse than the median of the trials.
 
-    Optuna's own pruners compare the best intermediate value of a trial. For a running mean, that
-    value depends mostly on the easiest fold.
+    Optuna's pruners use a trial's best intermediate value instead, which for a running mean is that
+    of the easiest fold.
     """
     means = [trial.intermediate_values.get(number) for trial in finished(study)]
     means = [other for other in means if other is not None]
@@ -164,24 +153,21 @@ def _poor(study: optuna.Study, mean: float, number: int) -> bool:
 
 
 def completed(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials that completed all rounds, in order."""
+    """Return the trials that were judged in all rounds, in order."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the completed and pruned trials, in order."""
+    """Return the trials that ended, completed or pruned, in order."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def suggest(trial: Trial, tuning: TuningConfig) -> dict[str, Any]:
-    """Suggest a value for every key of the search space.
-
-    Numbers are rounded to three significant digits, unless that leaves the range.
-    """
+    """Return a value for every key of the space; numbers to three digits, to be read."""
     values: dict[str, Any] = {}
     for key, choice in tuning.space.items():
         if isinstance(choice, list):
-            # as JSON, because a choice can contain both numbers and null
+            # as text: a choice may be a number here and null there
             options = [json.dumps(option) for option in choice]
             values[key] = json.loads(trial.suggest_categorical(key, options))
         else:
@@ -192,7 +178,7 @@ def suggest(trial: Trial, tuning: TuningConfig) -> dict[str, Any]:
 
 
 def _inside(base: Settings, tuning: TuningConfig) -> dict[str, Any]:
-    """Return the current values of the keys, where they are within the search space."""
+    """Return the present values of the keys, if the space has them."""
     inside: dict[str, Any] = {}
     for key, choice in tuning.space.items():
         value: Any = base.model_dump()

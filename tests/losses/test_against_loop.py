@@ -1,4 +1,4 @@
-"""Value and gradient of every loss equal those of `loop_reference`, for all settings."""
+"""Every loss against the loops of `loop_reference`: value and gradient, over all the settings."""
 
 from functools import cache
 
@@ -99,7 +99,7 @@ def test_the_hybrid_total_is_the_loop(similarity, selection, refinement, dtype):
 
 
 @pytest.mark.parametrize("loop", [loop_reference.intra, loop_reference.inter])
-def test_a_gradient_through_the_weights_would_differ(loop):
+def test_the_gradient_through_the_weights_would_be_another_one(loop):
     # Without this, the agreement with the loops would not show that the weights are detached.
     batch = loop_reference.Batch(draw(5), (0, 1, 0, 1, 1))
     settings = {"selection": PairSelection(0.5, 0.1)}
@@ -111,7 +111,7 @@ def test_a_gradient_through_the_weights_would_differ(loop):
 
 
 def check(loss, expected, classes, dtype):
-    """Assert that a loss and its gradients have the expected values."""
+    """Assert that a loss, and its gradients, are the expected ones."""
     value, value_gradients = expected
     x = draw(len(classes), dtype=dtype)
     found = loss(x, torch.tensor(classes))
@@ -125,7 +125,7 @@ def check(loss, expected, classes, dtype):
 
 @cache
 def looped(loop, classes, similarity, *settings):
-    """Return value and gradients of a loop, computed once for all dtypes."""
+    """Value and gradients of a loop, computed once for all dtypes."""
     batch = batch_of(classes, similarity)
     loss = loop(batch, *settings)
     return loss.detach(), batch.gradients(loss)

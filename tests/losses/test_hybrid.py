@@ -18,7 +18,7 @@ SETTINGS = {"selection": PairSelection(0.5, 0.4), "refinement": True, "similarit
 
 
 def parts(x):
-    """Return the three losses, each computed by its own function."""
+    """The three losses, each by its own function."""
     return {
         "intra": intra_modal(x, CLASSES, **SETTINGS),
         "inter": inter_modal(x, CLASSES, 0.7, **SETTINGS),
@@ -42,7 +42,7 @@ def test_a_weight_of_zero_removes_its_part_from_value_and_gradient(on):
     weights = {name: w * o for (name, w), o in zip(WEIGHTS.items(), on, strict=True)}
     x = draw(5)
     loss = hybrid(**weights)(x, CLASSES)
-    # the sum of the parts that are on, computed separately
+    # The parts by themselves, only those that are on
     expected = sum(weights[name] * part for name, part in parts(x).items() if weights[name])
     if not any(on):
         assert loss.total.item() == 0
@@ -70,7 +70,7 @@ def test_a_part_that_is_off_cannot_spoil_the_total(off, monkeypatch):
     assert loss.total.isfinite()
 
 
-def test_nan_in_a_representation_is_not_hidden():
+def test_a_representation_that_is_not_a_number_is_not_hidden():
     for selection in (None, PairSelection(0.5, 1.0)):
         x = {m: v.detach() for m, v in draw(5).items()}
         x["audio"][1, 2] = torch.nan

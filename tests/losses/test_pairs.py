@@ -23,7 +23,7 @@ def test_an_utterance_is_in_no_pair_with_itself():
 
 @pytest.mark.parametrize(
     ("batch_size", "beta", "h"),
-    # Python rounds halves to even
+    # Python's round: halves to even
     [
         (1, 0.1, 1),
         (4, 0.1, 1),
@@ -39,9 +39,9 @@ def test_h_is_the_rounded_share_of_the_batch_and_at_least_one(batch_size, beta, 
 
 
 def weigh(selection, s, positive, negative):
-    """Weight the candidates of one anchor in a batch with the same number of utterances."""
+    """Weigh the candidates of one anchor in a batch of as many utterances."""
     K = len(s)
-    # The batch size is the second dimension; only the first anchor is checked.
+    # The batch size is the second dimension; only the first anchor is looked at.
     s = torch.tensor(s, dtype=torch.float64).expand(1, K, K)
     masks = (torch.tensor(mask, dtype=torch.bool).expand(K, K) for mask in (positive, negative))
     return [weights[0, 0].tolist() for weights in selection.weigh(s, Pairs(*masks))]
@@ -68,7 +68,7 @@ def test_the_hardest_weigh_most_and_the_weights_of_a_kind_sum_to_one():
 
 
 @pytest.mark.parametrize("weighted", [True, False])
-def test_all_pairs_are_kept_if_there_are_fewer_than_h(weighted):
+def test_all_there_are_is_kept_where_there_are_fewer_than_h(weighted):
     s = [0.9, 0.1, 0.5, 0.4]
     pull, push, kept = weigh(PairSelection(1.0, 1.0, weighted), s, [0, 1, 0, 0], [0, 0, 0, 0])
     assert pull == kept == [0, 1, 0, 0]
@@ -83,7 +83,7 @@ def test_of_equal_pairs_exactly_h_are_kept():
 
 
 @pytest.mark.parametrize("gamma", [1e-320, 1e-6, 1e300])
-def test_no_gamma_makes_a_weight_nan(gamma):
+def test_no_gamma_makes_a_weight_that_is_not_a_number(gamma):
     s = torch.tensor([0.0, 0.0, 0.5]).expand(1, 3, 3)
     masks = Pairs(torch.ones(3, 3, dtype=torch.bool), torch.zeros(3, 3, dtype=torch.bool))
     pull = PairSelection(1.0, gamma).weigh(s, masks).pull

@@ -37,7 +37,7 @@ def test_nonnegative_is_the_cosine_after_a_softplus():
 
 @both
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
-def test_similarities_stay_within_zero_and_one_despite_rounding(similarity, dtype):
+def test_it_stays_within_zero_and_one_whatever_the_rounding(similarity, dtype):
     x = {m: v.detach() for m, v in draw(64, d=50, dtype=dtype).items()}
     x["audio"], x["vision"] = 3 * x["text"], -7 * x["text"]  # parallel and opposite
     s = similarities(x, similarity)
@@ -103,7 +103,7 @@ def test_the_hybrid_loss_needs_one_matrix_product_and_no_larger_tensor_than_the_
 
 
 class Record(TorchDispatchMode):
-    """Record the name of each operation and the size of the largest tensor that is created."""
+    """Note what each operation is called, and the size of the largest tensor that one makes."""
 
     def __init__(self):
         super().__init__()
@@ -120,7 +120,7 @@ class Record(TorchDispatchMode):
 
 def record(K, selection):
     loss = HybridContrastiveLoss(0.8, selection=selection)
-    loss(draw(K), torch.arange(K) % 2)  # creates the cached constants for this K
+    loss(draw(K), torch.arange(K) % 2)  # makes the constants of this K
     with Record() as log:
         loss(draw(K), torch.arange(K) % 2)
     return log

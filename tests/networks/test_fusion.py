@@ -1,4 +1,4 @@
-"""Each fusion is compared with its formula, written with loops for a small case."""
+"""Each fusion against its formula, written out with loops on a small case."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ D, K, RANK = 4, 3, 2
 
 @pytest.fixture
 def fused():
-    """Return a function that maps the name of a fusion to (fusion, three inputs, result)."""
+    """Return a function: a fusion's name to (fusion, its three inputs, its result)."""
 
     def make(name):
         torch.manual_seed(0)
@@ -128,7 +128,7 @@ def test_graph_fusion_weighs_vertices_of_three_levels(fused):
         one_weights = [weight(vertex) for vertex in one]
         pairs = [(0, 1), (0, 2), (1, 2)]
         two, two_weights = level(fusion.bimodal, pairs, one, one_weights)
-        # all pairs of bimodal vertices, and each bimodal vertex with the missing modality
+        # every two bimodal vertices, and each with the modality that is not in it
         lacking = [3 + next(i for i in range(3) if i not in pair) for pair in pairs]
         edges = [(0, 1), (0, 2), (1, 2), *enumerate(lacking)]
         three, three_weights = level(fusion.trimodal, edges, two + one, two_weights + one_weights)
@@ -159,5 +159,5 @@ def test_gradients_are_those_of_finite_differences(fused, name):
         ("graph", (D * D + D) + (D + 1) + 2 * (2 * D * D + D)),
     ],
 )
-def test_the_number_of_parameters_is_that_of_the_formula(fused, name, parameters):
+def test_parameters_are_as_many_as_the_formula_has(fused, name, parameters):
     assert sum(p.numel() for p in fused(name)[0].parameters()) == parameters

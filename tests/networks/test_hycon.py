@@ -1,4 +1,4 @@
-"""The network and its batches: padding has no effect, and the last valid step is used."""
+"""The network and its batches: padding never counts, the last valid step does."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def model(settings=SETTINGS, outputs=1):
     return HyCon(WIDTHS, outputs, settings).eval()
 
 
-def test_padded_batches_contain_the_rows_of_each_utterance_in_order():
+def test_padded_batches_hold_each_utterances_rows_in_order():
     features = ragged(2, [3, 1, 2])
     batch = features.pad(torch.tensor([2, 0]))
     assert batch.lengths.tolist() == [2, 3]
@@ -73,7 +73,7 @@ def test_packed_steps_are_the_valid_ones_from_the_shortest_utterance_to_the_long
     assert packing.restore(packing.lengths[:, None]).squeeze(1).tolist() == [3, 1, 7, 2]
 
 
-def test_chunks_contain_every_step_once_and_are_padded_to_their_longest_utterance():
+def test_chunks_hold_every_step_once_and_are_padded_to_their_own_longest():
     lengths = torch.tensor([1 + 5 * i % 17 for i in range(2 * CHUNK + 3)])
     packing, states = PackedBatch(lengths), torch.randn(int(lengths.sum()), 3)
     chunks = packing.chunks
@@ -89,7 +89,7 @@ def test_chunks_contain_every_step_once_and_are_padded_to_their_longest_utteranc
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
-def test_a_batch_of_several_chunks_gives_the_results_of_single_utterances(pooling):
+def test_a_batch_of_several_chunks_is_read_as_its_utterances_are_one_by_one(pooling):
     network = model(SETTINGS.model_copy(update={"text_pooling": pooling, "text_layers": 3}))
     corpus = data([1 + 5 * i % 13 for i in range(2 * CHUNK + 3)])
     rows = torch.arange(2 * CHUNK + 3)
@@ -100,7 +100,7 @@ def test_a_batch_of_several_chunks_gives_the_results_of_single_utterances(poolin
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_dropout_drops_its_share_and_scales_the_rest():
+def test_dropout_leaves_out_its_share_and_scales_what_it_keeps():
     torch.manual_seed(0)
     dropout, x = Dropout(0.3), torch.full((400, 250), 2.0, requires_grad=True)
     found = dropout(x)
@@ -112,7 +112,7 @@ def test_dropout_drops_its_share_and_scales_the_rest():
     assert dropout.eval()(x) is x
 
 
-def test_dropout_uses_a_generator_that_is_the_same_on_every_cpu():
+def test_dropout_draws_by_the_generator_that_is_alike_on_every_cpu():
     torch.manual_seed(3)
     kept = Dropout(0.3)(torch.ones(1000)) > 0
     torch.manual_seed(3)
@@ -123,7 +123,7 @@ def test_dropout_uses_a_generator_that_is_the_same_on_every_cpu():
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("layers", [0, 1])
 @pytest.mark.parametrize("garbage", [0.0, 1e3])
-def test_more_padding_changes_no_prediction_whatever_its_values(garbage, layers, pooling, network):
+def test_more_padding_changes_no_prediction_whatever_it_holds(garbage, layers, pooling, network):
     changes = {"text_layers": layers, "text_pooling": pooling, "network": network}
     network, corpus = model(SETTINGS.model_copy(update=changes)), data()
     batch = corpus.batch(torch.arange(4))
@@ -165,7 +165,7 @@ def test_inference_returns_rows_in_the_order_asked_for():
 
 def test_a_representation_is_the_state_of_the_last_valid_step():
     torch.manual_seed(0)
-    encoder = UnimodalEncoder(3, 0, "last", 0.5, SETTINGS).eval()  # no layer, only the projection
+    encoder = UnimodalEncoder(3, 0, "last", 0.5, SETTINGS).eval()  # no layer: the projection alone
     values = torch.randn(2, 4, 3)
     found = encoder(PaddedBatch(values, torch.tensor([2, 4])))
     expected = encoder.projection(torch.stack([values[0, 1], values[1, 3]]))
@@ -203,13 +203,10 @@ def test_standardising_uses_the_training_rows_only_and_keeps_constant_columns():
     values = np.array([[1.0, 5.0], [3.0, 5.0], [100.0, 7.0]], dtype=np.float32)
     scaled = standardise(values, np.array([True, True, False]))
     np.testing.assert_allclose(scaled[:2], [[-1, 0], [1, 0]])
-    assert scaled[2].tolist() == [
-        10.0,
-        2.0,
-    ]  # 98 standard deviations, clipped at 10; the deviation of a constant is 0
+    assert scaled[2].tolist() == [10.0, 2.0]  # 98 deviations, cut at 10; a constant has no spread
 
 
-def test_unknown_values_count_in_no_statistic_and_become_the_mean():
+def test_what_is_unknown_counts_in_no_statistic_and_becomes_the_mean():
     values = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, np.nan]], dtype=np.float32)
     scaled = standardise(values, np.array([True, True, True]))
     np.testing.assert_allclose(scaled, [[-1, 0], [0, 0], [1, 0]])
@@ -221,7 +218,7 @@ def test_standardising_block_by_block_is_standardising_at_once(monkeypatch):
     values[rng.random((100, 4)) < 0.1] = np.nan
     values[5, 1], values[7, 2] = np.inf, -np.inf
     train = rng.random(100) < 0.6
-    train[:16] = False  # a block without training rows
+    train[:16] = False  # a block of none
     known = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     expected = (known - np.nanmean(known[train], 0)) / np.nanstd(known[train], 0)
     monkeypatch.setattr(batches, "BLOCK", 16)
@@ -229,7 +226,7 @@ def test_standardising_block_by_block_is_standardising_at_once(monkeypatch):
     np.testing.assert_allclose(found, np.nan_to_num(expected), atol=1e-6)
 
 
-def test_memory_mapped_features_are_copied_and_others_are_not(tmp_path):
+def test_features_that_are_in_memory_are_not_copied_and_mapped_ones_are(tmp_path):
     values, offsets = np.ones((3, 2), np.float32), np.array([0, 1, 3])
     assert RaggedTensor.of(values, offsets, "cpu").values.data_ptr() == values.ctypes.data
     np.save(tmp_path / "values.npy", values)
@@ -240,7 +237,7 @@ def test_memory_mapped_features_are_copied_and_others_are_not(tmp_path):
     assert mapped.sum() == 6
 
 
-def test_which_utterances_share_a_batch_changes_from_epoch_to_epoch():
+def test_who_meets_whom_in_a_batch_changes_from_epoch_to_epoch():
     corpus = data([1 + i % 9 for i in range(128)])
     order = torch.Generator().manual_seed(1)
     together = []
@@ -253,7 +250,7 @@ def test_which_utterances_share_a_batch_changes_from_epoch_to_epoch():
     assert again < 0.25  # by chance 15 / 127 = 0.12; batches sorted by length give 0.6
 
 
-def test_batches_of_an_epoch_contain_every_row_once_and_differ_between_epochs():
+def test_batches_of_an_epoch_hold_every_row_once_and_differ_between_epochs():
     corpus = data([1 + i % 7 for i in range(50)])
     order = torch.Generator().manual_seed(3)
     first, second = (corpus.shuffled(torch.arange(50), 8, order) for _ in range(2))
@@ -266,14 +263,14 @@ def test_batches_of_an_epoch_contain_every_row_once_and_differ_between_epochs():
 
 
 @pytest.mark.parametrize("pooling", ["last", "first", "mean"])
-def test_a_text_representation_is_that_of_the_chosen_step_or_the_mean(pooling):
+def test_a_texts_representation_is_that_of_the_step_asked_for_or_their_mean(pooling):
     torch.manual_seed(0)
     encoder = UnimodalEncoder(3, 1, pooling, 0.5, SETTINGS).eval()
     values, lengths = torch.randn(2, 4, 3), (2, 4)
     found = encoder(PaddedBatch(values, torch.tensor(lengths)))
     for row, length in enumerate(lengths):
         states = []
-        for step in range(length):  # the state of each step, computed as the wanted step of a layer
+        for step in range(length):  # the state of each step, asked for as the last of one layer
             one = UnimodalEncoder(3, 1, "last", 0.5, SETTINGS).eval()
             one.load_state_dict(encoder.state_dict())
             order = [s for s in range(length) if s != step] + [step]
@@ -297,7 +294,7 @@ def test_a_recurrent_representation_is_the_state_after_the_last_valid_step():
 
 @pytest.mark.parametrize("modalities", [["text"], ["audio", "vision"], ["text", "vision"]])
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_a_network_reads_its_modalities_and_no_others(modalities, fusion):
+def test_a_network_reads_its_modalities_and_no_other(modalities, fusion):
     settings = SETTINGS.model_copy(update={"modalities": modalities, "fusion": fusion})
     corpus = data()
     network = model(settings)

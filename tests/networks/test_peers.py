@@ -1,4 +1,4 @@
-"""Peers are MMSA's own classes, do not depend on the batch, and are trained in all parts."""
+"""Peers: MMSA's own classes, read alike whatever the batch, trained in all of their parts."""
 
 import copy
 import math
@@ -53,7 +53,7 @@ LAST_LAYER = {
 
 
 def sizes(name, **changes):
-    """Return the settings of a small peer, by default without dropout."""
+    """Return a peer's settings with small sizes and, unless asked for, without dropout."""
     values = LARGE[name].model_dump()
     for key in values:
         if "drop" in key:
@@ -69,7 +69,7 @@ def peer(name, outputs=1, widths=WIDTHS, **changes):
 
 
 def batch(lengths=((3, 5, 2), (9, 11, 7), (1, 1, 1), (4, 2, 6))):
-    """Return utterances with (text, audio, vision) steps; their padding must be ignored."""
+    """Return utterances with (text, audio, vision) steps, padded with what no one should read."""
     generator = torch.Generator().manual_seed(1)
     steps = {}
     for name, found in zip(MODALITIES, zip(*lengths, strict=True), strict=True):
@@ -81,7 +81,7 @@ def batch(lengths=((3, 5, 2), (9, 11, 7), (1, 1, 1), (4, 2, 6))):
 
 
 def rows(steps, chosen):
-    """Return some rows of a batch with as little padding as possible."""
+    """Return some rows of a batch, padded no further than they need."""
     cut = {}
     for name, (values, lengths) in steps.items():
         kept = lengths[chosen]
@@ -90,13 +90,13 @@ def rows(steps, chosen):
 
 
 def of_peer(name, outputs=1, epochs=2, **changes):
-    """Return the settings for training a small peer."""
+    """Return the settings of a small peer's training."""
     none = {"intra": 0, "inter": 0, "semi": 0}
     train = settings(epochs=epochs, patience=epochs, lambdas=none, **changes).train
     return Settings(model=sizes(name), train=train)
 
 
-def test_the_shipped_parameters_include_all_peers():
+def test_the_peers_of_the_shipped_parameters_are_all_that_there_are():
     assert set(ALL) == set(peers.KINDS) == set(ADAPTED)
 
 
@@ -128,7 +128,7 @@ def test_lmf_fuses_to_the_factors_that_its_weights_sum():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_utterance_gives_the_same_output_alone_and_with_longer_ones(name):
+def test_an_utterance_is_read_alike_alone_and_beside_longer_ones(name):
     network, steps = peer(name).eval(), batch()
     together = network(steps)
     for row in range(4):
@@ -139,7 +139,7 @@ def test_an_utterance_gives_the_same_output_alone_and_with_longer_ones(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_valid_step_of_each_modality_is_read_and_no_padding(name):
+def test_every_modality_is_read_from_its_first_step_to_its_last_and_no_padding_is(name):
     steps = batch()
     for values, _ in steps.values():
         values.requires_grad_()
@@ -152,7 +152,7 @@ def test_every_valid_step_of_each_modality_is_read_and_no_padding(name):
             )
 
 
-def test_steps_are_padded_with_zeros_in_front():
+def test_the_steps_go_to_the_end_behind_zeros():
     steps = PaddedBatch(
         torch.tensor([[[1.0], [2.0], [9.0]], [[3.0], [4.0], [5.0]]]), torch.tensor([2, 3])
     )
@@ -168,7 +168,7 @@ def test_steps_in_proportion_are_those_of_a_plain_loop():
     assert result.lengths is wanted
     for row, (source, target) in enumerate(zip(found.tolist(), wanted.tolist(), strict=True)):
         for step in range(target):
-            # in integers: source step s begins in the window if step S <= s T < (step + 1) S
+            # whole numbers: source step s begins in the window if step S <= s T < (step + 1) S
             inside = [
                 s for s in range(source) if step * source <= s * target < (step + 1) * source
             ] or [math.floor(step * source / target)]
@@ -253,7 +253,7 @@ def test_a_batch_of_one_or_two_utterances_is_trained_on(name, count):
     assert output.prediction.shape == (count,)
     for key, parameter in network.named_parameters():
         assert parameter.grad is None or parameter.grad.isfinite().all(), key
-    # one utterance does not update the statistics; afterwards the norms are in training mode again
+    # one utterance has no statistics to learn from, and the norms are in training again
     same = [torch.equal(norm.running_mean, old) for norm, old in zip(norms, before, strict=True)]
     assert all(same) == (count == 1 or not norms)
     assert all(norm.training for norm in norms)
@@ -261,7 +261,7 @@ def test_a_batch_of_one_or_two_utterances_is_trained_on(name, count):
 
 @pytest.mark.parametrize("outputs", [1, 2])
 @pytest.mark.parametrize("name", ALL)
-def test_the_common_loop_trains_a_peer_and_the_same_seed_gives_identical_results(name, outputs):
+def test_a_peer_is_trained_by_the_common_loop_and_the_same_seed_gives_the_same_bits(name, outputs):
     data = corpus(outputs)
     data.folds["train"] = data.folds["train"][:17]  # two batches of 8 and one of 1
     first, again, other = (
@@ -290,7 +290,7 @@ def test_a_forward_pass_leaves_nothing_on_the_network(name):
 
 
 @pytest.mark.parametrize("name", ["mfn", "misa"])
-def test_representations_are_named_after_their_modality(name, monkeypatch):
+def test_representations_bear_the_modalitys_name(name, monkeypatch):
     monkeypatch.setattr(peers, "_forget", lambda network: None)
     network = peer(name).eval()
     output, own = network(batch()), network.network
@@ -315,7 +315,7 @@ def test_averaged_weights_of_a_peer_come_with_its_statistics(name):
 
 
 def trainer_of(network):
-    """Return MMSA's trainer of MISA, set up so that its loss functions can be called."""
+    """Return MMSA's trainer of MISA, as its own loop calls its losses."""
     module = peers._mmsa("trains.singleTask.MISA")
     trainer = object.__new__(module.MISA)
     trainer.args = SimpleNamespace(use_cmd_sim=True)
@@ -377,7 +377,7 @@ def test_misa_means_the_text_and_takes_each_modality_at_its_own_place_and_length
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_network_is_mmsas_class_or_for_misa_a_subclass(name):
+def test_the_network_is_mmsas_class_and_of_misa_a_child_of_it(name):
     own, kind = type(peer(name).network), peers.KINDS[name]
     published = getattr(peers._mmsa(f"models.singleTask.{kind.name}"), kind.name)
     assert (own is published) == (name != "misa")
@@ -433,7 +433,7 @@ def test_a_language_model_is_fine_tuned_under_a_peer(tmp_path):
         )
 
 
-def test_the_complexity_of_peers_is_measured_as_for_every_row():
+def test_what_peers_cost_is_measured_as_for_every_row():
     found = measure([TimedRow(corpus(), of_peer(name)) for name in ("lf-dnn", "misa")], 1)
     for name, row in zip(("lf-dnn", "misa"), found, strict=True):
         model = loop.make_network(corpus(), of_peer(name), None)
@@ -444,14 +444,14 @@ def test_the_complexity_of_peers_is_measured_as_for_every_row():
 
 
 def test_multiply_adds_of_lf_dnn_are_those_counted_by_hand():
-    # Sizes: hidden 16, 12 and 14, text output 10, after fusion 15. Per utterance: audio 3 * 12 and
-    # 2 * 12 * 12, vision 4 * 14 and 2 * 14 * 14, fusion 36 * 15 + 15 * 15 + 15, last text layer
-    # 16 * 10, text LSTM 4 gates for 9 steps with 6 features and 16 states.
+    # hidden 16, 12 and 14, text out 10, after the fusion 15. An utterance: audio 3 * 12 and
+    # 2 * 12 * 12, vision 4 * 14 and 2 * 14 * 14, fusion 36 * 15 + 15 * 15 + 15, the text's last
+    # layer 16 * 10, its LSTM 4 gates of 9 steps, of 6 features and 16 states
     row = 36 + 288 + 56 + 392 + 540 + 225 + 15 + 160 + 9 * 4 * (6 * 16 + 16 * 16)
     assert multiply_adds(peer("lf-dnn"), batch()) == 4 * row
 
 
-def test_mmsa_is_loaded_under_another_name_and_can_still_be_imported():
+def test_mmsa_is_loaded_under_a_name_of_its_own_and_can_still_be_imported():
     script = """
 import sys, types
 from hycon.networks.peers import _mmsa
@@ -475,7 +475,7 @@ def test_without_mmsa_one_line_says_what_to_install(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_steps_beyond_longest_are_ignored(name):
+def test_steps_beyond_the_longest_that_is_read_take_no_part(name):
     network = peer(name, longest=5).eval()
     whole = batch()
     cut = {
@@ -489,7 +489,7 @@ def test_steps_beyond_longest_are_ignored(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_peer_interrupted_after_each_step_is_bit_identical(name, tmp_path):
+def test_a_peer_broken_off_after_each_step_ends_in_the_same_bits(name, tmp_path):
     drops = {key: value for key, value in LARGE[name].model_dump().items() if "drop" in key}
     of_name = of_peer(name).model_copy(update={"model": sizes(name, **drops)})
     arguments = (corpus(), of_name, 1, quiet)

@@ -1,4 +1,4 @@
-"""DVC and Snakemake work together: real git, dvc and snakemake on a miniature of the sample."""
+"""DVC and Snakemake as one: real git, dvc and snakemake on a miniature of the sample."""
 
 import json
 import re
@@ -31,14 +31,14 @@ def test_dvc_makes_what_plain_snakemake_makes_without_git_and_dvc(plain, origin)
 def test_a_second_repro_changes_nothing_and_is_quick(clone):
     before, started = clone.contents(*KEPT, ".dvc/config"), time.monotonic()
     printed = clone.dvc("repro")
-    assert time.monotonic() - started < 15  # the documented limit; it takes about one second
+    assert time.monotonic() - started < 15  # the promise; it takes about one second
     assert printed.count("didn't change, skipping") == 4
     assert clone.contents(*KEPT, ".dvc/config") == before
     assert clone.git("status", "--porcelain") == ""
 
 
-# jobs that rerun if scores change: metrics of each corpus and of all, two tables and their
-# differences, the curve, the report
+# what follows from other scores: each corpus's metrics and those of all, two tables and their
+# differences, the curve, the page
 SHOWN = {"aggregate": 1, "collect": 1, "tables": 4, "figures": 1, "report": 1}
 
 
@@ -47,27 +47,27 @@ SHOWN = {"aggregate": 1, "collect": 1, "tables": 4, "figures": 1, "report": 1}
     [
         ("params.yaml", "line: '#0072B2'", "line: '#009E73'", {"figures": 1, "report": 1}),
         ("params.yaml", "f1: weighted", "f1: macro", {"evaluate": 3} | SHOWN),
-        # adding a variant with another alpha to an experiment
+        # a row for another alpha, and its name in the experiment
         ("params.yaml", "    - alpha-05\n", "    - alpha-05\n    - alpha-07\n",
          {"train": 1, "evaluate": 1} | SHOWN | {"tables": 2}),
         ("params.yaml", "- 1\n- 2\n", "- 1\n- 2\n- 5\n", {"train": 3, "evaluate": 3} | SHOWN),
-        # the row without contrastive terms does not rerun, and neither does encoding
+        # not the row without contrastive terms, and nothing is encoded again
         ("params.yaml", "intra: 0.3", "intra: 0.2", {"train": 2, "evaluate": 2} | SHOWN),
         ("params.yaml", "  alpha: 0.8\n", "  alpha: 0.6\n", {"train": 1, "evaluate": 1} | SHOWN),
         ("params.yaml", "seeds:", "# a comment\nseeds:", {}),
         ("params.yaml", "corpora:\n- sample\nseeds:\n- 1\n- 2\n",
          "seeds:\n- 1\n- 2\ncorpora:\n- sample\n", {}),
-        # code reruns the jobs that use it, but comments rerun nothing
+        # code: what it is used in, and not its comments
         ("hycon/losses/semi.py", "\ndef semi_term", "\n# a comment\ndef semi_term", {}),
         ("hycon/losses/semi.py", '"""', '"""Another docstring. ', {}),
         ("hycon/losses/semi.py", "\ndef semi_term", "\nANOTHER = 1\n\n\ndef semi_term",
          {"train": 3, "evaluate": 3} | SHOWN),
         ("hycon/reporting/figures.py", "\nNEIGHBOURS", "\nANOTHER = 1\nNEIGHBOURS",
          {"figures": 1, "report": 1}),
-        # a table depends only on the code of its own kind
+        # a table depends on the code of its own kind only
         ("hycon/reporting/differences.py", "\nSHOWN", "\nANOTHER = 1\nSHOWN",
          {"tables": 2, "report": 1}),
-        # the code that plans jobs does not change their outputs
+        # how jobs are planned changes nothing of what they make
         ("hycon/plan/planner.py", "\nDAY = ", "\nANOTHER = 1\nDAY = ", {}),
     ],
 )  # fmt: skip
@@ -87,7 +87,7 @@ def test_dvc_reruns_what_snakemake_would(clone):
     apart = {name for name in new if new[name] != old[name]}
     drawn = "results/sample/figures/alpha-curve-glove"
     assert apart == {f"{drawn}.{form}" for form in ("svg", "pdf", "png")} | {"results/report.html"}
-    # adding a seed trains only that seed; the files of the others are unchanged
+    # adding a seed trains only that seed: the others' files are the same
     clone.set("- 1\n- 2\n", "- 1\n- 2\n- 5\n")
     runs = clone.contents("results/runs")
     printed = clone.dvc("repro")
@@ -101,7 +101,7 @@ def test_dvc_reruns_what_snakemake_would(clone):
 def test_differences_between_commits_are_readable(clone):
     found = clone.dvc("metrics", "diff", "A", "B")
     rows = [line.split() for line in found.splitlines()[1:]]
-    # only rows with the loss change, in MAE; numbers have at most four decimal places
+    # MAE moves in the rows that have the loss, at most four places, and nothing is said of others
     names = {row[1] for row in rows}
     assert {"sample.main.hycon-v2-glove.mae_all", "sample.alpha.alpha-05-glove.mae_all"} <= names
     assert len(rows) <= 4
@@ -141,7 +141,7 @@ def test_plots_show_both_versions_of_curves_training_and_confusion(clone):
         assert {value["rev"] for value in values} == {"A", "B"}
     assert {value["x"] for value in specs[0]["data"]["values"]} == {"0.5", "0.8"}
     assert {value["epoch"] for value in specs[1]["data"]["values"]} == {"1", "2"}
-    # every utterance of the test fold, once per seed
+    # every utterance of the test fold, once a seed
     table = (clone / "data/aligned/sample/utterances.csv").read_text()
     for rev in "AB":
         counts = [int(v["count"]) for v in specs[2]["data"]["values"] if v["rev"] == rev]
@@ -156,7 +156,7 @@ def test_experiments_run_in_place_apart_and_queued(clone):
     clone.git("checkout", "--quiet", "--force", ".")
     clone.dvc("checkout", "--quiet", "--force")
     printed = clone.dvc("exp", "run", "--temp", "--name", "apart", "-S", "train.alpha=0.6")
-    # only one row uses the common alpha
+    # only the one row whose alpha is the common one
     assert jobs(phase(printed, "runs")) == {"train": 1, "evaluate": 1}
     assert summary(clone) == head
     assert clone.clean()
@@ -176,7 +176,7 @@ def test_experiments_run_in_place_apart_and_queued(clone):
     assert clone.planned() == {}
 
 
-def test_after_plain_snakemake_one_command_brings_dvc_up_to_date(clone):
+def test_after_plain_snakemake_one_command_settles_what_dvc_says(clone):
     clone.set("intra: 0.3", "intra: 0.25")
     clone.snakemake("all")
     status = clone.dvc("status")

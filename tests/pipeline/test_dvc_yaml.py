@@ -1,4 +1,4 @@
-"""dvc.yaml agrees with the Snakefile on outputs and parameters."""
+"""dvc.yaml says of outputs and parameters what the Snakefile says."""
 
 import pytest
 import yaml
@@ -11,7 +11,7 @@ STAGES = DVC["stages"]
 TARGETS = {name: stage["cmd"].split()[-1] for name, stage in STAGES.items()}
 TRAIN = {"sample": {"train": {"epochs": 3}}}
 ALPHA = {"title": "Another title"}
-# changes of each key that together reach every part of the pipeline that reads it
+# what a key changes, so that each part of the pipeline that reads it is reached
 CHANGES = [
     ("corpora", {"corpora": ["sample", "sample-emotion"]}),
     ("catalogue", {"catalogue": {"sample": {"generator": {"seed": 77}}}}),
@@ -34,7 +34,7 @@ CHANGES = [
     ("complexity", {"complexity": {"repeats": 1}}),
     ("figures", {"figures": {"line": "#009E73"}}),
 ]
-# these change only where and how a step runs, or belong to `snakemake tune`
+# these change where and how a step runs, or are of `snakemake tune`
 APART = [("mirror", {"mirror": "elsewhere"}), ("device", {"device": "auto"}),
          ("tuning", {"tuning": {"trials": 3}})]  # fmt: skip
 
@@ -48,14 +48,14 @@ def keys_of(stage):
 
 
 def outs_of(stage):
-    """Return the outputs of a stage of dvc.yaml."""
+    """Return the paths that a stage of dvc.yaml has as outputs."""
     entries = [*STAGES[stage]["outs"], *STAGES[stage].get("metrics", [])]
     return {path: options for entry in entries for path, options in entry.items()}
 
 
 @pytest.fixture(scope="module")
 def made(plain, tmp_path_factory):
-    """Return a copy of a finished run whose parameters tests may change."""
+    """Return a finished run of its own, whose parameters may be changed."""
     repository = Repository(tmp_path_factory.mktemp("made") / "copy")
     plain.run("cp", "-r", str(plain.folder), str(repository.folder))
     return repository
@@ -84,7 +84,7 @@ def test_every_output_is_kept_by_dvc_or_by_git_and_by_one_of_them(outputs):
             assert bool(cached) != in_git, (stage, path, keepers)
         made |= paths
     for path, options in owned.items():
-        assert options["persist"], path  # or DVC would delete Snakemake's outputs
+        assert options["persist"], path  # or DVC would delete what Snakemake has made
         if not path.startswith(".snakemake/"):
             empty = path == "data/models"  # no tiny model in this miniature
             assert empty or any(each.startswith(path) for each in made), path
@@ -99,7 +99,7 @@ def test_a_stage_depends_on_what_the_stages_before_it_make():
         assert {"Snakefile", "workflow", "hycon"} <= set(stage["deps"])
 
 
-def test_data_whose_licence_forbids_redistribution_is_not_pushed():
+def test_what_licences_forbid_to_pass_on_is_not_pushed():
     pushed = {
         path: (options or {}).get("push", True)
         for stage in STAGES
@@ -144,6 +144,6 @@ def test_the_first_stage_that_a_change_reaches_names_its_key(made, outputs):
     finally:
         for name, text in texts.items():
             (made / name).write_text(text)
-    # and every named key has an effect
+    # and none is named for nothing
     for stage in STAGES:
         assert set(keys_of(stage)) <= reached[stage], stage

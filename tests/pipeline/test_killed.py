@@ -1,7 +1,7 @@
-"""Every step ends with the same bytes, even if it is killed, terminated or runs out of disk space.
+"""Killed anywhere, asked to end, or without room: every step ends with the bytes of one left alone.
 
-The jobs are those that Snakemake runs. Their outputs are compared with those of a Snakemake run in
-another folder, with two jobs at a time, on a busy machine.
+The jobs are those that Snakemake runs; what they leave is compared with what they left under
+Snakemake in another folder, with two jobs at a time, on a busy machine.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ catalogue: {sample: {generator: {videos: 14}}}
 per_corpus: {sample: {train: {epochs: 30, patience: 30}}}
 tuning: {trials: 4, folds: 0}
 """
-# times, the commit, and the digest of a file that contains these
+# times, the repository that it was, and the digest of a file that holds these
 APART = ("started", "ended", "seconds", "resumed", "commit", "clean", "run")
 ROW = "results/runs/sample/hycon-v2-bert"
 CHECKPOINT = "seed-1.checkpoint/state.safetensors"
@@ -45,7 +45,7 @@ KILLS_OF_A_STEP, KILLS_OF_TRAINING = 3, 20
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """Return (a folder in which Snakemake has run everything, its jobs in order, as JSON)."""
+    """Return (a folder in which all has run under Snakemake, its jobs in order, as JSON)."""
     repository = make(tmp_path_factory.mktemp("reference"))
     (repository / "killed.yaml").write_text(OVERLAY)
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
@@ -65,7 +65,7 @@ def reference(tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path, reference):
-    """Return a folder that contains only the rule graph, which the report shows."""
+    """Return an empty folder, but for what the page shows of the workflow."""
     (tmp_path / "docs").mkdir()
     shutil.copy(reference[0] / "docs/rulegraph.svg", tmp_path / "docs")
     return tmp_path
@@ -73,13 +73,13 @@ def folder(tmp_path, reference):
 
 @pytest.fixture
 def trained(folder, reference):
-    """Return (a folder with all inputs of a training job, the job as JSON)."""
+    """Return (a folder in which all is there that a training needs, its job as JSON)."""
     shutil.copytree(reference[0] / "data", folder / "data")
     return folder, next(job for name, job in reference[1] if name == "train" and ROW in job)
 
 
 def essence(path):
-    """Return a file's content without times and commits; None if it contains them throughout."""
+    """Return what a file says, but for times and commits; some files speak of these throughout."""
     if path.name in ("report.html", "runs-1.json"):
         return None
     if path.suffix != ".json":
@@ -91,7 +91,7 @@ def essence(path):
 
 
 def contents(folder, *apart):
-    """Return the essence of every file in data and results by path, except journals of studies."""
+    """Return the essence of every file of data and results by path, journals of studies apart."""
     return {
         str(path.relative_to(folder)): essence(path)
         for part in ("data", "results")
@@ -106,7 +106,7 @@ def assert_same(folder, reference):
     assert [name for name, content in expected.items() if found[name] != content] == []
 
 
-def test_every_step_killed_at_any_moment_ends_with_the_same_bytes_and_no_leftover_files(
+def test_every_step_killed_at_any_moment_ends_with_the_same_bytes_and_leaves_no_litter(
     folder, reference, tmp_path_factory
 ):
     alone = tmp_path_factory.mktemp("alone")
@@ -123,7 +123,7 @@ def test_every_step_killed_at_any_moment_ends_with_the_same_bytes_and_no_leftove
 
 
 @pytest.mark.parametrize("threads", ["1", "5"])
-def test_threads_of_the_environment_change_no_result(trained, reference, threads):
+def test_threads_of_the_environment_change_no_bit(trained, reference, threads):
     folder, job = trained
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **dict.fromkeys(names, threads)}
@@ -139,7 +139,7 @@ def test_training_killed_at_twenty_moments_ends_with_the_same_bytes(trained, ref
     moments, killed, resumed = random.Random(11), 0, 0
     while killed < KILLS_OF_TRAINING:
         if not (folder / ROW / CHECKPOINT).exists():
-            # the run has finished, or has no checkpoint yet: start again from the beginning
+            # it came to its end, or not to a checkpoint: once more from the beginning
             shutil.rmtree(folder / ROW, ignore_errors=True)
         stage = Stage(folder, "train", job, at_once=True)
         killed += stage.signal(moments.uniform(0, seconds))
@@ -159,7 +159,7 @@ def _resumed(folder, reference):
     return json.loads((folder / ROW / "seed-1/run.json").read_text())["resumed"]
 
 
-def test_on_sigterm_training_writes_a_checkpoint_and_exits_with_the_code_for_a_retry(
+def test_asked_to_end_a_training_keeps_its_run_and_says_so_with_a_code_for_trying_again(
     trained, reference
 ):
     folder, job = trained
@@ -204,13 +204,12 @@ def test_a_damaged_checkpoint_and_one_of_other_parameters_start_over_with_a_warn
     other = job.replace('"alpha": 0.8', '"alpha": 0.7')
     assert other != job
     _, printed = Stage(folder, "train", other).wait()
-    checkpoint = path.relative_to(folder)
-    assert f"warning: {checkpoint}: from a run with other settings; training starts over" in (
+    assert f"warning: {path.relative_to(folder)}: of other settings; training starts over" in (
         printed.splitlines()
     )
 
 
-def test_of_two_processes_that_train_a_row_one_waits_and_uses_the_seeds(trained, reference):
+def test_of_two_processes_that_train_a_row_one_waits_and_takes_its_seeds(trained, reference):
     folder, job = trained
     both = [Stage(folder, "train", job) for _ in range(2)]
     printed = [stage.wait()[1] for stage in both]
@@ -220,7 +219,7 @@ def test_of_two_processes_that_train_a_row_one_waits_and_uses_the_seeds(trained,
 
 
 def _stop_every_step(folder, reference, when, **limits):
-    """Make every step fail and then succeed; yield its name and its error message."""
+    """Have every step fail, and then succeed; yield its name and what it said."""
     whole = contents(reference[0])
     for name, job in reference[1]:
         before = contents(folder)
@@ -229,7 +228,7 @@ def _stop_every_step(folder, reference, when, **limits):
         assert "Traceback" not in printed
         (line,) = (line for line in printed.splitlines() if line.startswith("error:"))
         assert line == printed.splitlines()[-1]
-        # some of the files may have been written, but only complete ones
+        # of several files some may be written: whole ones
         for path, content in contents(folder).items():
             assert content == before.get(path, whole.get(path, "half-written")), (name, path)
         yield name, line
@@ -243,7 +242,7 @@ def _as_it_is(_):
 
 @contextlib.contextmanager
 def _read_only(folder):
-    """Make data and results read-only."""
+    """Take away the right to write into data and results."""
     for part in ("data", "results"):
         (folder / part).mkdir(exist_ok=True)
     places = [path for part in ("data", "results") for path in (folder / part).rglob("*")]
@@ -257,7 +256,7 @@ def _read_only(folder):
             path.chmod(0o755)
 
 
-def test_without_disk_space_every_step_is_one_line_and_writes_nothing(folder, reference):
+def test_without_room_every_step_is_one_line_and_writes_nothing(folder, reference):
     for name, line in _stop_every_step(folder, reference, _as_it_is, largest=16):
         assert re.search(r"File too large|Os \{ code: 27", line), (name, line)
         assert re.match(r"error: \S*(data|results)/", line), (name, line)

@@ -1,4 +1,4 @@
-"""Real CMU-MOSI words and labels, if the mirror is next to the checkout."""
+"""Real CMU-MOSI words and labels, where the mirror lies beside the checkout."""
 
 import json
 from itertools import pairwise
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def align_with(labels, folder):
-    """Align the mirror's words with one of its label files, in a folder."""
+    """Align the mirror's words with one of its files of labels, in a folder."""
     params = load(ROOT, {"catalogue": {"mosi-utterance": {"files": {"labels": labels}}}})
     corpus = params.catalogue["mosi-utterance"]
     raw = folder / "raw"
@@ -47,18 +47,18 @@ def test_labels_of_another_alignment_are_noticed_and_those_of_the_words_own_are_
     align_with({}, tmp_path / "own")
     assert "boundaries cut a word" not in capsys.readouterr().err
     (tmp_path / "server").mkdir()
-    # the two files as on the server, unmodified
+    # the two files as the server has them, untouched
     folder = align_with(
         {"path": "CMU-MOSI/labels/CMU_MOSI_Opinion_Labels.csd", "sha256": None},
         tmp_path / "server",
     )
     said = capsys.readouterr().err
     assert "5.3% of the segment boundaries cut a word, expected at most 4.0%" in said
-    assert "use both from one source" in said
+    assert "take both from one source" in said
     report = json.loads((folder / "report.json").read_text())
     assert report["utterances"] == {"train": 1284, "valid": 229, "test": 686}
     assert (report["videos"], report["dropped"]) == (93, [])
-    # 2,198 of 2,199 have words, as with mmsdk's own `align`; the other has length 0
+    # 2,198 of 2,199 have words, as with mmsdk's own `align`; the other is of no length
     assert report["utterances without words"] == ["2WGyTLYerpo[43]"]
 
 
@@ -71,9 +71,9 @@ def test_texts_and_scores_are_the_published_ones(aligned):
     table = {utterance.id: utterance for utterance in read_table(aligned / "utterances.csv")}
     first = table["03bSnISJMiM[0]"]
     assert (first.text, first.label) == ("anyhow it was really good", "2.4")
-    # a segment of length 0 has no words but is kept, so that the test fold is complete
+    # a segment of no length has no words and is kept, so that the test fold stays whole
     assert [key for key, utterance in table.items() if not utterance.words] == ["2WGyTLYerpo[43]"]
-    # the segments of these two videos are not in order of time; rows follow the file
+    # these two videos list their segments out of time order; rows follow the file
     for video in ("VbQk4H8hgr0", "d6hH302o4v8"):
         starts = [utterance.start for utterance in table.values() if utterance.video == video]
         assert starts != sorted(starts)
@@ -97,8 +97,8 @@ def test_every_word_has_the_features_of_its_utterance(aligned):
     inside = [
         number
         for number, (begin, end) in enumerate(pairwise(offsets))
-        # the first and last word of a segment can extend into its neighbours
+        # the words of a segment's ends may reach into its neighbours
         if end - begin > 2 and np.ptp(audio[begin + 1 : end - 1], axis=0).max() == 0
     ]
-    # some segments overlap by several words
+    # and some segments overlap each other by several words
     assert len(inside) > 0.9 * sum(u.words > 2 for u in table)

@@ -1,4 +1,4 @@
-"""The paper's configuration as a user runs it, with miniature corpora served over HTTP."""
+"""The paper's set as a user types it, on miniatures of the servers' trees served over HTTP."""
 
 import functools
 import http.server
@@ -20,10 +20,10 @@ from hycon.params import load
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "snakemake --cores 1 all --configfile config/paper.yaml"
 CMU = "http://immortal.multicomp.cs.cmu.edu"
-# models in the cache of transformers, by name
+# what transformers finds in its cache under these names
 MODELS = {"bert-base-uncased": "bert", "xlnet-base-cased": "xlnet"}
 COMMIT = "0" * 40
-# variants of each experiment except `main`; all of them would take half an hour
+# variants of each experiment but `main`: all of them would take half an hour
 FEWER = {
     "peers": ["lmf", "misa", "hycon"],
     "ablation": ["hycon-v2", "no-contrastive"],
@@ -35,7 +35,7 @@ FEWER = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Return the address of a server with the three corpora, and the list of its requests."""
+    """Return the address of a server with the three corpora's files, and what it was asked for."""
     tree = tmp_path_factory.mktemp("server")
     for corpus in ("mosi", "mosei"):
         standins.write(corpus, tree, videos=9, segments=90, seed=1)
@@ -56,7 +56,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(server, tmp_path_factory):
-    """Return a clone whose corpora are on that server, with one seed, one epoch and fewer rows."""
+    """Return a clone whose corpora lie on that server, with one seed, one epoch and fewer rows."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("Snakefile", "params.yaml"):
         shutil.copy(ROOT / name, folder)
@@ -84,7 +84,7 @@ def project(server, tmp_path_factory):
 
 
 def run(folder, command):
-    """Run a user's command; return (exit code, output)."""
+    """Run what a user types; return (exit code, what it printed)."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -104,7 +104,7 @@ def run(folder, command):
     return done.returncode, done.stdout
 
 
-def test_the_papers_configuration_runs_from_the_servers_files_to_every_table(server, project):
+def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(server, project):
     assert COMMAND in (ROOT / "docs/corpora.md").read_text()
     code, printed = run(project, COMMAND)
     assert code == 0, printed[-4000:]
@@ -142,7 +142,7 @@ def test_the_papers_configuration_runs_from_the_servers_files_to_every_table(ser
         "mosei": 6,
         "iemocap": 6,
     }
-    # fetched files are recorded, and not requested again
+    # what came is remembered, and asked for no more
     manifest = json.loads((project / "corpora.manifest.json").read_text())
     assert {corpus: len(files) for corpus, files in manifest.items()} == {
         "mosi": 5,
@@ -156,14 +156,14 @@ def test_the_papers_configuration_runs_from_the_servers_files_to_every_table(ser
     assert len(server[1]) == count
 
 
-def test_the_papers_configuration_has_all_rows_of_the_paper_and_the_peers():
+def test_the_papers_set_as_it_is_has_all_rows_of_the_paper_and_the_peers():
     params = load(ROOT, yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
     rows = {
         corpus: {row for name in params.experiments for row in params.rows(name, corpus)}
         for corpus in params.corpora
     }
     # three text encoders for 3 variants, one for 6 of the ablation, 5 fusions, 9 alphas, 4 losses
-    # and 8 peers; IEMOCAP has one text encoder
+    # and 8 peers beside them; IEMOCAP has one text encoder
     assert {corpus: len(found) for corpus, found in rows.items()} == {
         "mosi": 41, "mosei": 41, "iemocap": 35,
     }  # fmt: skip

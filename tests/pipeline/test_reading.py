@@ -1,4 +1,4 @@
-"""Reading the workflow changes nothing; modified outputs are regenerated if needed."""
+"""Reading the workflow changes nothing; what it finds is made again where it is needed."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 
 from tests.pipeline.repository import ROOT, Repository, jobs
 
-# files that Snakemake writes whenever it is called
+# Snakemake's own notes of having been called
 OWN = (".snakemake/log/", ".snakemake/iocache/", ".snakemake/locks/", ".snakemake/auxiliary/")
 READING = (
     ("--list-rules",),
@@ -22,7 +22,7 @@ READING = (
 
 
 def tree(folder):
-    """Return time and content of every file, and None for every folder, by path."""
+    """Return path, content and time of every file and folder."""
     return {
         name: (path.stat().st_mtime_ns if path.is_file() else None,
                path.read_bytes() if path.is_file() else None)
@@ -34,13 +34,13 @@ def tree(folder):
 
 @pytest.fixture
 def made(plain, tmp_path):
-    """Return a copy of a finished run."""
+    """Return a finished run of its own."""
     shutil.copytree(plain.folder, tmp_path / "made", symlinks=True)
     return Repository(tmp_path / "made")
 
 
 @pytest.mark.parametrize("options", READING, ids=" ".join)
-def test_reading_changes_no_byte_even_of_a_folder_with_inconsistent_files(made, options):
+def test_reading_changes_not_a_byte_even_of_a_folder_that_is_in_disorder(made, options):
     shutil.rmtree(made / "results/runs/sample/hycon-v2-glove/seed-2")
     (made / "data/raw/sample/audio.csd").unlink()
     (made / "results/sample/tables/main.md").write_text("edited")
@@ -60,7 +60,7 @@ def test_an_output_that_was_edited_touched_or_restored_is_known_by_its_content(m
     assert made.planned() == {}
 
 
-def test_a_missing_seed_is_trained_again_and_no_other(made):
+def test_a_seed_that_is_gone_is_trained_again_and_no_other(made):
     shutil.rmtree(made / "results/runs/sample/hycon-v2-glove/seed-2")
     assert made.planned()["train"] == 1
     printed = made.snakemake("all")
@@ -68,7 +68,7 @@ def test_a_missing_seed_is_trained_again_and_no_other(made):
     assert made.planned() == {}
 
 
-def test_a_missing_fetched_file_matters_only_where_it_is_read(made):
+def test_a_fetched_file_that_is_gone_is_missed_only_where_it_is_read(made):
     (made / "data/raw/sample/audio.csd").unlink()
     assert made.planned("all") == {}
     raw = made.snakemake("--dry-run", "raw")
@@ -79,7 +79,7 @@ def test_a_missing_fetched_file_matters_only_where_it_is_read(made):
 
 
 def test_files_that_no_job_made_here_are_not_up_to_date(made):
-    """The digests are missing, as in a folder whose .snakemake was deleted."""
+    """The digests are gone, as in a folder whose .snakemake was deleted."""
     shutil.rmtree(made / ".snakemake")
     assert made.planned("results/sample/tables/main.md")["tables"] == 1
     assert made.planned("results/metrics.json")["collect"] == 1
@@ -87,7 +87,7 @@ def test_files_that_no_job_made_here_are_not_up_to_date(made):
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """Return a fresh clone of this working tree, including committed results."""
+    """Return a fresh clone of this repository as it stands, committed results included."""
     folder = tmp_path_factory.mktemp("clone")
     source = Repository(ROOT)
     if not (ROOT / ".git").exists():
@@ -114,12 +114,12 @@ def clone(tmp_path_factory):
         ("results/sample/tables/main.md", ()),
         ("results/sample/complexity.json", ()),
         ("results/sample/figures/alpha-curve-bert.svg", ()),
-        ("results/mosi-utterance/tables/main.md", ()),  # of a corpus that is not selected
+        ("results/mosi-utterance/tables/main.md", ()),  # of a corpus that is not asked for
         ("results/mosi-utterance/tables/tuned.md", ("--configfile", "config/mosi-utterance.yaml")),
     ],
 )
-def test_in_a_fresh_clone_outputs_from_git_are_regenerated(clone, target, options):
-    assert (clone / target).exists()  # it comes from git
+def test_in_a_fresh_clone_what_git_brought_is_made_again(clone, target, options):
+    assert (clone / target).exists()  # git brought it
     code, printed = clone.tries("snakemake", "--cores", "1", "--dry-run", *options, "--", target)
     assert code == 0, printed
     assert "Nothing to be done" not in printed
@@ -143,7 +143,7 @@ per_corpus: {sample-emotion: {train: {epochs: 1}}}
 """
 
 
-def test_each_corpus_keeps_its_metrics_and_those_of_all_corpora_are_never_outdated(made):
+def test_each_corpus_keeps_its_metrics_and_those_of_all_are_never_a_leftover(made):
     corpora = made / "results/metrics.json"
     first = corpora.read_bytes()
     own = (made / "results/sample/metrics.json").read_bytes()
@@ -152,14 +152,14 @@ def test_each_corpus_keeps_its_metrics_and_those_of_all_corpora_are_never_outdat
     made.snakemake("results/metrics.json", "--configfile", "second.yaml")
     assert list(json.loads(corpora.read_text())) == ["sample-emotion"]
     assert (made / "results/sample/metrics.json").read_bytes() == own
-    # back to the first corpus: only the requested file is regenerated
+    # back: asked for by name, and nothing but it is made again
     printed = made.snakemake("results/metrics.json")
     assert re.findall(r"^localrule (\w+):|^rule (\w+):", printed) == []
     assert corpora.read_bytes() == first
     assert made.planned() == {}
 
 
-def test_seeds_in_blocks_are_bit_identical(made):
+def test_seeds_in_blocks_have_the_same_bits(made):
     kept = [
         name for name in made.contents("results/runs/sample")
         if name.endswith((".safetensors", "history.csv"))
@@ -171,6 +171,6 @@ def test_seeds_in_blocks_are_bit_identical(made):
     after = made.contents("results/runs/sample")
     assert [name for name in kept if after[name] != before[name]] == []
     assert {"results/runs/sample/hycon-v2-glove/runs-2.json"} <= set(after)
-    # another block size trains nothing again
+    # and another size of the blocks trains nothing again
     printed = made.snakemake("runs")
     assert printed.count("2 of 2 seeds are trained already") == 3

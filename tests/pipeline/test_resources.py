@@ -1,4 +1,4 @@
-"""Resources requested from a cluster: by rule, by device, and more on each attempt."""
+"""What a cluster is asked for: by rule, by device, and with more on each attempt."""
 
 import functools
 import re
@@ -16,7 +16,7 @@ def project(tmp_path_factory):
 
 @functools.cache
 def resources(project, *options):
-    """Return the resources that the first job of each rule requests, by rule, as {name: value}."""
+    """Return what a run's first job of each rule would ask for, by rule, as {name: value}."""
     printed = project.snakemake("--dry-run", "all", "--workflow-profile", "none", *options)
     found = {}
     # jobs of a group are indented
@@ -27,7 +27,7 @@ def resources(project, *options):
     return found
 
 
-def test_a_gpu_is_requested_if_the_device_says_so_and_a_model_runs(project):
+def test_a_gpu_is_asked_for_where_the_device_says_so_and_a_model_runs(project):
     cpu = resources(project)
     assert cpu["train"]["gpu"] == cpu["encode"]["gpu"] == "0"
     cuda = resources(project, "--config", "device=cuda:1")
@@ -43,12 +43,12 @@ def test_a_row_s_time_grows_with_its_seeds_up_to_a_day(project):
 def test_every_job_on_a_cluster_says_its_memory_and_time(project):
     asked = resources(project)
     assert {"generate", "align", "encode", "train", "evaluate", "tables", "report"} <= set(asked)
-    apart = {"fetch", "all"}  # these run where Snakemake runs
+    apart = {"fetch", "all"}  # where Snakemake itself runs
     for rule in asked.keys() - apart:
         assert {"mem_mb", "runtime"} <= set(asked[rule]), rule
 
 
-def test_more_memory_is_requested_on_each_attempt_up_to_four_times_as_much(project):
+def test_more_memory_is_asked_for_on_each_attempt_up_to_four_times_as_much(project):
     memory = [
         int(resources(project, "--attempt", str(attempt))["align"]["mem_mb"]) for attempt in (2, 6)
     ]
@@ -56,7 +56,7 @@ def test_more_memory_is_requested_on_each_attempt_up_to_four_times_as_much(proje
     assert resources(project)["align"]["mem_mb"] == "1000"
 
 
-def test_the_profile_requests_time_to_write_a_checkpoint():
+def test_the_profile_asks_for_time_to_write_a_checkpoint():
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     assert profile["executor"] == "slurm"
     assert re.search(r"--signal=TERM@\d+", profile["default-resources"]["slurm_extra"])

@@ -1,4 +1,4 @@
-"""The whole pipeline, run by Snakemake on a miniature of the sample corpora."""
+"""The whole road, run by Snakemake itself on a miniature of the sample corpora."""
 
 import csv
 import html
@@ -39,13 +39,13 @@ catalogue:
 
 
 def snakemake(folder, *arguments, **variables):
-    """Run Snakemake in a folder; return (exit code, output)."""
+    """Run Snakemake in a folder; return (exit code, what it printed)."""
     command = ["snakemake", *arguments, "--cores", "1", "--configfile", "mini.yaml"]
     return run(folder, command, **variables)
 
 
 def run(folder, command, **variables):
-    """Run a command in a folder; return (exit code, output)."""
+    """Run a command in a folder; return (exit code, what it printed)."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, **variables}
     done = subprocess.run(
@@ -91,7 +91,7 @@ def test_all_ends_in_tables_that_say_they_are_samples(project):
             assert [row["text_encoder"] for row in csv.DictReader(file)] == ["GloVe", "tiny BERT"]
 
 
-def test_metrics_are_ordered_by_corpus_experiment_variant_and_metric(project):
+def test_metrics_lie_by_corpus_experiment_variant_and_metric(project):
     metrics = json.loads((project / "results/metrics.json").read_text())
     assert list(metrics) == ["sample", "sample-emotion"]
     assert list(metrics["sample"]["main"]) == ["hycon-v2-glove", "hycon-v2-bert"]
@@ -99,7 +99,7 @@ def test_metrics_are_ordered_by_corpus_experiment_variant_and_metric(project):
     assert metrics["sample"]["main"]["hycon-v2-bert"]["mae_all"]["n"] == 2
 
 
-def test_scores_of_every_seed_have_their_parameters_versions_and_commit(project):
+def test_scores_of_every_seed_stand_beside_their_parameters_versions_and_commit(project):
     scores = json.loads((project / "results/runs/sample/hycon-v2-bert/scores.json").read_text())
     assert scores["settings"]["train"]["epochs"] == 2
     assert scores["settings"]["train"]["selection"]["beta"] == 0.5
@@ -115,7 +115,7 @@ def test_scores_of_every_seed_have_their_parameters_versions_and_commit(project)
         assert set(run["test"]) == set(run["valid"])
 
 
-def test_representations_of_every_utterance_are_written_for_figures(project):
+def test_representations_of_every_utterance_are_left_for_figures(project):
     from safetensors.numpy import load_file
 
     folder = project / "results/runs/sample/hycon-v2-glove/seed-1"
@@ -128,12 +128,12 @@ def test_representations_of_every_utterance_are_written_for_figures(project):
     }
 
 
-def test_the_page_has_every_table_and_a_command_that_regenerates_only_it(project):
+def test_the_page_has_every_table_and_a_command_that_makes_it_again_and_nothing_else(project):
     page = (project / "results/report.html").read_text()
     commands = [html.unescape(each) for each in re.findall(r"(snakemake --cores 1 [^\n<]+)", page)]
     tables = list(project.glob("results/*/tables/*.csv"))
     assert len(tables) == 4
-    # one for each table, one for everything and one for the report
+    # the tables', and two that make all and the page
     assert len(commands) == len(tables) + 2
     for command in commands:
         name, *options, target = shlex.split(command)
@@ -178,7 +178,7 @@ def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(proje
     assert "Nothing to be done" in printed
 
 
-# jobs that rerun if scores change, and if the complexity changes
+# what follows from other scores, and from other costs
 SHOWN = {"aggregate": 2, "collect": 1, "tables": 2, "report": 1}
 MEASURED = {"complexity": 2, "tables": 4}
 
@@ -190,13 +190,13 @@ MEASURED = {"complexity": 2, "tables": 4}
          {"train": 4, "evaluate": 4} | SHOWN),
         (("train: {epochs: 2}", "train: {epochs: 2, lambdas: {intra: 0.2}}"),
          {"train": 4, "evaluate": 4} | SHOWN),
-        # complexity depends on the size of a network, but not on the weight of a loss
+        # of a network's size its costs depend, unlike of the weight of a loss
         (("device: cpu", "device: cpu\nmodel: {heads: 1}"),
          {"train": 4, "evaluate": 4} | SHOWN | MEASURED),
         (("main: {", "main: {title: Another, "), {"tables": 2, "report": 1}),
         (("variants: [hycon-v2]", "variants: [hycon-v2, hycon]"),
          {"train": 4, "evaluate": 4} | SHOWN | MEASURED),
-        # an experiment compares its variants if one of them is its reference
+        # a reference among its variants makes an experiment compare them
         (("variants: [hycon-v2]", "reference: hycon-v2, variants: [hycon-v2, without-semi]"),
          {"train": 4, "evaluate": 4} | SHOWN | MEASURED | {"tables": 6}),
         (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"),
@@ -218,13 +218,13 @@ def test_an_edit_reruns_what_depends_on_it(project, change, expected):
     assert jobs(printed) == expected
 
 
-def test_after_a_failure_the_next_run_makes_what_is_missing_and_what_depends_on_it(project):
+def test_after_a_failure_the_next_run_makes_what_is_missing_and_all_that_follows(project):
     raw = project / "data/raw/sample/audio.csd"
     whole = raw.read_bytes()
     (project / "mini.yaml").write_text(OVERLAY + "align: {epsilon: 0.01}\n")
     try:
         raw.write_bytes(b"")
-        # only one corpus, because the other could be trained before this one fails
+        # one corpus: the other might be trained before this one fails
         code, printed = snakemake(project, "results/sample/tables/main.md")
         assert code != 0
         assert "changed after it was fetched" in printed
@@ -264,7 +264,7 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     folder = tmp_path / "project"
     shutil.copytree(project, folder)
     overlay = yaml.safe_load(OVERLAY) | yaml.safe_load(MORE)
-    overlay["catalogue"]["sample"]["generator"]["videos"] = 16  # t-SNE needs 12 test utterances
+    overlay["catalogue"]["sample"]["generator"]["videos"] = 16  # t-SNE wants 12 to test on
     (folder / "mini.yaml").write_text(yaml.safe_dump(overlay))
     code, printed = snakemake(folder, "all", "tune")
     assert code == 0, printed
@@ -292,7 +292,7 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     assert "| LF-DNN " in peers
     assert "Adapted: LF-DNN: audio and vision are means over the steps" in peers
     assert "LF-DNN" in (folder / "results/sample/tables/complexity.md").read_text()
-    # without the package the row is missing, and the table says how to install it
+    # without the package the row is left out, and the table says how to get it
     hidden = folder / "hidden"
     hidden.mkdir()
     (hidden / "sitecustomize.py").write_text(WITHOUT_MMSA)
@@ -301,7 +301,7 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     peers = (folder / "results/sample/tables/peers.md").read_text()
     assert "| LF-DNN " not in peers
     assert "LF-DNN (the package MMSA is not installed: pip install" in peers
-    # the result of tuning is an overlay that a run accepts
+    # what tuning found is an overlay that a run accepts
     found = (folder / "results/sample/tuning/graph-bert-tuned.yaml").read_text()
     assert "# Budget: 2 trials" in found
     (folder / "mini.yaml").write_text(yaml.safe_dump(merge(overlay, yaml.safe_load(found))))
@@ -332,7 +332,7 @@ def test_a_mistake_in_the_parameters_is_one_line_and_exit_code_2_and_starts_noth
     assert not (folder / "results").exists()
 
 
-def test_a_file_that_no_source_has_stops_with_its_name_and_where_to_put_it(tmp_path):
+def test_a_file_that_no_place_has_stops_with_its_name_and_where_to_put_it(tmp_path):
     folder = copy(tmp_path)
     code, printed = snakemake(
         folder, "data/raw/mosi-utterance/CMU_MOSI_COVAREP_utterance.csd.sha256",

@@ -1,4 +1,4 @@
-"""Each version gets its own data and results, whatever is checked out, edited or interrupted."""
+"""A version's data and results are its own: whatever is checked out, edited or broken off."""
 
 import os
 import re
@@ -18,15 +18,15 @@ def test_going_back_restores_every_byte_and_leaves_nothing_to_do(origin, clone):
 
 
 @pytest.mark.parametrize("with_dvc", [True, False])
-def test_old_results_are_never_accepted_for_new_parameters(origin, clone, with_dvc):
+def test_old_results_are_never_taken_for_those_of_new_parameters(origin, clone, with_dvc):
     clone.git("checkout", "--quiet", "A")
     if with_dvc:
         clone.dvc("checkout", "--quiet")
         assert clone.planned() == {}
-    clone.set(*B_LAMBDA)  # set the value of B manually
+    clone.set(*B_LAMBDA)  # by hand what B had
     if with_dvc:
         clone.dvc("repro")
-    else:  # data of B is still there, and Snakemake's records say that everything is done
+    else:  # nor if the data of B was left there, and Snakemake's record says that all is made
         assert "not made by a job here; regenerated if needed" in clone.snakemake("all")
     for name, content in clone.contents(*TABLES).items():
         assert content == origin.made["B"][name], name
@@ -34,26 +34,26 @@ def test_old_results_are_never_accepted_for_new_parameters(origin, clone, with_d
         assert (clone / name).read_bytes() == origin.made["B"][name]
 
 
-def test_results_of_other_code_or_colours_are_not_accepted(clone):
+def test_results_of_other_code_or_another_look_are_not_taken_for_todays(clone):
     metrics, mean = "hycon/evaluation/metrics.py", "_mean(np.abs(predictions - labels), weights)"
     clone.set(mean, f"2 * {mean}", metrics)
     clone.set("line: '#0072B2'", "line: '#009E73'")
     clone.dvc("repro")
     clone.commit("C")
     new = clone.contents("results")
-    # results of B, then manually the code and the colour of C
+    # results of B, and then by hand the code and the colour of C
     clone.git("checkout", "--quiet", "B")
     clone.set(mean, f"2 * {mean}", metrics)
     clone.set("line: '#0072B2'", "line: '#009E73'")
     clone.snakemake("all")
     found = clone.contents("results")
     apart = {name for name in new if found[name] != new[name]}
-    assert apart <= {"results/report.html"}  # it contains the commit
+    assert apart <= {"results/report.html"}  # which says the commit
     assert clone.planned() == {}
 
 
 def test_data_of_another_version_are_regenerated(origin, clone):
-    """Only the first phases of a version were recorded, and then it was reverted manually."""
+    """A version of which the first phases alone were recorded, and then back by hand."""
     generator = "videos: 10"
     clone.git("checkout", "--quiet", "A")
     clone.dvc("checkout", "--quiet")
@@ -83,7 +83,7 @@ def test_an_edited_result_is_regenerated(origin, clone):
 
 
 def test_interrupted_phases_are_rerun(origin, clone):
-    """Runs were recorded without their evidence, and then a value was edited manually."""
+    """Runs that were recorded without their evidence, and another value by hand."""
     clone.git("checkout", "--quiet", "A")
     clone.dvc("checkout", "--quiet")
     clone.set("intra: 0.1", "intra: 0.4")
@@ -97,7 +97,7 @@ def test_interrupted_phases_are_rerun(origin, clone):
     assert (other / summary).read_bytes() == origin.made["A"][summary]
 
 
-def test_a_damaged_record_of_runs_counts_as_missing(clone):
+def test_a_damaged_record_of_runs_is_no_record(clone):
     for text in ("", "{}"):
         (clone / "results/runs/sample/alpha-05-glove/runs-1.json").write_text(text)
         assert clone.planned()["train"] == 1
@@ -115,7 +115,7 @@ def test_a_damaged_record_of_runs_counts_as_missing(clone):
     ],
 )  # fmt: skip
 def test_results_of_other_parameters_are_refused_by_name(clone, what, old, new, asked, said):
-    # keep the old time, so that the change shows in the content only
+    # as old as it was, so that nobody notices by its time
     row = "results/runs/sample/alpha-05-glove"
     clone.snakemake("--forcerun", "evaluate", "--", f"{row}/scores.json")
     path = clone / row / what
@@ -132,7 +132,7 @@ def test_a_fresh_clone_needs_no_training(origin, tmp_path):
     origin.git("clone", "--quiet", str(origin.folder), str(repository.folder))
     repository.dvc("pull", "--allow-missing")
     assert repository.planned() == {}
-    # data that must not be redistributed was not pushed: only that is fetched again
+    # what licences forbid to pass on was not pushed: it is fetched again, and nothing else is done
     assert not (repository / "data/raw").exists()
     printed = repository.dvc("repro")
     assert jobs(printed) == {"fetch": 6}
@@ -160,7 +160,7 @@ def test_an_interrupted_run_resumes(clone, origin, tool, when, how):
     }
     assert done
     code, printed = clone.tries(*command)
-    if code != 0:  # a killed Snakemake leaves a lock, except between two phases
+    if code != 0:  # a killed Snakemake leaves a lock, unless it was between two phases
         assert how is KILL
         assert "It can be removed with the --unlock argument" in printed
         clone.run("snakemake", "--cores", "1", "--unlock")

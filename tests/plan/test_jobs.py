@@ -1,4 +1,4 @@
-"""A job passed to its stage as one line of JSON is read back unchanged."""
+"""A job goes to its stage as one line of JSON and comes out as it was."""
 
 import importlib
 import inspect
@@ -27,7 +27,7 @@ OVERLAYS = {"as shipped": {}, "every corpus": EVERY_CORPUS}
 
 
 def everything(plan):
-    """Return every job of a plan, including the hyperparameter searches."""
+    """Return every job of a plan, with the searches for better parameters."""
     tuning = plan.params.tuning
     searches = [
         plan.job("tune_row", f"{corpus}/{tuning.variant}-{tuning.encoder}")
@@ -38,7 +38,7 @@ def everything(plan):
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS.values(), ids=OVERLAYS)
-def test_a_job_read_from_its_document_is_unchanged(overlay):
+def test_every_job_comes_out_of_its_document_as_it_went_in(overlay):
     jobs = everything(Plan(load(ROOT, overlay), load_published(ROOT)))
     for job in jobs:
         text = job.document()
@@ -59,7 +59,7 @@ def test_a_stage_takes_its_own_task_and_a_machine(stage):
     assert second.annotation is Machine
 
 
-def test_tasks_are_frozen_and_refuse_unknown_keys():
+def test_tasks_are_frozen_and_refuse_what_they_do_not_know():
     for job in everything(PLAN):
         with pytest.raises(ValidationError, match="frozen"):
             job.task.output = "elsewhere"
@@ -73,7 +73,7 @@ def test_tasks_are_frozen_and_refuse_unknown_keys():
 
 def test_a_job_of_another_stage_is_refused_with_its_name():
     text = PLAN.job("align", "sample").document()
-    with pytest.raises(HyConError, match=r"not a job of stage encode .*found a job of stage align"):
+    with pytest.raises(HyConError, match=r"not a job of stage encode .*found one of stage align"):
         read_document(text, "encode")
 
 
@@ -83,7 +83,7 @@ def test_a_job_that_the_parameters_do_not_allow_is_refused_by_name():
             PLAN.job(stage, name)
 
 
-def test_other_addresses_change_the_document_of_a_fetch_but_not_its_key():
+def test_other_addresses_change_the_document_of_a_fetch_and_not_its_key():
     here, there = (
         Plan(load(ROOT, {"corpora": ["mosi-utterance"], "mirror": mirror}))
         for mirror in (None, "/elsewhere")
@@ -95,7 +95,7 @@ def test_other_addresses_change_the_document_of_a_fetch_but_not_its_key():
         assert (other.document() == job.document(), other.key == job.key) == (False, True)
 
 
-def test_a_different_task_has_a_different_key():
+def test_another_value_of_a_task_is_another_key():
     other = Plan(load(ROOT, {"train": {"alpha": 0.3}}), load_published(ROOT))
     for stage, name, same in (
         ("align", "sample", True),
@@ -107,7 +107,7 @@ def test_a_different_task_has_a_different_key():
         assert (other.job(stage, name).key == PLAN.job(stage, name).key) == same
 
 
-def test_scores_are_expected_to_have_the_parameters_of_evaluate():
+def test_scores_are_asked_for_with_the_parameters_that_evaluate_is_given():
     for job in PLAN.jobs.values():
         if job.stage == "evaluate":
             task = job.task
@@ -124,7 +124,7 @@ def test_the_files_of_a_phase_are_each_written_by_one_job(phase):
     assert len(set(files)) == len(files)
 
 
-def test_every_file_that_a_job_reads_is_written_by_another():
+def test_what_a_job_reads_another_has_written():
     written = {path for job in PLAN.jobs.values() for path in job.writes}
     for job in everything(PLAN):
         missing = set(job.reads) - written - {"docs/rulegraph.svg"}

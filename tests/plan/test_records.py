@@ -1,4 +1,4 @@
-"""Outputs are identified by content: exactly those that no job wrote in this folder are found."""
+"""Outputs are known by their content: what no job has left here is found, and only that."""
 
 import asyncio
 import os
@@ -37,11 +37,11 @@ def write(path, text):
 
 
 @pytest.mark.parametrize("path", ["results/a.md", LONG])
-def test_an_output_is_modified_until_its_content_is_restored(path):
+def test_an_output_is_modified_until_its_own_content_is_back(path):
     made = job(path)
-    assert modified([made]) == []  # it does not exist
+    assert modified([made]) == []  # it is not there
     write(path, "one")
-    assert modified([made]) == [path]  # it exists, but no job has written it
+    assert modified([made]) == [path]  # it is, but no job has left it
     record(made)
     assert modified([made]) == []
     write(path, "two")
@@ -50,7 +50,7 @@ def test_an_output_is_modified_until_its_content_is_restored(path):
     assert modified([made]) == []
 
 
-def test_digests_are_cached_only_by_refresh_and_files_are_then_not_read_again(monkeypatch):
+def test_sizes_and_times_are_remembered_only_when_asked_and_spare_a_second_reading(monkeypatch):
     made = job("a", "b")
     for path in made.writes:
         write(path, "one")
@@ -67,7 +67,7 @@ def test_digests_are_cached_only_by_refresh_and_files_are_then_not_read_again(mo
     assert read == ["b"]
 
 
-def test_caching_the_digest_of_an_edited_output_does_not_accept_it():
+def test_remembering_an_output_that_was_edited_does_not_make_it_what_was_made():
     made = job("a")
     write("a", "one")
     record(made)
@@ -76,7 +76,7 @@ def test_caching_the_digest_of_an_edited_output_does_not_accept_it():
     assert modified([made]) == ["a"]
 
 
-def test_kept_files_must_exist():
+def test_kept_files_must_be_there():
     run = job("runs.json", keeps=("seed-1/run.json",))
     write("runs.json", "{}")
     record(run)
@@ -85,7 +85,7 @@ def test_kept_files_must_exist():
     assert modified([run]) == []
 
 
-def test_disposable_files_must_exist_only_if_they_are_targets_or_read():
+def test_disposable_files_must_be_there_only_where_they_are_asked_for_or_read():
     fetched = job("x.sha256", name="f", keeps=("x",), disposable=True)
     reader = job("aligned", name="r", reads=("x.sha256",))
     for made in (fetched, reader):
@@ -101,7 +101,7 @@ def test_disposable_files_must_exist_only_if_they_are_targets_or_read():
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"outputs": 5}', '{"outputs": {"a": [1]}}'])
-def test_damaged_records_are_ignored(content):
+def test_damaged_records_break_nothing_and_are_not_believed(content):
     made = job("a")
     write("a", "one")
     record(made)
@@ -113,7 +113,7 @@ def test_damaged_records_are_ignored(content):
 
 
 def test_snakemake_asks_which_outputs_are_incomplete_once_it_knows_its_jobs(monkeypatch):
-    """This is the contract with Snakemake; tests/pipeline/test_reading.py tests its effects."""
+    """The contract with Snakemake; tests/pipeline/test_reading.py has what comes of it."""
     monkeypatch.setattr(PersistenceBase, "incomplete", PersistenceBase.incomplete)
     asked = []
     remake(lambda targets: asked.append(targets) or ["b"])

@@ -1,6 +1,6 @@
-"""On a real Slurm, a miniature with interruptions gives bit-identical results to a local run.
+"""The pipeline on a real Slurm: a miniature, disturbed, gives what it gives here, bit for bit.
 
-`make test-slurm` runs these tests. They take some minutes and need Slurm's daemons.
+`make test-slurm` runs this: some minutes, and Slurm's daemons have to be installed.
 """
 
 import json
@@ -17,12 +17,12 @@ from tests.slurm.cluster import Cluster, missing, wait_for
 pytestmark = pytest.mark.skipif(
     "HYCON_TEST_SLURM" not in os.environ, reason="a Slurm is started by `make test-slurm` only"
 )
-# training a seed takes long enough to be interrupted
+# a seed of a row trains long enough to be caught at it
 EPOCHS = 1000
 ROWS = ("hycon-v2-glove", "no-contrastive-glove")
-# there is no accounting, and jobs are short, so poll often
+# there is no accounting, and jobs are short
 POLLING = {"slurm-status-command": "squeue", "slurm-init-seconds-before-status-checks": 1}
-# values that differ from run to run
+# what differs from run to run
 PASSING = ("started", "ended", "seconds", "resumed", "commit", "clean", "run")
 
 
@@ -35,7 +35,7 @@ def cluster():
 
 
 def miniature(folder):
-    """Copy the project with two rows, and a profile for this Slurm."""
+    """Lay the project out with two rows, and a profile that suits this Slurm."""
     made = make(folder)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["experiments"] = {"main": params["experiments"]["main"]}
@@ -48,7 +48,7 @@ def miniature(folder):
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    """Return the outcome of the miniature without Slurm."""
+    """Return what the miniature gives without Slurm."""
     folder = miniature(tmp_path_factory.mktemp("local"))
     folder.snakemake("all")
     return outcome(folder)
@@ -56,7 +56,7 @@ def local(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Return the miniature as a repository, before any run."""
+    """Return the same, not run yet, as a repository."""
     folder = miniature(tmp_path_factory.mktemp("cluster"))
     folder.git("init", "--quiet", "--initial-branch", "main")
     folder.commit("Project")
@@ -64,7 +64,7 @@ def project(tmp_path_factory):
 
 
 def outcome(folder):
-    """Return the outputs that must be the same in every run."""
+    """Return all that a run gives which should be the same from run to run."""
     found = folder.contents("data", "results/sample/tables", "results/plots")
     found["results/metrics.json"] = (folder / "results/metrics.json").read_bytes()
     runs = folder.contents("results/runs")
@@ -80,7 +80,7 @@ def outcome(folder):
 
 
 def same(found, expected):
-    """Assert that two outcomes are equal and complete; return True."""
+    """Return whether two runs gave the same, which is all there is."""
     apart = [name for name in expected if found.get(name) != expected[name]]
     assert (apart, set(found) - set(expected)) == ([], set())
     weights = [name for name in found if name.endswith("model.safetensors")]
@@ -89,14 +89,14 @@ def same(found, expected):
 
 
 def stop(process):
-    """End a Snakemake that still runs after a failure; it cancels its jobs."""
+    """End a Snakemake that is still there after a failure; it cancels its jobs."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=60)
 
 
 def training(project, cluster, before=None):
-    """Wait until a row has trained one of its two seeds; return the running jobs.
+    """Wait until a row has one of its two seeds, and trains the other; return the jobs that run.
 
     Args:
         before: the record of an older run of the first seed.
@@ -121,13 +121,13 @@ def test_dvc_repro_spreads_over_slurm_and_survives_a_preemption(cluster, project
         wait_for(lambda: {cluster.jobs().get(number) for number in running} == {"PENDING"})
         assert {cluster.job(number)["Restarts"] for number in running} == {"1"}
         for number in running:
-            # otherwise Slurm lets requeued jobs wait for two minutes
+            # Slurm would let what it puts back wait for two minutes
             cluster.run("scontrol", "update", f"jobid={number}", "starttime=now")
         printed, _ = process.communicate(timeout=400)
     finally:
         stop(process)
     assert process.returncode == 0, printed
-    # both rows ran, each in one job, and Snakemake retried none
+    # both rows, each in one job, and none was tried anew by Snakemake
     assert jobs(phase(printed, "runs")) == {"train": 2, "evaluate": 2}
     assert "Trying to restart" not in printed
     assert "1 of 2 seeds are trained already" in logged(project)
@@ -136,7 +136,9 @@ def test_dvc_repro_spreads_over_slurm_and_survives_a_preemption(cluster, project
     assert project.clean()
 
 
-def test_a_row_near_its_time_limit_is_resubmitted_with_more_memory(cluster, project, tmp_path):
+def test_a_row_whose_time_is_nearly_up_is_submitted_anew_with_more_memory(
+    cluster, project, tmp_path
+):
     if "1 of 2 seeds are trained already" not in logged(project):
         pytest.skip("the miniature has not run on Slurm")
     other = miniature(tmp_path)
@@ -148,7 +150,7 @@ def test_a_row_near_its_time_limit_is_resubmitted_with_more_memory(cluster, proj
     try:
         (number,) = training(project, cluster, before)
         memory = asked(cluster, number)
-        # the signal that `slurm_extra` in the profile requests from Slurm
+        # what Slurm sends as `slurm_extra` in the profile says
         cluster.run("scancel", "--signal=TERM", number)
         (again,) = wait_for(lambda: set(cluster.jobs()) - {number})
         assert asked(cluster, again) == 2 * memory
@@ -187,11 +189,11 @@ def logged(project):
 
 
 def resumed(project):
-    """Return how often the second seed of a row resumed from a checkpoint."""
+    """Return how often the second seed of a row was resumed from a checkpoint."""
     record = project / "results/runs/sample/hycon-v2-glove/seed-2/run.json"
     return json.loads(record.read_text())["resumed"]
 
 
 def asked(cluster, number):
-    """Return the memory that a job requested, in MB."""
+    """Return the memory that a job asked for, in MB."""
     return int(re.search(r"mem=(\d+)M", cluster.job(number)["TRES"])[1])

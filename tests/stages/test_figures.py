@@ -1,4 +1,4 @@
-"""The stage `figures` reads scores and runs, and its captions state their source."""
+"""The stage `figures` reads scores and runs, and says in the caption whose numbers they are."""
 
 import json
 
@@ -83,11 +83,11 @@ def test_other_seeds_and_unknown_metrics_are_refused(points, tmp_path):
     points.append((1, scores(tmp_path / "c.json", [0.5, 0.5], [1, 3])))
     with pytest.raises(HyConError, match=r"c\.json: found seeds 1, 3, expected .* 1, 2;"):
         draw(tmp_path / "c", curve(points, "acc7"))
-    with pytest.raises(HyConError, match="unknown metric 'acc8' for sample; choose from acc7,"):
+    with pytest.raises(HyConError, match="metric 'acc8' is none of sample; choose from acc7,"):
         draw(tmp_path / "c", curve(points, "acc8"))
 
 
-def test_an_incomplete_figure_is_not_a_task(runs, tmp_path):
+def test_a_figure_without_what_it_needs_is_no_task(runs, tmp_path):
     with pytest.raises(ValueError, match="at least 1 item"):
         curve([], "acc7")
     for few in (runs[:1], [*runs, runs[0]]):
@@ -110,7 +110,7 @@ def test_scores_made_with_other_parameters_are_refused(points, runs, tmp_path):
 
 @pytest.fixture
 def runs(tmp_path):
-    """Return two runs over 30 utterances; the last 15 are the test fold."""
+    """Return two runs over 30 utterances, of which the last 15 are the test fold."""
     utterances = [
         Utterance(f"u{i}", "v", i, "test" if i >= 15 else "train", 0, 1, 1, str(LABELS[i % 3]), "t")
         for i in range(30)

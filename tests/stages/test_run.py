@@ -1,6 +1,6 @@
-"""Errors that a user can cause end in one line and exit code 2; tracebacks are in the log file.
+"""What a user can cause ends in one line and exit code 2; the traceback is in the log file.
 
-`python -m hycon.stages` runs in separate processes, with a stand-in for one stage.
+`python -m hycon.stages` is run in processes of its own, with a stand-in for one stage.
 """
 
 import errno
@@ -40,7 +40,7 @@ def fail(problem, path):
         ),
     ],
 )
-def test_a_user_error_is_one_line_and_exit_code_2(problem, said, tmp_path, capsys):
+def test_a_users_problem_is_one_line_and_exit_code_2(problem, said, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         fail(problem, tmp_path / "a.log")
     printed = capsys.readouterr().err
@@ -50,14 +50,14 @@ def test_a_user_error_is_one_line_and_exit_code_2(problem, said, tmp_path, capsy
     assert said in (tmp_path / "a.log").read_text()
 
 
-def test_the_log_file_contains_the_traceback_of_a_system_error(tmp_path, capsys):
+def test_the_log_file_holds_the_traceback_of_a_system_error(tmp_path, capsys):
     with pytest.raises(SystemExit):
         fail(OSError(errno.ENOSPC, "No space left on device", "x"), tmp_path / "a.log")
     assert "Traceback" in (tmp_path / "a.log").read_text()
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_a_bug_is_not_reported_as_a_user_error(tmp_path, capsys):
+def test_a_bug_is_not_dressed_up_as_a_users_problem(tmp_path, capsys):
     with pytest.raises(ZeroDivisionError):
         fail(ZeroDivisionError(), tmp_path / "a.log")
     assert "Traceback" in (tmp_path / "a.log").read_text()
@@ -67,7 +67,7 @@ def test_a_bug_is_not_reported_as_a_user_error(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("request_", "code"), [(Terminated("kept"), TRY_AGAIN), (KeyboardInterrupt(), 130)]
 )
-def test_a_request_to_end_has_its_own_exit_code(tmp_path, request_, code):
+def test_a_request_to_end_has_an_exit_code_of_its_own(tmp_path, request_, code):
     with pytest.raises(SystemExit) as stopped:
         fail(request_, tmp_path / "a.log")
     assert stopped.value.code == code
@@ -81,11 +81,11 @@ def test_a_request_to_end_has_its_own_exit_code(tmp_path, request_, code):
         (errno.ENOSPC, "free some disk space"),
         (errno.ENOTDIR, "correct the path: a part of it is a file"),
         (errno.EMFILE, "raise the limit on open files (ulimit -n)"),
-        (errno.EPIPE, None),  # there is no advice for this error
+        (errno.EPIPE, None),  # nothing is known that would help
         (99_999, None),
     ],
 )
-def test_the_remedy_fits_the_system_error(number, remedy):
+def test_the_remedy_fits_the_error_of_the_system(number, remedy):
     words = os.strerror(number)
     said = explained(OSError(number, words, "data/x"))
     assert said == (f"data/x: {words}; {remedy}" if remedy else f"data/x: {words}")
@@ -94,14 +94,14 @@ def test_the_remedy_fits_the_system_error(number, remedy):
         assert "space" not in said
 
 
-def test_a_system_error_without_a_path_or_a_number_is_still_one_line():
+def test_an_error_of_the_system_without_a_path_or_a_number_is_still_one_line():
     assert explained(OSError("no more of it")) == "system: no more of it"
     assert explained(OSError(errno.ENOMEM, "Cannot allocate memory")) == (
         "system: Cannot allocate memory; give the job more memory"
     )
 
 
-def test_a_log_file_that_cannot_be_written_is_a_user_error(tmp_path, capsys):
+def test_a_log_file_that_cannot_be_written_is_a_users_problem(tmp_path, capsys):
     (tmp_path / "logs").write_text("")
     with pytest.raises(SystemExit) as stopped, copied_to(tmp_path / "logs/a.log"):
         pass
@@ -124,7 +124,7 @@ def test_messages_are_printable_on_the_terminal_and_whole_and_dated_in_the_log(t
     assert lines[2] == "printed"
 
 
-def test_progress_that_a_terminal_overwrites_is_not_in_the_log(tmp_path, capsys):
+def test_progress_that_a_terminal_writes_over_is_not_in_the_log(tmp_path, capsys):
     with copied_to(tmp_path / "a.log"):
         list(tqdm(range(3), file=sys.stderr, mininterval=0, leave=False))
         print("after it", file=sys.stderr)
@@ -154,7 +154,7 @@ main()
 
 
 def start(folder, document, ends="task.output.touch()"):
-    """Run a stand-in for the stage `tiny`; return the finished process and its log."""
+    """Run a stand-in for the stage `tiny`; return how it went, and what is in its log."""
     (folder / "tiny.py").write_text(STAND_IN.format(ends=ends))
     done = subprocess.run(
         [sys.executable, "-c", START, "tiny", "--device", "cpu", "--log", "logs/a.log"],
@@ -207,7 +207,7 @@ def test_a_stage_that_fails_says_so_once_and_leaves_its_traceback_in_the_log(
     assert done.stderr.count("Traceback") == (0 if code == USER_ERROR else 1)
     assert logged.count("Traceback") == 1
     assert said.removeprefix("error: ") in logged
-    assert not (tmp_path / ".snakemake").exists()  # its outputs are not recorded
+    assert not (tmp_path / ".snakemake").exists()  # of what it left nothing is known
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_stage_that_fails_says_so_once_and_leaves_its_traceback_in_the_log(
         (lambda job: "[" * 100_000, "Invalid JSON: recursion limit exceeded"),
         (lambda job: "[1]", "Input should be an object"),
         (lambda job: json.dumps(job["task"]), "stage: missing"),
-        (lambda job: json.dumps(job | {"stage": "encode\x1b"}), "found a job of stage encode?)"),
+        (lambda job: json.dumps(job | {"stage": "encode\x1b"}), "found one of stage encode?)"),
         (lambda job: json.dumps(job | {"task": {}}), "kind: missing"),
         (
             lambda job: json.dumps(job | {"task": job["task"] | {"kind": "gpt"}}),
@@ -228,7 +228,9 @@ def test_a_stage_that_fails_says_so_once_and_leaves_its_traceback_in_the_log(
         (lambda job: json.dumps(job | {"writes": "out"}), 'writes: found "out" (text)'),
     ],
 )
-def test_an_invalid_job_is_one_line_exit_code_2_and_in_the_log(tmp_path, document, change, said):
+def test_what_is_no_job_of_the_stage_is_one_line_exit_code_2_and_in_the_log(
+    tmp_path, document, change, said
+):
     done, logged = start(tmp_path, change(json.loads(document)))
     assert done.returncode == USER_ERROR
     (line,) = (line for line in done.stderr.splitlines() if "error: " in line)

@@ -1,4 +1,4 @@
-"""One job trains several seeds of a row, except those that are already trained."""
+"""One job trains some seeds of a row, and only those that are not trained already."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ FILES = ("run.json", *train.WRITTEN)
 
 @pytest.fixture
 def row(tmp_path):
-    """Return a function that trains seeds of a row on a few utterances in a folder."""
+    """Return a function that trains seeds of a row on a few utterances, into a folder."""
     generator = np.random.default_rng(0)
     folds = ["train"] * 12 + ["valid"] * 4 + ["test"] * 4
     lengths = generator.integers(1, 6, len(folds))
@@ -56,7 +56,7 @@ def row(tmp_path):
 
 
 def recorded(folder):
-    """Return the seeds that the job lists as trained, with the digest of each one's record."""
+    """Return the seeds that the job says are trained, with the digest of each one's record."""
     return json.loads((folder / "runs-1.json").read_text())["seeds"]
 
 
@@ -68,7 +68,7 @@ def stamps(folder):
     return {name: (folder / name).stat().st_mtime_ns for name in FILES}
 
 
-def test_seeds_trained_in_one_process_equal_those_trained_in_separate_processes(row):
+def test_seeds_of_one_process_are_those_of_a_process_each(row):
     together = row("together", 1, 2, 3)
     for seed in (3, 1, 2):
         alone = row(f"alone-{seed}", seed)
@@ -76,7 +76,7 @@ def test_seeds_trained_in_one_process_equal_those_trained_in_separate_processes(
     assert contents(together / "seed-1") != contents(together / "seed-2")
 
 
-def test_adding_a_seed_trains_only_that_seed(row, capsys):
+def test_a_seed_more_trains_that_seed_only(row, capsys):
     folder = row("runs", 1, 2)
     before = stamps(folder / "seed-1")
     capsys.readouterr()
@@ -124,7 +124,7 @@ def test_runs_of_other_code_are_trained_again(row, monkeypatch):
     assert stamps(folder / "seed-1") != before
 
 
-def test_an_interrupted_row_resumes_with_its_missing_seeds(row, tmp_path, monkeypatch):
+def test_a_row_that_was_broken_off_goes_on_with_the_seeds_that_it_lacks(row, tmp_path, monkeypatch):
     real = train.train
 
     def killed(data, settings, seed, *rest):
@@ -144,7 +144,7 @@ def test_an_interrupted_row_resumes_with_its_missing_seeds(row, tmp_path, monkey
     assert (folder / "seed-2/run.json").exists()
 
 
-def test_a_seed_trained_with_other_versions_is_kept_with_a_warning(row, capsys):
+def test_a_seed_trained_with_other_versions_is_kept_and_says_so(row, capsys):
     folder = row("runs", 1)
     capsys.readouterr()
     path = folder / "seed-1/run.json"
@@ -160,7 +160,7 @@ def test_a_seed_trained_with_other_versions_is_kept_with_a_warning(row, capsys):
     assert line.endswith(f"; to train it again, delete {folder}/seed-1")
 
 
-def test_a_seed_that_another_process_is_training_is_not_trained_again(
+def test_a_seed_that_another_process_trains_meanwhile_is_waited_for_and_not_trained_again(
     row, tmp_path, monkeypatch, capsys
 ):
     elsewhere = row("elsewhere", 1, 2)
@@ -186,7 +186,7 @@ def test_a_seed_that_another_process_is_training_is_not_trained_again(
     assert set(recorded(folder)) == {"1", "2"}
 
 
-def test_each_seed_is_trained_under_its_own_lock(row, tmp_path, monkeypatch):
+def test_each_seed_is_trained_under_a_lock_of_its_own(row, tmp_path, monkeypatch):
     real, held = train.train, []
 
     def seen(*given):

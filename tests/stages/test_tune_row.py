@@ -1,4 +1,4 @@
-"""The outputs of tuning are correct: the trials that it counts, and what belongs to a study."""
+"""What tuning says of itself is true: which trials it counts, and what belongs to a study."""
 
 import csv
 from pathlib import Path
@@ -26,7 +26,7 @@ TUNING = {
 
 
 def planned(**overlay):
-    """Return the task of the hyperparameter search on the sample."""
+    """Return the task of the search for better parameters of the sample."""
     tuning = TuningConfig.model_validate(TUNING)
     params = load(ROOT, overlay).model_copy(update={"tuning": tuning})
     return Plan(params).job("tune_row", "sample/hycon-bert").task
@@ -34,7 +34,7 @@ def planned(**overlay):
 
 @pytest.fixture
 def task(tmp_path, monkeypatch):
-    """Return the task, in a folder with stand-ins for its input files."""
+    """Return the task, in a folder with stand-ins for the files that it reads."""
     monkeypatch.chdir(tmp_path)
     for name in (*FILES, WEIGHTS):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def searched(task, score):
     return study
 
 
-def test_pruned_trials_are_counted_but_their_partial_scores_are_not(task):
+def test_trials_that_were_given_up_are_counted_and_their_partial_scores_are_not(task):
     seen = []
 
     def score(settings, number):
@@ -76,7 +76,7 @@ def test_pruned_trials_are_counted_but_their_partial_scores_are_not(task):
     assert len(seen) == sum(int(row["rounds"]) for row in rows)
 
 
-def test_the_score_of_the_previous_values_is_given_only_if_they_were_tried(task):
+def test_what_was_set_before_is_claimed_only_if_it_was_tried(task):
     outside = task.settings.train.model_copy(update={"learning_rate": 0.5})
     settings = task.settings.model_copy(update={"train": outside})
     task = task.model_copy(update={"settings": settings})
@@ -85,7 +85,7 @@ def test_the_score_of_the_previous_values_is_given_only_if_they_were_tried(task)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_study_belongs_to_its_input_files(task, name):
+def test_a_study_belongs_to_the_files_that_it_was_made_with(task, name):
     before = tune_row._digest(task)
     assert tune_row._digest(task) == before
     Path(name).write_bytes(b"another")

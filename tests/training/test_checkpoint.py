@@ -1,4 +1,4 @@
-"""An interrupted and resumed run is bit-identical to an uninterrupted one."""
+"""A run that is interrupted and resumed ends with the bits of one that was not."""
 
 import itertools
 import json
@@ -19,10 +19,10 @@ ORIGIN = {"seed": 1, "settings": {"alpha": 0.8}, "code": "a", "threads": 1}
 
 
 def in_sittings(path, steps, *arguments):
-    """Train in several sittings, each interrupted after some steps by SIGTERM; return the run."""
+    """Train in sittings that each end after some steps, as on SIGTERM; return the run."""
     sittings = 0
     while True:
-        torch.randn(sittings)  # other random draws must not matter
+        torch.randn(sittings)  # whatever else draws at random does not matter
         random.seed(sittings)
         left = itertools.count(steps - 1, -1)
         checkpoint = Checkpoint(path, ORIGIN)
@@ -39,7 +39,7 @@ def in_sittings(path, steps, *arguments):
 
 @pytest.fixture(autouse=True)
 def _heard(monkeypatch, caplog):
-    """Let pytest capture each log message once, whatever handlers a stage has installed before."""
+    """Let pytest hear what is said, once, whatever a stage has set up before."""
     monkeypatch.setattr(module.log, "handlers", [])
     monkeypatch.setattr(module.log, "propagate", True)
     caplog.set_level(logging.INFO, "hycon")
@@ -63,12 +63,12 @@ VARIANTS = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("steps", [1, 4])
-def test_a_run_interrupted_again_and_again_is_bit_identical(name, steps, tmp_path):
+def test_a_run_broken_off_again_and_again_ends_in_the_same_bits(name, steps, tmp_path):
     arguments = (corpus(), settings(epochs=4, **VARIANTS[name]), 1, quiet)
     same(in_sittings(tmp_path / "run.checkpoint", steps, *arguments), train(*arguments))
 
 
-def test_checkpoints_are_written_after_each_epoch_and_within_long_ones(tmp_path, monkeypatch):
+def test_each_epoch_and_long_ones_by_time_leave_a_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "run.checkpoint"
     kept = []
 
@@ -79,7 +79,7 @@ def test_checkpoints_are_written_after_each_epoch_and_within_long_ones(tmp_path,
     monkeypatch.setattr(Checkpoint, "save", noted)
     monkeypatch.setattr(module, "AFTER_EPOCH", 0.0)
     train(corpus(), settings(epochs=3), 1, quiet, checkpoint=Checkpoint(path, ORIGIN))
-    assert kept == [(1, 0), (2, 0)]  # after the last epoch, the result is written instead
+    assert kept == [(1, 0), (2, 0)]  # after the last epoch the result itself is written
     kept.clear()
     monkeypatch.setattr(module, "WITHIN_EPOCH", 0.0)
     train(corpus(), settings(epochs=1), 1, quiet, checkpoint=Checkpoint(path, ORIGIN))
@@ -103,7 +103,7 @@ def test_writing_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
         checkpoint.after_epoch(lambda: State({}, {"history": []}))
     assert saved[0] == 101.0
     pauses = [after - before - 6.0 for before, after in itertools.pairwise(saved)]
-    assert pauses == [200.0] * 4  # of which 6 seconds are 3%
+    assert pauses == [200.0] * 4  # 6 seconds are 3% of it
 
 
 def test_the_file_is_plain_tensors_and_text(tmp_path, monkeypatch):
@@ -123,14 +123,14 @@ def test_the_file_is_plain_tensors_and_text(tmp_path, monkeypatch):
 
 @pytest.fixture
 def kept(tmp_path):
-    """Return the path of a checkpoint and the state that it contains."""
+    """Return a checkpoint's path, and the state that it holds."""
     path = tmp_path / "run.checkpoint"
     state = State({"a.b": torch.arange(40.0), "c": torch.tensor(3)}, {"history": [], "x": [1, 2.5]})
     Checkpoint(path, ORIGIN).save(state)
     return path, state
 
 
-def test_a_saved_state_is_loaded_unchanged(kept):
+def test_what_was_kept_comes_back(kept):
     path, state = kept
     found = Checkpoint(path, ORIGIN).load()
     assert found.values == state.values
@@ -138,7 +138,7 @@ def test_a_saved_state_is_loaded_unchanged(kept):
     assert Checkpoint(path.with_name("none"), ORIGIN).load() is None
 
 
-def test_a_checkpoint_that_is_damaged_anywhere_is_ignored_with_a_warning(kept, caplog):
+def test_a_checkpoint_that_is_damaged_anywhere_is_passed_over_with_a_warning(kept, caplog):
     path, state = kept
     whole = path.read_bytes()
     header = len(whole) - 164  # the tensors' bytes come last
@@ -159,7 +159,7 @@ def test_a_checkpoint_that_is_damaged_anywhere_is_ignored_with_a_warning(kept, c
             assert "training starts over" in record.message
             assert "\n" not in record.message
             passed_over += 1
-        else:  # only a blank in the padding of the header changed, which is not read
+        else:  # a blank of the header's padding for another: nothing that is read
             assert len(content) == len(whole)
             assert content[header:] == whole[header:]
             assert found.values == state.values
@@ -168,7 +168,7 @@ def test_a_checkpoint_that_is_damaged_anywhere_is_ignored_with_a_warning(kept, c
     assert passed_over >= len(damaged) - 8
 
 
-def test_a_file_from_another_program_is_ignored(kept):
+def test_a_file_made_by_someone_else_is_passed_over(kept):
     path, state = kept
     texts = {"provenance": json.dumps(ORIGIN), "run": "{}", "values": "[" * 100_000}
     save_file(state.tensors, path, {**texts, "sha256": module._digest(state.tensors, texts)})
@@ -181,13 +181,13 @@ def test_a_file_from_another_program_is_ignored(kept):
     ("key", "value"),
     [("seed", 2), ("settings", {"alpha": 0.7}), ("code", "b"), ("threads", 2), ("inputs", {})],
 )
-def test_a_checkpoint_of_another_run_is_ignored_with_a_warning(kept, key, value, caplog):
+def test_a_checkpoint_of_another_run_is_passed_over_and_says_of_what(kept, key, value, caplog):
     path, _ = kept
     assert Checkpoint(path, {**ORIGIN, key: value}).load() is None
-    assert f"{path}: from a run with other {key}; training starts over" in caplog.text
+    assert f"{path}: of other {key}; training starts over" in caplog.text
 
 
-def test_times_of_all_processes_are_added_up(tmp_path, monkeypatch):
+def test_times_of_all_sittings_are_added_up(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
     path = tmp_path / "run.checkpoint"
@@ -201,7 +201,7 @@ def test_times_of_all_processes_are_added_up(tmp_path, monkeypatch):
     assert (second.started, second.seconds, second.resumed) == (first.started, 12.0, 1)
 
 
-def test_delete_also_removes_leftover_files_of_a_killed_write(tmp_path):
+def test_deleting_takes_what_a_kill_within_writing_has_left_too(tmp_path):
     checkpoint = Checkpoint(tmp_path / "seed-1.checkpoint/state.safetensors", ORIGIN)
     for folder in ("seed-1.checkpoint", ".seed-1.checkpoint.part"):
         (tmp_path / folder).mkdir()

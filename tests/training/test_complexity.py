@@ -1,4 +1,4 @@
-"""Complexity: counts agree with manual counts, and every row is measured in the same way."""
+"""What rows cost: what is counted agrees with counts by hand, and every row is measured alike."""
 
 import json
 
@@ -51,7 +51,7 @@ def turns():
 
 @pytest.fixture(scope="module")
 def measured(turns):
-    """Return the complexity of the same network with and without contrastive learning."""
+    """Return what the same network costs with and without contrastive learning."""
 
     def show(all_turns):
         turns.extend(all_turns)
@@ -75,7 +75,7 @@ def test_a_linear_layer_multiplies_and_adds_inputs_times_outputs_for_each_row():
         # 4 * 512, attention 2 * 4 * 7 * 8: 4672. Another: 13 * (64 + 128 + 64 + 512) and
         # 2 * 4 * 7 * 7 * 8: 13120
         ("transformer", 1248 + 3 * 4672 + 2 * 13120 + 288),
-        # four gates, of the input and of the state: 28 * 4 * 2 * 64 = 14336 per layer
+        # four gates, of the input and of the state: 28 * 4 * 2 * 64 = 14336 a layer
         ("lstm", 1248 + 5 * 14336 + 288),
     ],
 )
@@ -97,7 +97,7 @@ def test_what_the_largest_batch_keeps_for_its_backward_pass_is_counted_without_w
         for count in (2, 7, 4):
             step(model(torch.ones(count, 5)).sum())
 
-    # float32: 5 inputs and 3 hidden values per row
+    # float32: 5 inputs and 3 hidden values a row
     assert saved_bytes(model, torch.Tensor.backward, epoch) == 7 * (5 + 3) * 4
 
 
@@ -115,7 +115,7 @@ def test_parameters_are_all_numbers_that_are_trained(measured):
         assert row["training memory bytes"] > 4 * 4 * expected
 
 
-def test_a_fine_tuned_encoder_is_counted_and_can_be_separated(tmp_path):
+def test_a_fine_tuned_encoder_is_counted_and_can_be_told_apart(tmp_path):
     build_bert(SENTENCES, tmp_path)
     tokenizer, model = load_model(str(tmp_path))
     tokens, offsets, names, _ = tokenise(SENTENCES, tokenizer, model, 16)
@@ -129,7 +129,7 @@ def test_a_fine_tuned_encoder_is_counted_and_can_be_separated(tmp_path):
     assert frozen["trainable parameters"] == without
     assert tuned["text encoder in network"] is frozen["text encoder in network"] is True
     assert tuned["multiply-adds per utterance"] == frozen["multiply-adds per utterance"]
-    # gradients and two moments of its weights, and the tensors that its backward pass needs
+    # a gradient and two moments of each of its numbers, and what its backward pass needs
     assert tuned["training memory bytes"] > frozen["training memory bytes"] + 3 * 4 * size
 
 
@@ -146,7 +146,7 @@ def test_contrastive_learning_costs_nothing_at_inference(measured):
         assert hybrid[key] == plain[key] > 0
 
 
-def test_averaged_weights_take_additional_memory():
+def test_averaged_weights_take_memory_of_their_own():
     data = corpus()
     plain, averaged = measure(
         [TimedRow(data, settings()), TimedRow(data, settings(averaging=0.5))], 1
@@ -156,12 +156,12 @@ def test_averaged_weights_take_additional_memory():
 
 
 @pytest.mark.usefixtures("measured")
-def test_rows_are_interleaved(turns):
+def test_rows_take_turns(turns):
     assert turns == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
 
 
 def write_corpus(folder):
-    """Write 60 aligned utterances of a corpus and the states of their text."""
+    """Write the aligned utterances of a corpus of 60 and states of their text."""
     generator = np.random.default_rng(0)
     folds = ["train"] * 40 + ["valid"] * 10 + ["test"] * 10
     write_table(

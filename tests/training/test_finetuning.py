@@ -1,4 +1,4 @@
-"""A fine-tuned text encoder gives the same results as cached states until its weights change."""
+"""A text encoder that is trained with the rest: the same as cached states until it moves."""
 
 import copy
 from functools import partial
@@ -36,7 +36,7 @@ WORDS = [
 
 @pytest.fixture(scope="module", params=BUILDERS)
 def texts(request, tmp_path_factory):
-    """Return (a corpus of cached states, the same corpus of tokens, their language model)."""
+    """Return (a corpus of cached states, the same of tokens, what makes states of these)."""
     generator = np.random.default_rng(0)
     sentences = [" ".join(generator.choice(WORDS, 1 + i % 9)) for i in range(60)]
     folder = tmp_path_factory.mktemp(request.param)
@@ -74,7 +74,7 @@ def test_with_learning_rate_0_it_predicts_what_cached_states_predict(texts):
     assert parameter_counts(tuned.model)["language model"] == 0
 
 
-def test_with_a_learning_rate_a_copy_of_it_is_trained_and_predicts_differently(texts):
+def test_with_a_learning_rate_a_copy_of_it_is_trained_and_predicts_otherwise(texts):
     _, tokens, language_model = texts
     before = {name: value.clone() for name, value in language_model.state_dict().items()}
     frozen = train(tokens, finetuning(0.0, epochs=1), 1, quiet, language_model)
@@ -90,7 +90,7 @@ def test_with_a_learning_rate_a_copy_of_it_is_trained_and_predicts_differently(t
     assert any(not torch.equal(moved[name], value) for name, value in before.items())
 
 
-def test_it_has_its_own_learning_rate_warm_up_and_weight_decay(texts):
+def test_it_has_a_learning_rate_warm_up_and_weight_decay_of_its_own(texts):
     _, tokens, language_model = texts
     options = finetuning(2e-5, learning_rate=5e-4, weight_decay=0.3, warmup=0.25).train
     network = HyCon(
@@ -145,13 +145,13 @@ def test_states_do_not_depend_on_padding_or_on_the_others_of_the_batch(texts):
 
 
 @pytest.mark.parametrize("rate", [1e-2, 0.0])
-def test_a_language_model_interrupted_after_each_step_is_bit_identical(rate, texts, tmp_path):
+def test_a_language_model_broken_off_after_each_step_ends_in_the_same_bits(rate, texts, tmp_path):
     _, tokens, encoder = texts
     arguments = (tokens, finetuning(rate, epochs=2), 1, quiet, encoder)
     same(in_sittings(tmp_path / "run.checkpoint", 1, *arguments), train(*arguments))
 
 
-def test_bfloat16_is_used_for_matrix_products_only_and_training_stays_close(texts):
+def test_in_bfloat16_only_the_products_are_and_training_stays_near(texts):
     _, tokens, language_model = texts
     whole = train(tokens, finetuning(1e-3, epochs=2), 1, quiet, language_model)
     half = train(tokens, finetuning(1e-3, "bfloat16", epochs=2), 1, quiet, language_model)
@@ -162,7 +162,7 @@ def test_bfloat16_is_used_for_matrix_products_only_and_training_stays_close(text
     torch.testing.assert_close(found, expected, rtol=0, atol=0.1)
 
 
-def test_states_in_bfloat16_equal_those_in_float32_to_eight_bits(texts):
+def test_states_in_bfloat16_are_those_of_float32_to_its_eight_bits(texts):
     _, tokens, language_model = texts
     steps = tokens.batch(torch.arange(8))["text"]
     whole = copy.deepcopy(language_model).eval()

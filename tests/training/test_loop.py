@@ -1,4 +1,4 @@
-"""Training: selection by validation only, reproducibility, and the requested contrastive terms."""
+"""Training: selected on validation only, the same every time, contrastive terms where asked for."""
 
 import math
 
@@ -77,7 +77,7 @@ def test_the_loss_falls_and_the_network_learns(outputs):
     assert trained.history[-1]["task"] < 0.6 * trained.history[0]["task"]
 
 
-def test_the_same_seed_gives_identical_results_and_another_seed_does_not():
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
     first, again, other = (train(corpus(), settings(epochs=2), seed, quiet) for seed in (1, 1, 2))
     assert first.history == again.history
     for name, value in first.model.state_dict().items():
@@ -101,7 +101,7 @@ def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
 
     monkeypatch.setattr(loop, "validation_score", spy)
     data = corpus()
-    data.folds["train"] = torch.arange(8)  # one step per epoch
+    data.folds["train"] = torch.arange(8)  # one step an epoch
     plain = train(data, settings(epochs=3), 1, quiet)
     averaged = train(data, settings(epochs=3, averaging=0.75), 1, quiet)
     expected = seen[0]
@@ -110,7 +110,7 @@ def test_averaged_weights_are_the_moving_average_of_the_steps(monkeypatch):
         torch.testing.assert_close(seen[3 + number], expected)
     kept = averaged.model.state_dict()["head.0.weight"]
     torch.testing.assert_close(kept, expected)
-    # training is the same, only the network that is kept differs
+    # what is trained is the same: only what is kept differs
     assert [row["task"] for row in plain.history] == [row["task"] for row in averaged.history]
 
 
@@ -133,10 +133,10 @@ def test_without_lambdas_there_is_no_contrastive_part_and_with_them_there_is():
     assert contrastive_loss(settings(lambdas=none).train) is None
     plain = train(corpus(), settings(epochs=1, lambdas=none), 1, quiet).history[0]
     hybrid = train(corpus(), settings(epochs=1), 1, quiet).history[0]
-    # terms with weight 0 are not logged, because their values would depend on unused parameters
+    # terms without a weight are not logged: their values would be of other parameters
     assert list(plain) == ["epoch", "task", "validation"]
     assert hybrid["intra"] < 0 < hybrid["semi"]
-    # both runs start from the same weights and batches, but the terms change the weights
+    # the terms start from the same weights and batches, and move them differently
     assert plain["validation"] != hybrid["validation"]
 
 
@@ -174,7 +174,7 @@ def test_a_last_batch_of_one_utterance_is_trained_on_with_every_loss(pair_loss):
     assert row["intra"] != 0
 
 
-def test_a_run_with_nan_from_the_start_raises():
+def test_a_run_that_gives_nan_from_the_start_says_so():
     data = corpus()
     data.features["audio"].values[:] = float("nan")
     with pytest.raises(FloatingPointError, match="nan from the first epoch"):

@@ -1,4 +1,4 @@
-"""Tuning uses validation scores only, and gives the same result if it is interrupted."""
+"""Tuning: by validation alone, and the same whether it was broken off or not."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ def plan(**changes):
 
 
 def score(found, number):
-    """A convex score with its minimum at a learning rate of 1e-3 and a batch size of 16."""
+    """A bowl whose floor lies at a learning rate of 1e-3 with batches of 16."""
     away = abs(np.log10(found.train.learning_rate) + 3)
     return float(away + (found.train.batch_size == 8) + 0.01 * number)
 
@@ -42,7 +42,7 @@ def values(study):
     return [(trial.user_attrs["values"], trial.state.name) for trial in finished(study)]
 
 
-def test_the_search_starts_from_the_current_values_and_finds_the_minimum(tmp_path):
+def test_the_search_finds_the_floor_and_starts_from_what_is_set(tmp_path):
     study = open_study(tmp_path / "study", "s")
     base = settings(learning_rate=5e-3, batch_size=8)
     search(study, base, plan(trials=30), score, 1, ignore)
@@ -60,7 +60,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("when", [1, 7, 25])
-def test_a_killed_and_resumed_search_equals_an_uninterrupted_one(tmp_path, when):
+def test_a_search_that_is_killed_and_goes_on_ends_as_one_that_was_not(tmp_path, when):
     whole = open_study(tmp_path / "whole", "s")
     search(whole, settings(), plan(), score, 2, ignore)
     calls = itertools.count(1)
@@ -74,7 +74,7 @@ def test_a_killed_and_resumed_search_equals_an_uninterrupted_one(tmp_path, when)
     with pytest.raises(Killed):
         search(broken, settings(), plan(), dies, 2, ignore)
     with (tmp_path / "broken").open("ab") as file:
-        file.write(b'{"op_code": 4, "torn')  # as left by a process that was killed while writing
+        file.write(b'{"op_code": 4, "torn')  # as a kill in the middle of a write leaves it
     resumed = open_study(tmp_path / "broken", "s")
     assert len(finished(resumed)) < len(finished(whole))
     search(resumed, settings(), plan(), score, 2, ignore)
@@ -82,7 +82,7 @@ def test_a_killed_and_resumed_search_equals_an_uninterrupted_one(tmp_path, when)
     assert resumed.best_value == whole.best_value
 
 
-def test_more_trials_extend_a_finished_search(tmp_path):
+def test_more_trials_go_on_with_a_finished_search(tmp_path):
     search(open_study(tmp_path / "study", "s"), settings(), plan(trials=3), score, 1, ignore)
     study = open_study(tmp_path / "study", "s")
     before = values(study)
@@ -91,7 +91,7 @@ def test_more_trials_extend_a_finished_search(tmp_path):
     assert len(values(study)) == 5
 
 
-def test_poor_trials_and_trials_with_nan_are_pruned_and_never_best(tmp_path):
+def test_trials_that_look_poor_or_give_nan_are_given_up_and_never_best(tmp_path):
     seen = []
 
     def costly(found, number):
@@ -113,7 +113,7 @@ def test_poor_trials_and_trials_with_nan_are_pruned_and_never_best(tmp_path):
     assert study.best_trial.user_attrs["values"]["train.learning_rate"] < 3e-3
 
 
-def test_values_are_those_that_an_overlay_will_contain(tmp_path):
+def test_values_are_those_that_an_overlay_will_hold(tmp_path):
     tried = []
 
     def keep(found, _):
@@ -130,7 +130,7 @@ def test_values_are_those_that_an_overlay_will_contain(tmp_path):
         assert said["train.clip_norm"] == found.train.clip_norm
 
 
-def test_invalid_combinations_of_values_are_pruned_and_the_search_continues(tmp_path):
+def test_values_that_are_not_allowed_together_are_given_up_and_the_search_goes_on(tmp_path):
     space = {"space": {"model.dimension": [8, 6], "model.heads": [2, 4]}}
     tried = []
 
@@ -157,12 +157,12 @@ def test_rounding_does_not_leave_the_range_and_null_is_no_number(tmp_path):
     assert len(completed(study)) == 12
 
 
-def test_another_study_in_the_same_file_is_not_resumed(tmp_path):
+def test_another_study_in_the_same_file_is_not_gone_on_with(tmp_path):
     search(open_study(tmp_path / "study", "s"), settings(), plan(trials=2), score, 1, ignore)
     assert finished(open_study(tmp_path / "study", "other")) == []
 
 
-def test_a_damaged_study_is_refused(tmp_path):
+def test_a_damaged_study_says_so(tmp_path):
     search(open_study(tmp_path / "study", "s"), settings(), plan(trials=2), score, 1, ignore)
     lines = (tmp_path / "study").read_bytes().splitlines(keepends=True)
     lines[1] = b"{\n"

@@ -1,10 +1,11 @@
-# Load and validate the parameters, and plan all jobs (hycon/plan). This changes no files.
+# Loads and validates the parameters, and plans all jobs (hycon/plan). Reading this file changes
+# nothing in the folder.
 import shlex
 import sys
 
 from snakemake.utils import min_version
 
-# import the code in this folder, even if another version is installed
+# use the code in this folder, even if another version is installed
 sys.path.insert(0, str(workflow.basedir))
 
 from hycon.plan.rules import Rules
@@ -15,17 +16,16 @@ RULES = Rules(workflow, config)
 PLAN = RULES.plan
 reads, given, needs, files = RULES.reads, RULES.given, RULES.needs, RULES.files
 
-# These are not params of a rule, because they change where a job runs but not its result.
+# not params of a rule, because they change where a job runs but not its result
 PYTHON = shlex.quote(sys.executable)
 DEVICE = PLAN.params.device
-# Number of GPUs to request from a cluster. `auto` requests none, because it is not known here
-# whether the nodes have one.
+# GPUs to request from a cluster; `auto` requests none, because it cannot know whether there is one
 GPU = int(DEVICE.startswith("cuda"))
-# On a cluster, one job trains and scores a row, unless its seeds are split into several jobs.
+# on a cluster one job trains and scores a row, unless its seeds are split into several
 GROUP = None if PLAN.params.seeds_per_job else "row"
 
-# The command of every rule. It passes the job through standard input, because an argument is
-# limited to 128 KiB. With `exec`, signals reach the stage.
+# The command of every rule. The job is on standard input, because an argument is limited to 128 kB.
+# With `exec`, signals reach the stage.
 STAGE = (
     "exec {PYTHON} -m hycon.stages {rule} --device {DEVICE} --threads {threads} --log {log:q}"
     " <<'END_OF_JOB'\n{params.job}\nEND_OF_JOB"

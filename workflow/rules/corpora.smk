@@ -18,8 +18,8 @@ rule generate:
         STAGE
 
 
-# The output is the record of a file, not the file: Snakemake deletes outputs before a rerun, but
-# this stage checks an existing file and keeps it.
+# The output is the file's record, not the file: Snakemake deletes outputs before a rerun, and an
+# existing file is checked and kept.
 rule fetch:
     input:
         reads("fetch"),
@@ -27,7 +27,7 @@ rule fetch:
         "data/raw/{corpus}/{file}.sha256",
     log:
         "logs/fetch/{corpus}/{file}.log",
-    # runs locally, because cluster nodes often have no network access
+    # not on a cluster's nodes, which often have no network
     localrule: True
     resources:
         **needs("fetch"),

@@ -16,7 +16,7 @@ rule aggregate:
         STAGE
 
 
-# the metrics of all corpora, a summary, and data for `dvc plots`
+# all corpora
 rule collect:
     input:
         reads("collect"),
@@ -34,7 +34,7 @@ rule collect:
         STAGE
 
 
-# tables of scores, differences, published numbers and complexity
+# scores, differences, published numbers, complexity
 rule tables:
     input:
         reads("tables"),
@@ -83,7 +83,7 @@ rule figures:
         STAGE
 
 
-# reserves all cores, so that no other job runs at the same time and disturbs the timing
+# alone on the machine, because it measures times
 rule complexity:
     input:
         reads("complexity"),

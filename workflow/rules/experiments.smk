@@ -2,8 +2,8 @@
 
 
 # One job trains several seeds, because starting Python and torch takes as long as a small run. The
-# runs (seed-N) are not outputs: Snakemake deletes outputs before a rerun, but the job keeps runs
-# with the same parameters, inputs and code.
+# runs (seed-N) are not outputs: Snakemake deletes outputs before a rerun, and the job keeps runs with
+# the same parameters, inputs and code.
 rule train:
     input:
         reads("train"),
@@ -40,14 +40,14 @@ rule evaluate:
         STAGE
 
 
-# all runs of all rows, with their scores
+# all runs of all rows, scored
 rule runs:
     input:
         files("runs"),
 
 
-# The study is not an output: Snakemake deletes outputs after a failure, but an interrupted search
-# resumes from its study.
+# The study is not an output: Snakemake deletes outputs after a failure, and an interrupted search
+# resumes from it.
 rule tune_row:
     input:
         reads("tune_row"),
@@ -66,7 +66,7 @@ rule tune_row:
         STAGE
 
 
-# search for better hyperparameters of the row in `tuning`, on every corpus
+# better parameters for the row in `tuning`, for every corpus
 rule tune:
     input:
         files("tune"),

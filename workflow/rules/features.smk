@@ -1,4 +1,4 @@
-# Cache text states, in one folder per corpus and text encoder.
+# Cached text states: one folder per corpus and text encoder.
 
 
 rule tiny:
@@ -38,7 +38,7 @@ rule encode:
         STAGE
 
 
-# aligned and encoded features of all corpora
+# all corpora, aligned and encoded
 rule features:
     input:
         files("features"),
