@@ -21,7 +21,7 @@ def refused(overlay):
 
 
 # what takes all experiments but `main` away
-OTHERS = dict.fromkeys(("peers", "ablation", "fusion", "alpha", "losses"))
+OTHERS = dict.fromkeys(("modalities", "peers", "ablation", "fusion", "alpha", "losses"))
 
 
 def test_the_shipped_parameters_are_valid_and_reproduce_the_samples():
@@ -223,6 +223,8 @@ def test_an_overlay_takes_an_experiment_away_with_null():
     more = {"title": "T", "variants": ["hycon"], "encoders": ["bert"]}
     overlay = {"experiments": {**OTHERS, "main": None, "more": more}}
     assert list(load(ROOT, overlay).experiments) == ["more"]
+    main = load(ROOT, {"experiments": {"modalities": None}}).experiments["main"]
+    assert main.controls is None
     assert "experiments: found" in refused({"experiments": {**OTHERS, "main": None}})
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hycon.atomic_io import write_json
+from hycon.corpus.folds import training_rounds
 from hycon.corpus.utterances import FOLDS, MODALITIES, Utterance, ragged_file, write_table
 from hycon.errors import HyConError
 
@@ -78,6 +79,7 @@ class Report:
         """Return the content of report.json."""
         folds = Counter(utterance.fold for utterance in utterances)
         videos = len({utterance.video for utterance in utterances})
+        groups = {utterance.held_out for utterance in utterances} - {""}
         reasons = Counter(str(entry["reason"]) for entry in self.dropped)
         rare = {
             "videos of the folds without labels": self.unlabelled,
@@ -89,6 +91,7 @@ class Report:
         }
         return {
             "utterances": {fold: folds[fold] for fold in FOLDS},
+            **({"held-out groups": len(groups)} if groups else {}),
             "videos": videos,
             "words": sum(utterance.words for utterance in utterances),
             "left out of the words file": dict(sorted(self.tokens.items())),
@@ -133,8 +136,7 @@ def build(
                 report.drop(utterance.video[:100], utterance.segment, reason)
                 continue
             for name, file in files.items():
-                # every corpus has the same output files, so a corpus without vectors has an empty
-                # array
+                # every corpus has the same output files; what it lacks is an array of width 0
                 file.append(rows[name] if name in rows else np.zeros((1, 0), np.float32))
             utterances.append(utterance)
     _check_folds(utterances, where)
@@ -147,16 +149,18 @@ def build(
 def _check_folds(utterances: list[Utterance], where: Path) -> None:
     if not utterances:
         raise HyConError(f"{where}: no labelled utterance of these folds is left; see its labels")
-    if missing := set(FOLDS) - {utterance.fold for utterance in utterances}:
-        raise HyConError(
-            f"{where}: no utterance in the fold {', '.join(sorted(missing))}; the folds name "
-            "videos that the labels do not have"
-        )
+    for fold in training_rounds(utterances).values():
+        if missing := set(FOLDS) - set(fold.tolist()):
+            raise HyConError(
+                f"{where}: no utterance in the fold {', '.join(sorted(missing))}; the folds name "
+                "videos that the labels do not have"
+            )
     fold_of: dict[str, str] = {}
     for utterance in utterances:
-        fold = fold_of.setdefault(utterance.video, utterance.fold)
-        if fold != utterance.fold:
+        mine = utterance.held_out or utterance.fold
+        fold = fold_of.setdefault(utterance.video, mine)
+        if fold != mine:
             raise HyConError(
-                f"{where}: video {utterance.video} is in the folds {fold} and {utterance.fold}; "
+                f"{where}: video {utterance.video} is in the folds {fold} and {mine}; "
                 "keep it in one"
             )

@@ -13,6 +13,8 @@ PAGE = "is an HTML page, not the file"
 TAGS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<h1")
 # pickle protocols 2 and later start with their number; older ones with a collection or a class
 PICKLE = re.compile(rb"\x80[\x02-\x0f]|[(\]})]|c[\w.]+\n[\w.]+\n")
+# how files of these formats begin
+MAGIC = {".npy": b"\x93NUMPY", ".npz": b"PK", ".parquet": b"PAR1"}
 
 
 def is_page(beginning: bytes) -> bool:
@@ -41,6 +43,8 @@ def complaint(path: Path, suffix: str) -> str | None:
         return "is not JSON, or is cut short"
     if suffix == ".pkl" and not _is_pickle(path):
         return "is not a pickle, or is cut short"
+    if suffix in MAGIC and not _begins(path, MAGIC[suffix]):
+        return f"is not a file of the format {suffix}"
     return None
 
 
@@ -53,6 +57,11 @@ def _is_sequence(path: Path) -> bool:
             return any(isinstance(root, h5py.Group) and is_own(root, "data") for root in roots)
     except (OSError, KeyError, TypeError, ValueError, RuntimeError):
         return False
+
+
+def _begins(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
 
 
 def _is_json(path: Path) -> bool:

@@ -26,8 +26,8 @@ def read(
     """Yield every labelled segment with its words, and its rows of every modality.
 
     Args:
-        files: computational sequences by `words`, `audio`, `vision`, `labels`, perhaps `vectors`;
-            and `folds` where the corpus has no standard ones.
+        files: computational sequences by `labels` and those of `words`, `vectors`, `audio` and
+            `vision` that the corpus has; and `folds` if it has no standard ones.
         corpus: its entry in the catalogue.
         settings: how frames reach words; in mode `words` a row (1, D) is a word's mean, in mode
             `unaligned` audio and vision keep their own frames.
@@ -47,7 +47,7 @@ def read(
         report.unlabelled = sorted(set(fold_of) - set(opened["labels"].videos))
         for video in progress(opened["labels"].videos, "align", unit="videos"):
             segments = _segments(opened["labels"], video, fold_of, corpus.emotions, report)
-            if segments and video not in opened["words"]:
+            if segments and "words" in opened and video not in opened["words"]:
                 for segment in segments:
                     report.drop(video, segment.segment, "the video has no words")
             elif segments:
@@ -125,11 +125,13 @@ def _align(
     report: Report,
 ) -> Iterator[tuple[Utterance, dict[str, np.ndarray]]]:
     """Yield a video's segments with their words and rows."""
-    spans, words = _words(opened["words"], video, settings.epsilon, report.tokens)
+    spans, words = np.zeros((0, 2)), np.zeros(0, str)
+    if "words" in opened:
+        spans, words = _words(opened["words"], video, settings.epsilon, report.tokens)
     limits = np.array([(segment.start, segment.end) for segment in segments])
     report.boundaries(spans, limits)
     said = frames_within(spans, limits, settings.epsilon)
-    # a segment without words has one row, of the frames of the segment itself
+    # a segment without words, as all of a corpus without text, has one row: of its own frames
     silent = [number for number, chosen in enumerate(said) if not len(chosen)]
     references = np.concatenate([spans, limits[silent]])
     rows = list(said)

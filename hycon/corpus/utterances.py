@@ -4,8 +4,8 @@ A folder has, for N utterances, `utterances.csv` with one line per utterance, an
 arrays, `audio`, `vision` and `vectors` (word vectors). A ragged array is two files: NAME.npy
 (R, D) float32 with the rows of all utterances, and NAME.offsets.npy (N + 1,) int64, so that the
 rows of utterance i are offsets[i] to offsets[i + 1]. Every utterance has at least one row. If
-aligned to words, the three arrays have the same offsets. D is 0 if the corpus has no vectors. A
-value is NaN if no frame overlaps the word, or if a frame was NaN or infinite.
+aligned to words, the three arrays have the same offsets. D is 0 if the corpus lacks the modality or
+has no vectors. A value is NaN if no frame overlaps the word, or if a frame was NaN or infinite.
 """
 
 import csv
@@ -100,7 +100,8 @@ class Utterance:
     """One line of utterances.csv: `label` is a score or an emotion's name.
 
     Times are in seconds, NaN if unknown. `words` is the number of words, or of vectors if the
-    corpus has no text.
+    corpus has no text. `held_out` is the group with which the utterance is tested if each group is
+    tested once; its fold is test then.
     """
 
     id: str
@@ -112,6 +113,7 @@ class Utterance:
     words: int
     label: str
     text: str
+    held_out: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(Utterance))
@@ -140,7 +142,8 @@ def read_table(path: Path) -> list[Utterance]:
     for number, row in enumerate(rows, start=2):
         try:
             numbers = {"segment": int, "start": float, "end": float, "words": int}
-            values = {name: numbers.get(name, str)(row[name]) for name in COLUMNS}
+            values = {name: numbers.get(name, str)(row[name]) for name in COLUMNS[:-1]}
+            values["held_out"] = row.get("held_out") or ""
             if values["fold"] not in FOLDS:
                 raise ValueError(f"fold '{values['fold']}'")
         except (KeyError, TypeError, ValueError) as error:

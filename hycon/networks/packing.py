@@ -38,6 +38,18 @@ class AttentionChunk(NamedTuple):
         return padded.flatten(0, 1).index_select(0, self.place)
 
 
+def without_steps(steps: PaddedBatch, share: float, draw: torch.Generator | None) -> PaddedBatch:
+    """Return a padded batch in which a random share of the steps is zeros.
+
+    Args:
+        steps: values (K, T, D), floating point.
+        share: probability of each step.
+        draw: generator on the CPU; None for torch's own.
+    """
+    keep = torch.rand(*steps.values.shape[:2], 1, generator=draw) >= share
+    return PaddedBatch(steps.values * keep.to(steps.values), steps.lengths)
+
+
 class PackedBatch:
     """The valid steps of a batch in one sequence without padding, shortest utterance first.
 

@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -47,6 +47,10 @@ def _is_text(text: str) -> str:
     if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
         raise ValueError(f"found {shown(text)}, expected one line without control characters")
     return text
+
+
+MODALITIES = ("text", "audio", "vision")
+Modality = Literal["text", "audio", "vision"]
 
 
 # Text joins the lines of a long text

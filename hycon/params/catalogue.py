@@ -4,9 +4,18 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
-from hycon.params.base import Count, Fraction, Line, Name, Strict, Text, check_distinct
+from hycon.params.base import (
+    MODALITIES,
+    Count,
+    Fraction,
+    Line,
+    Name,
+    Strict,
+    Text,
+    check_distinct,
+)
 
 # files of hycon.sample.corpus
 GENERATED = ("words", "vectors", "audio", "vision", "labels", "folds")
@@ -15,12 +24,17 @@ GENERATED_EMOTIONS = ("happy", "sad", "angry", "neutral")
 TINY = ("bert", "xlnet")
 # roles of the files of each format
 REQUIRED = {
-    "sequences": ("words", "audio", "vision", "labels"),
+    "sequences": ("labels",),
     "mmsa": ("features",),
     "mult": ("features",),
+    "table": ("table",),
 }
-OPTIONAL = {"sequences": ("vectors", "folds")}
-Part = Literal["words", "vectors", "audio", "vision", "labels", "folds", "features"]
+# of these, the ones that give a corpus its modalities
+FEATURES = ("words", "vectors", "audio", "vision")
+OPTIONAL = {"sequences": (*FEATURES, "folds"), "table": FEATURES[1:]}
+TABLES = (".csv", ".parquet")
+ARRAYS = (".npy", ".npz", ".parquet")
+Part = Literal["words", "vectors", "audio", "vision", "labels", "folds", "features", "table"]
 # a file's name becomes a path, a wildcard and part of a shell command
 FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 TAKEN = (".sha256", ".part", ".copy", ".lock")  # suffixes that `fetch` adds
@@ -78,6 +92,67 @@ class Generator(Strict):
     """Seed of the generator."""
 
 
+# a value of a column; YAML reads some as numbers
+Value = Annotated[
+    Line,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+]
+
+
+class FoldRule(Strict):
+    """How the groups of a table are divided into training, validation and test."""
+
+    column: Line | None = None
+    """Column whose values decide: names of folds (train, valid or val or dev, test), or, with
+    `test` or `leave_one_out`, values such as sessions. null draws groups at random."""
+    test: Annotated[list[Value], Field(min_length=1)] | None = None
+    """Values of `column` that are tested."""
+    valid: Annotated[list[Value], Field(min_length=1)] | None = None
+    """Values of `column` for validation; null draws groups of the rest at random."""
+    leave_one_out: bool = False
+    """Whether each value of `column` is tested once, by a network trained on the others, of which
+    the next in order is for validation. Scores are then over all utterances."""
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the groups that are drawn for the test fold, if `column` is null."""
+    valid_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the remaining groups that are drawn for validation, if no column says which."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of what is drawn."""
+
+    @model_validator(mode="after")
+    def _is_one_rule(self) -> Self:
+        if self.column is None and (self.test or self.valid or self.leave_one_out):
+            raise ValueError(
+                "column: missing; `test`, `valid` and `leave_one_out` are about its values"
+            )
+        if self.leave_one_out and (self.test or self.valid):
+            raise ValueError("leave_one_out tests every value of column; remove test and valid")
+        if self.valid and not self.test:
+            raise ValueError("test: missing; name the values that are tested, too")
+        if both := set(self.test or ()) & set(self.valid or ()):
+            raise ValueError(f"{min(both)} is in test and in valid; keep it in one")
+        return self
+
+
+class Columns(Strict):
+    """What the columns of a table of utterances mean (format: table)."""
+
+    group: Line
+    """Column of what must stay in one fold: the video, the dialogue or the speaker."""
+    label: Line
+    """Column of the score in [-3, 3], or of the emotion."""
+    name: Line | None = None
+    """Column of the utterance's name; null names them by group and number."""
+    text: Line | None = None
+    """Column of the text; null for a corpus without one."""
+    emotions: dict[Value, Name] = Field(default={})
+    """Which value of the column `label` is which emotion, if they are not the same; utterances with
+    other values are left out."""
+    folds: FoldRule = Field(default=FoldRule())
+    """How the groups are divided into folds."""
+
+
 class Corpus(Strict):
     """One entry of the catalogue (corpora.yaml)."""
 
@@ -85,9 +160,11 @@ class Corpus(Strict):
     """Name in tables and figures."""
     task: Literal["regression", "classification"]
     """regression: scores in [-3, 3]; classification: emotions."""
-    format: Literal["sequences", "mmsa", "mult"] = "sequences"
+    format: Literal["sequences", "mmsa", "mult", "table"] = "sequences"
     """sequences: computational sequences of the CMU-Multimodal SDK; mmsa, mult: one feature
-    file with its own folds."""
+    file with its own folds; table: a table of utterances, and an array for each modality."""
+    columns: Columns | None = None
+    """Meaning of the columns of a table."""
     emotions: Annotated[list[Name], Field(min_length=2)] | None = None
     """Emotions, in the order of the label's columns."""
     standard_folds: Literal["cmu_mosi", "cmu_mosei"] | None = None
@@ -123,11 +200,19 @@ class Corpus(Strict):
             raise ValueError(
                 f"files of format {self.format} are {', '.join(required)}, not {strange.pop()}"
             )
+        if (self.format == "table") != (self.columns is not None):
+            raise ValueError("columns belong to format: table, and only there")
+        if not self.modalities:
+            raise ValueError("files has no modality; add words, audio or vision")
+        if self.format == "sequences" and "vectors" in self.files and not self.has_text:
+            raise ValueError("files: vectors need words, whose times are theirs")
+        if self.columns:
+            self._check_table(self.columns)
         own = "folds" in self.files
         if self.format == "sequences" and own == (self.standard_folds is not None):
             raise ValueError("needs either standard_folds or a file `folds`, not both")
         if self.format != "sequences" and self.standard_folds:
-            raise ValueError(f"standard_folds: a file of format {self.format} has its own")
+            raise ValueError(f"standard_folds: not for format {self.format}; remove it")
         if self.format == "mmsa" and self.emotions:
             raise ValueError("a file of format mmsa has scores, so task: regression")
         if (self.task == "classification") != (self.emotions is not None):
@@ -147,15 +232,39 @@ class Corpus(Strict):
         if self.emotions not in (None, list(GENERATED_EMOTIONS)):
             raise ValueError(f"emotions of a generated corpus are {', '.join(GENERATED_EMOTIONS)}")
 
+    def _check_table(self, columns: Columns) -> None:
+        for part, file in self.files.items():
+            known = TABLES if part == "table" else ARRAYS
+            if PurePosixPath(file.name).suffix not in known:
+                raise ValueError(f"files.{part}: {file.name} must end in {' or '.join(known)}")
+        for value, emotion in columns.emotions.items():
+            if emotion not in (self.emotions or ()):
+                raise ValueError(f"columns.emotions.{value}: {emotion} is not one of `emotions`")
+
+    @property
+    def modalities(self) -> list[str]:
+        """Modalities that the corpus has, in the order text, audio, vision."""
+        if self.format in ("mmsa", "mult"):
+            return list(MODALITIES)
+        text = self.has_text or self.has_vectors
+        return [name for name in MODALITIES if (text if name == "text" else name in self.files)]
+
     @property
     def has_text(self) -> bool:
         """Whether the corpus has words, not only word vectors."""
-        return self.format != "mult"
+        if self.columns:
+            return self.columns.text is not None
+        return self.format == "mmsa" or "words" in self.files
 
     @property
     def has_vectors(self) -> bool:
         """Whether the corpus has word vectors."""
-        return self.format != "sequences" or "vectors" in self.files
+        return self.format in ("mmsa", "mult") or "vectors" in self.files
+
+    @property
+    def leaves_one_out(self) -> bool:
+        """Whether each group is tested once, by a network trained on the others."""
+        return self.columns is not None and self.columns.folds.leave_one_out
 
     def as_input(self) -> Self:
         """Return the entry without its descriptions and addresses, which no result depends on."""
@@ -169,8 +278,9 @@ class Encoder(Strict):
 
     label: Line
     """Name in tables and figures."""
-    kind: Literal["vectors", "transformer"]
-    """vectors: the corpus's word vectors; transformer: states of `model`."""
+    kind: Literal["vectors", "transformer", "none"]
+    """vectors: the corpus's word vectors; transformer: states of `model`; none: for corpora
+    without text, which use it whatever their experiments name."""
     model: Line | None = None
     """Hugging Face id, local folder, `package:NAME` (an installed package that contains a
     model), or `tiny:bert` or `tiny:xlnet` (generated from the training words, random weights)."""
@@ -203,6 +313,6 @@ class Encoder(Strict):
     def as_input(self) -> Self:
         """Return the entry without what its states do not depend on."""
         bare: dict[str, str | int] = {"label": ""}
-        if self.kind == "vectors":
+        if self.kind != "transformer":
             bare |= {"max_tokens": 128, "batch_size": 64}
         return self.model_copy(update=bare)

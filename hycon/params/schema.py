@@ -23,7 +23,7 @@ from hycon.params.base import (
 )
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.messages import explain
-from hycon.params.peers import AnyPeer, PeerSettings, installed
+from hycon.params.peers import MISSING, AnyPeer, PeerSettings, installed
 from hycon.params.settings import (
     MODALITIES,
     ModelConfig,
@@ -56,13 +56,22 @@ class Experiment(Strict):
     """Whether to use only the first text encoder that the corpus has input for."""
     costs: bool = True
     """Whether to measure the complexity of the rows."""
+    controls: Name | None = None
+    """Experiment whose rows are shown below those of this one, as controls."""
 
 
 def _switched_on(experiments: Any) -> Any:
-    """Drop experiments that an overlay sets to null."""
+    """Drop experiments that an overlay sets to null, also as the controls of others."""
     if not isinstance(experiments, dict):
         return experiments
-    return {name: value for name, value in experiments.items() if value is not None}
+    gone = {name for name, value in experiments.items() if value is None}
+    left = {name: value for name, value in experiments.items() if name not in gone}
+    return {
+        name: {**value, "controls": None}
+        if isinstance(value, dict) and value.get("controls") in gone
+        else value
+        for name, value in left.items()
+    }
 
 
 class Changes(Strict):
@@ -203,6 +212,8 @@ class Params(Strict):
             for key, named in (("reference", [experiment.reference]), ("tsne", experiment.tsne)):
                 chosen = [variant for variant in named or [] if variant is not None]
                 check_known(f"experiments.{name}.{key}", chosen, self.variants)
+            if experiment.controls:
+                check_known(f"experiments.{name}.controls", [experiment.controls], self.experiments)
             if experiment.curve:
                 self._check_curve(f"experiments.{name}.curve", experiment)
         for corpus in self.corpora:
@@ -271,10 +282,32 @@ class Params(Strict):
     def unusable(self, corpus: str, encoder: str) -> str | None:
         """Return why a corpus cannot be trained with a text encoder, None if it can."""
         entry, chosen = self.catalogue[corpus], self.encoders[encoder]
+        if chosen.kind == "none" and "text" in entry.modalities:
+            return f"{encoder} is for corpora without text, and {corpus} has one"
         if chosen.kind == "vectors" and not entry.has_vectors:
             return f"{encoder} needs word vectors, and {corpus} has none"
         if chosen.kind == "transformer" and not entry.has_text:
-            return f"{encoder} needs words, and {corpus} has only vectors"
+            has = "only vectors" if entry.has_vectors else "no text"
+            return f"{encoder} needs words, and {corpus} has {has}"
+        return None
+
+    def lacking(self, corpus: str, variant: str) -> str | None:
+        """Return why a corpus has no row of a variant, None if it has one.
+
+        A variant that names modalities needs them. One that names all that the corpus has is the
+        same as its parent.
+        """
+        chosen, here = self.variants[variant], self.catalogue[corpus].modalities
+        if chosen.peer and not installed():
+            return MISSING
+        if chosen.peer:
+            return None if len(here) == len(MODALITIES) else f"needs {', '.join(MODALITIES)}"
+        named = chosen.model.get("modalities")
+        wanted = {*(named or ()), *chosen.train.get("shuffled", ())}
+        if missing := [name for name in MODALITIES if name in wanted - set(here)]:
+            return f"the corpus has no {' and no '.join(missing)}"
+        if named and set(named) == set(here) != set(MODALITIES):
+            return "all that the corpus has"
         return None
 
     def settings(self, corpus: str, variant: str, encoder: str) -> Settings:
@@ -302,24 +335,33 @@ class Params(Strict):
                 f"variants.{variant}.train: a peer has no contrastive losses; remove lambdas and "
                 "selection"
             )
-        modalities = list(MODALITIES) if peer else settings.model.modalities
-        if absent := [name for name in settings.train.shuffled if name not in modalities]:
+        declared = list(MODALITIES) if peer else settings.model.modalities
+        if absent := [name for name in settings.train.shuffled if name not in declared]:
             raise ValueError(
                 f"variants.{variant}.train.shuffled: {absent[0]} is not in model.modalities; "
                 "remove it"
             )
+        here = self.catalogue[corpus].modalities
+        modalities = [name for name in declared if name in here]
         options = settings.train.with_modalities(len(modalities))
         train: dict[str, Any] = dict.fromkeys(options.unused_keys())
-        if not self.encoders[encoder].finetune:
+        train["shuffled"] = [name for name in options.shuffled if name in here]
+        if not self.encoders[encoder].finetune or "text" not in modalities:
             train["finetuning"] = None
         elif settings.train.finetuning is None:
             raise ValueError(f"encoders.{encoder}: finetune needs train.finetuning, which is null")
+        elif settings.train.missing:
+            raise ValueError(
+                f"encoders.{encoder}: finetune reads tokens, which train.missing cannot drop; "
+                "set it to 0"
+            )
         if self.catalogue[corpus].task == "regression":
             train["emotion_decision"] = None
         elif settings.train.emotion_decision is None:
             raise ValueError(f"train.emotion_decision: null, but corpus {corpus} has emotions")
         low_rank = settings.model.fusion == "low-rank"
-        own = settings.model.model_copy(update={} if low_rank else {"rank": None})
+        rank = {} if low_rank else {"rank": None}
+        own = settings.model.model_copy(update={"modalities": modalities, **rank})
         return Settings(model=peer or own, train=options.model_copy(update=train))
 
     def _changes(
@@ -352,6 +394,13 @@ class Params(Strict):
         tuning = self.tuning
         if reason := self.unusable(corpus, tuning.encoder):
             raise ValueError(f"tuning.encoder: {reason}; name another")
+        if reason := self.lacking(corpus, tuning.variant):
+            raise ValueError(f"tuning.variant: {reason}; name another")
+        if self.catalogue[corpus].leaves_one_out:
+            raise ValueError(
+                f"corpora: {corpus} tests every group, so a search would see all of them; tune on "
+                "a corpus with fixed folds"
+            )
         base = self.settings(corpus, tuning.variant, tuning.encoder)
         peer = self.variants[tuning.variant].peer
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
@@ -385,25 +434,25 @@ class Params(Strict):
     def rows(self, experiment: str, corpus: str) -> list[tuple[str, str]]:
         """Return an experiment's (variant, encoder) pairs in the order of its table.
 
-        Text encoders without input in this corpus are left out (see `unusable`).
+        Text encoders without input in this corpus are left out (see `unusable`), and variants that
+        it cannot have (see `lacking`).
         """
         return [
             (variant, encoder)
             for encoder in self.encoders_of(experiment, corpus)
-            for variant in self.variants_of(experiment)
+            for variant in self.variants_of(experiment, corpus)
         ]
 
-    def variants_of(self, experiment: str) -> list[str]:
-        """Return the variants that can be trained here; peers need the package MMSA."""
-        return [
-            name
-            for name in self.experiments[experiment].variants
-            if self.variants[name].peer is None or installed()
-        ]
+    def variants_of(self, experiment: str, corpus: str) -> list[str]:
+        """Return the variants that can be trained on a corpus (see `lacking`)."""
+        variants = self.experiments[experiment].variants
+        return [name for name in variants if self.lacking(corpus, name) is None]
 
     def encoders_of(self, experiment: str, corpus: str) -> list[str]:
         """Return the text encoders of an experiment's rows on a corpus."""
         chosen = self.experiments[experiment]
+        if "text" not in self.catalogue[corpus].modalities:
+            return [name for name, each in self.encoders.items() if each.kind == "none"][:1]
         usable = [name for name in chosen.encoders if self.unusable(corpus, name) is None]
         return usable[:1] if chosen.first_encoder_only else usable
 

@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from hycon.params.base import (
+    MODALITIES,
     Count,
     Fraction,
+    Modality,
     NonNegative,
     Positive,
     PositiveFraction,
@@ -15,10 +17,8 @@ from hycon.params.base import (
     check_distinct,
     merge,
 )
+from hycon.params.catalogue import Corpus
 from hycon.params.peers import AnyPeer
-
-MODALITIES = ("text", "audio", "vision")
-Modality = Literal["text", "audio", "vision"]
 
 
 def _in_order(modalities: list[str]) -> list[str]:
@@ -129,6 +129,9 @@ class TrainConfig(Strict):
     shuffled: Modalities = Field(default=[])
     """Modalities that are exchanged between the utterances of each fold, at random by the seed: a
     control without their information. Ours."""
+    missing: Probability = 0.0
+    """Share of the steps of each modality that are replaced by zeros in training, drawn anew for
+    each batch. For networks that are robust to missing data; 0 in the paper."""
     emotion_decision: Literal["one-against-rest", "joint"] | None
     """How emotions are predicted: yes or no for each one, as the field reports them, or one
     choice among all."""
@@ -191,6 +194,12 @@ class Settings(Strict):
 
     model: Annotated[ModelConfig | AnyPeer, Field(discriminator="network")]
     train: TrainConfig
+
+    def reads(self, corpus: Corpus) -> list[str]:
+        """Return the modalities to load: those of the network, or one if it predicts a constant."""
+        if not isinstance(self.model, ModelConfig):
+            return list(MODALITIES)  # a peer reads all
+        return self.model.modalities or corpus.modalities[-1:]
 
     def as_cost(self) -> Self:
         """Return settings in which everything that does not change a step's cost is set to a

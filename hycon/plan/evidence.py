@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hycon.params import ADAPTED, MISSING, get_path
+from hycon.params import ADAPTED, get_path
 from hycon.plan import tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import GRAPH, RESULTS, aligned, runs, unique, with_formats
@@ -118,12 +118,17 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
 
 
 def _score_table(plan: Rows, corpus: str, name: str) -> tasks.ScoreTable:
+    experiment, rows = plan.params.experiments[name], plan.rows_of(corpus, name)
+    named = [each.controls for each in plan.params.experiments.values() if each.controls]
+    controls = [row for each in unique(named) for row in plan.rows_of(corpus, each)]
     return tasks.ScoreTable(
         experiment=name,
-        title=plan.params.experiments[name].title,
-        rows=[plan.scored(corpus, row) for row in plan.rows_of(corpus, name)],
+        title=experiment.title,
+        rows=[plan.scored(corpus, row) for row in rows],
+        controls=[plan.scored(corpus, row) for row in unique(controls) if row not in rows],
+        show_controls=experiment.controls is not None,
         left_out=_left_out(plan, corpus, name),
-        note=_adaptations(plan, name),
+        note=_adaptations(plan, corpus, name),
     )
 
 
@@ -146,22 +151,22 @@ def _pairs(plan: Rows, corpus: str, experiment: str) -> list[tasks.RowPair]:
 def _left_out(plan: Rows, corpus: str, name: str) -> str:
     """Return which rows of an experiment are missing on a corpus, and why; "" if none are."""
     experiment = plan.params.experiments[name]
-    tried = experiment.encoders
-    if experiment.first_encoder_only:
-        tried = tried[: tried.index(plan.params.encoders_of(name, corpus)[0])]
+    tried, used = experiment.encoders, plan.params.encoders_of(name, corpus)
+    if experiment.first_encoder_only and used[0] in tried:
+        tried = tried[: tried.index(used[0])]
     reasons = [plan.params.unusable(corpus, encoder) for encoder in tried]
-    there = plan.params.variants_of(name)
-    gone = [plan.params.variants[each].label for each in experiment.variants
-            if each not in there]  # fmt: skip
-    if gone:
-        reasons.append(f"{', '.join(gone)} ({MISSING})")
+    gone: dict[str, list[str]] = {}
+    for each in experiment.variants:
+        if reason := plan.params.lacking(corpus, each):
+            gone.setdefault(reason, []).append(plan.params.variants[each].label)
+    reasons += [f"{', '.join(labels)} ({reason})" for reason, labels in gone.items()]
     return "; ".join(filter(None, reasons))
 
 
-def _adaptations(plan: Rows, experiment: str) -> str:
+def _adaptations(plan: Rows, corpus: str, experiment: str) -> str:
     """Return the adaptations of an experiment's peers; "" if it has none."""
     changed: dict[str, list[str]] = {}
-    for name in plan.params.variants_of(experiment):
+    for name in plan.params.variants_of(experiment, corpus):
         variant = plan.params.variants[name]
         if variant.peer:
             changed.setdefault(ADAPTED[variant.peer.network], []).append(variant.label)
@@ -182,6 +187,8 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
         reads = [*scores_of(rows), f"{table.aligned}/utterances.csv"]
         # the bootstrap needs the predictions too
         reads += [path for row in unique(rows) for path in plan.records(corpus, row.row)]
+    elif table.kind == "scores":
+        reads = list(scores_of([*table.rows, *table.controls]))
     else:
         reads = list(scores_of(table.rows))
     return Job(
@@ -248,7 +255,7 @@ def figures(plan: Rows, corpus: str) -> dict[str, Any]:
 
 def _curve(plan: Rows, corpus: str, name: str, encoder: str) -> tasks.CurveFigure:
     key = plan.params.experiments[name].curve
-    rows = [f"{variant}-{encoder}" for variant in plan.params.variants_of(name)]
+    rows = [f"{variant}-{encoder}" for variant in plan.params.variants_of(name, corpus)]
     points = [
         tasks.CurveRow(x=get_path(plan.settings(corpus, row), key), row=plan.scored(corpus, row))
         for row in rows

@@ -171,7 +171,7 @@ class Plan(Rows):
             )  # fmt: skip
         for name in encoders:
             encoder, folder = self.params.encoders[name], states(corpus, name)
-            if encoder.finetune:
+            if encoder.finetune or encoder.kind == "none":
                 continue
             vectors = encoder.kind == "vectors"
             own = ragged(aligned(corpus) / "vectors.npy") if vectors else self.tiny(corpus, name)

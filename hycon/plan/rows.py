@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hycon.params import Corpus, Encoder, MetricsConfig, Params, Published, Settings
+from hycon.plan import tasks
 from hycon.plan.paths import aligned, ragged, runs, states, tiny_folder, unique
 from hycon.plan.tasks import ScoredRow
 from hycon.provenance import parameters_digest
@@ -85,7 +86,7 @@ class Rows:
         )
 
     def encoder_label(self, corpus: str, encoder: str) -> str:
-        """Return the label of a text encoder; for word vectors, the corpus names it."""
+        """Return the label of a text encoder; for word vectors, the corpus names them."""
         chosen = self.params.encoders[encoder]
         named = self.params.catalogue[corpus].vectors
         return named if chosen.kind == "vectors" else chosen.label
@@ -101,23 +102,29 @@ class Rows:
 
     def given(self, corpus: str, row: str) -> dict[str, Any]:
         """Return the arguments that `train` and `tune_row` share."""
-        encoder = self.params.encoders[self.rows[row][1]]
-        folder = aligned(corpus)
-        text = (
-            self.tiny(corpus, self.rows[row][1])
-            if encoder.finetune
-            else ragged(states(corpus, self.rows[row][1]) / "states.npy")
+        name = self.rows[row][1]
+        encoder, folder = self.params.encoders[name], aligned(corpus)
+        given = tasks.RowTask(
+            name=f"{corpus}/{row}",
+            corpus=self.corpora[corpus],
+            encoder=self.encoders[name],
+            settings=self.settings(corpus, row),
+            aligned=folder,
         )
-        arrays = [*ragged(folder / "audio.npy"), *ragged(folder / "vision.npy")]
-        files = [f"{folder}/utterances.csv", *arrays, *text]
+        text = "text" in given.modalities
+        cached = states(corpus, name) if text and not encoder.finetune else None
+        files = [f"{folder}/utterances.csv"]
+        for modality in given.modalities:
+            if modality != "text":
+                files += ragged(folder / f"{modality}.npy")
+        if cached:
+            files += ragged(cached / "states.npy")
+        elif text:
+            files += self.tiny(corpus, name)
         return {
-            "name": f"{corpus}/{row}",
-            "corpus": self.corpora[corpus],
-            "encoder": self.encoders[self.rows[row][1]],
-            "settings": self.settings(corpus, row),
-            "aligned": folder,
-            "states": None if encoder.finetune else states(corpus, self.rows[row][1]),
-            "tiny": tiny_folder(corpus, encoder.tiny) if encoder.finetune else None,
+            **dict(given),
+            "states": cached,
+            "tiny": tiny_folder(corpus, encoder.tiny) if text and encoder.finetune else None,
             "inputs": [Path(file) for file in files],
         }
 

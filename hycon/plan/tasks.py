@@ -89,11 +89,17 @@ class RowTask(Strict):
     settings: Settings
     aligned: Path  # folder
 
+    @property
+    def modalities(self) -> list[str]:
+        """Modalities to load."""
+        return self.settings.reads(self.corpus)
+
 
 class TrainedRowTask(RowTask):
     """The inputs of tasks that train a row."""
 
-    states: Path | None  # folder of the cached text states; None if the encoder is fine-tuned
+    # folder of the cached text states; None if the encoder is fine-tuned or the text is not read
+    states: Path | None
     tiny: Path | None  # folder of the tiny model if it is fine-tuned, else None
     inputs: list[Path]  # every input file
 
@@ -193,6 +199,8 @@ class ScoreTable(Strict):
     experiment: str
     title: str
     rows: list[ScoredRow]
+    controls: list[ScoredRow] = Field(default=[])  # rows of another experiment
+    show_controls: bool = False  # below its own; otherwise only for the warning
     left_out: str  # which rows are missing, and why
     note: str  # additional remarks for the caption
 

@@ -16,7 +16,7 @@ from hycon.errors import HyConError
 from hycon.evaluation.aggregation import over_seeds, read_output
 from hycon.evaluation.metrics import rounded
 from hycon.plan.tasks import CurvePoint, PlottedRuns
-from hycon.reporting.run_records import read_history
+from hycon.reporting.run_records import read_histories
 
 PLACES = 4
 
@@ -40,7 +40,11 @@ def training(rows: list[PlottedRuns]) -> pd.DataFrame:
     """Return each row's mean validation score by epoch over seeds, while all seeds train."""
     found = []
     for row in rows:
-        histories = [dict(read_history(folder / "history.csv")) for folder in _folders(row)]
+        histories = [
+            dict(points)
+            for folder in _folders(row)
+            for points in read_histories(folder / "history.csv")
+        ]
         for epoch in range(1, min(map(len, histories)) + 1):
             mean = math.fsum(history[epoch] for history in histories) / len(histories)
             found.append(

@@ -10,9 +10,10 @@ from markupsafe import Markup
 
 from hycon.atomic_io import atomic_file
 from hycon.errors import HyConError
+from hycon.evaluation.aggregation import read_scores
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_FORMATS, PageCorpus, PageItem, ReportTask
 from hycon.progress import progress
-from hycon.reporting import inline_svg, run_records, table_formats, verdicts
+from hycon.reporting import controls, inline_svg, run_records, table_formats, verdicts
 from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
 
 PAGE = Path(__file__).parent / "page"
@@ -38,6 +39,7 @@ def write(task: ReportTask) -> None:
         for part in task.corpora
     }
     every = [row for each in rows.values() for row in each]
+    warnings = [warning for part in task.corpora if (warning := _warning(part))]
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -48,6 +50,7 @@ def write(task: ReportTask) -> None:
         count=sum(len(row.records) for row in every),
         facts=_facts(every),
         corpora=[_corpus(task, part, rows[part.key]) for part in task.corpora],
+        warnings=warnings,
         overview=_html(_overview(task, rows), "overview"),
         convention=verdicts.CONVENTION,
         environment=_html(run_records.environments(every), "environment"),
@@ -61,6 +64,12 @@ def write(task: ReportTask) -> None:
     )
     with atomic_file(task.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _warning(part: PageCorpus) -> str:
+    """Return the warning that a corpus's modalities add nothing together; "" if they do."""
+    found = controls.warning((read_scores(each.row.scores) for each in part.rows), part.corpus)
+    return f"{part.corpus.title}: {found}" if found else ""
 
 
 def _script() -> str:

@@ -58,30 +58,45 @@ def read_row(folder: Path, model: str, encoder: str, seeds: list[int]) -> RowRec
             seed: {key: scores["seeds"][str(seed)][key] for key in KEYS} for seed in seeds
         }  # fmt: skip
         curves = [
-            Curve(seed, read_history(folder / f"seed-{seed}/history.csv"), found["epoch"])
-            for seed, found in ((seed, record["selection"]) for seed, record in records.items())
+            Curve(seed, points, epoch)
+            for seed, record in records.items()
+            for points, epoch in zip(
+                read_histories(folder / f"seed-{seed}/history.csv"),
+                _epochs(record["selection"]["epoch"]),
+                strict=True,
+            )
         ]
         encoding, settings = scores["encoder"], scores["settings"]
         text = encoding["model"] or encoding["kind"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise HyConError(f"{path}: lacks {error}; evaluate the runs again") from None
     return RowRecord(folder.name, model, encoder, settings, text, records, curves)
 
 
-def read_history(path: Path) -> list[tuple[int, float]]:
-    """Read a run's validation score of each epoch.
+def _epochs(found: int | list[int]) -> list[int]:
+    return found if isinstance(found, list) else [found]
+
+
+def read_histories(path: Path) -> list[list[tuple[int, float]]]:
+    """Read the validation score of each epoch of a run's networks.
+
+    Returns:
+        The points of one network, or of one for each held-out group.
 
     Raises:
         HyConError: it cannot be read.
     """
+    points: dict[str, list[tuple[int, float]]] = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            points = [(int(row["epoch"]), float(row["validation"])) for row in csv.DictReader(file)]
+            for row in csv.DictReader(file):
+                point = int(row["epoch"]), float(row["validation"])
+                points.setdefault(row.get("held_out", ""), []).append(point)
         if not points:
             raise ValueError("no epoch")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
-    return points
+    return list(points.values())
 
 
 def duration(seconds: float) -> str:

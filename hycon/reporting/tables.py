@@ -12,7 +12,7 @@ from hycon.evaluation.aggregation import check_parameters, read_scores, summaris
 from hycon.evaluation.comparison import distinguishable
 from hycon.params import Corpus
 from hycon.plan.tasks import ScoredRow, ScoreTable, digests
-from hycon.reporting import table_formats
+from hycon.reporting import controls, table_formats
 from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
 
 # heading and factor of each metric
@@ -69,10 +69,12 @@ def make(table: ScoreTable, key: str, corpus: Corpus) -> Table:
     Raises:
         HyConError: scores cannot be read, or were made with other parameters.
     """
-    check_parameters(digests(table.rows))
+    check_parameters(digests([*table.rows, *table.controls]))
     read, parameters, all_scores, by_seed = [], [], [], []
     columns = columns_of(corpus)
-    for row in table.rows:
+    hidden = [] if table.show_controls else [read_scores(row.scores) for row in table.controls]
+    shown = [row.model_copy(update={"model": f"Control: {row.model}"}) for row in table.controls]
+    for row in [*table.rows, *(shown if table.show_controls else [])]:
         scores = read_scores(row.scores)
         seeds = scores["seeds"]
         all_scores.append(scores)
@@ -96,11 +98,15 @@ def make(table: ScoreTable, key: str, corpus: Corpus) -> Table:
         )
         is not None
     }
+    warning = controls.warning([*all_scores, *hidden], corpus)
     caption = " ".join(
         [
+            *([warning] if warning else []),
             f"{table.title}. {opening(corpus)}",
             *([f"Left out: {table.left_out}."] if table.left_out else []),
             *([table.note] if table.note else []),
+            *([controls.NOTE] if table.show_controls and table.controls else []),
+            *([controls.ONE_NOTE] if any(map(controls.has_one_modality, all_scores)) else []),
             f"Test fold, {_seeds(read)}; epoch selected on validation only.",
             PARAMETERS_NOTE,
             metrics_note(corpus, all_scores),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hycon.atomic_io import atomic_folder
-from hycon.corpus import from_mmsa, from_mult, from_sequences
+from hycon.corpus import from_mmsa, from_mult, from_sequences, from_table
 from hycon.corpus.build import MANY_WORDS, Report, build
 from hycon.corpus.transfer import digest_of
 from hycon.errors import HyConError
@@ -16,6 +16,7 @@ FORMATS = {
     "sequences": from_sequences.read,
     "mmsa": from_mmsa.read,
     "mult": from_mult.read,
+    "table": from_table.read,
 }
 
 
@@ -25,10 +26,10 @@ def main(task: AlignTask, _: Machine) -> None:
         _check(path)
     report = Report()
     found = FORMATS[task.corpus.format](files, task.corpus, task.settings, report)
-    where = files["labels" if "labels" in files else "features"]
+    where = next(files[name] for name in ("labels", "features", "table") if name in files)
     with atomic_folder(task.output) as folder:
         content = build(found, report, folder, where)
-        _check_known(report, content, files)
+        _check_known(report, content, files, "text" in task.corpus.modalities)
     _summarise(task.output, content, task.corpus)
 
 
@@ -45,10 +46,10 @@ def _check(path: Path) -> None:
         )
 
 
-def _check_known(report: Report, content: dict, files: dict[str, Path]) -> None:
+def _check_known(report: Report, content: dict, files: dict[str, Path], text: bool) -> None:
     """Refuse a corpus in which a whole modality is missing: a network would learn from zeros."""
-    whole = files.get("features")
-    if not content["words"]:
+    whole = files.get("features") or files.get("table")
+    if text and not content["words"]:
         raise HyConError(
             f"{whole or files['words']}: no word lies within a labelled segment; are the times in "
             "seconds, and of the same videos? Take words and labels from one source"
@@ -56,7 +57,7 @@ def _check_known(report: Report, content: dict, files: dict[str, Path]) -> None:
     for name, counts in report.counts.items():
         if counts["rows"] and not report.known_rows[name]:
             raise HyConError(
-                f"{whole or files[name]}: found nothing of {name} in any utterance: "
+                f"{files.get(name, whole)}: found nothing of {name} in any utterance: "
                 f"{counts['rows without a frame']} of {counts['rows']} rows have no frame, the "
                 "others NaN or infinities only; are the times in seconds, and of the same videos? "
                 "Take another file"

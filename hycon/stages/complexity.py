@@ -56,11 +56,16 @@ def _load(task: ComplexityTask, device: str) -> list[TimedRow]:
     rows = []
     for row in progress(task.rows, "reading", unit="rows"):
         scheme = row.settings.train.classes
-        key = (row.encoder.as_json(), row.states, row.tiny, scheme)
+        modalities = row.settings.reads(task.corpus)
+        key = (row.encoder.as_json(), row.states, row.tiny, scheme, *modalities)
         if key not in corpora:
-            text = read_text(row.encoder, task.aligned, row.states, row.tiny)
-            data = load_data(task.aligned, text, task.corpus.emotions, scheme, device)
-            corpora[key] = (data, text.language_model)
+            text = None
+            if "text" in modalities:
+                text = read_text(row.encoder, task.aligned, row.states, row.tiny)
+            data = load_data(
+                task.aligned, text, task.corpus.emotions, scheme, device, modalities=modalities
+            )
+            corpora[key] = (data, text and text.language_model)
         data, language_model = corpora[key]
         if not len(data.folds["train"]):
             raise HyConError(f"{task.aligned}: no training utterances; align the corpus again")

@@ -32,7 +32,7 @@ def main(task: EvaluateTask, _: Machine) -> None:
         [task.runs / f"seed-{seed}" for seed in task.seeds], task.name, unit="seeds"
     ):
         record = _record(folder / "run.json", expected)
-        predictions = read_output(folder, len(utterances))
+        predictions = {fold: _predictions(folder, utterances, fold) for fold in FOLDS}
         seeds[str(record["seed"])] = {
             **{
                 key: value
@@ -40,7 +40,7 @@ def main(task: EvaluateTask, _: Machine) -> None:
                 if key not in ("seed", "files", *expected)
             },
             "run": sha256_of(folder / "run.json"),
-            **{fold: score(utterances, predictions, fold, task) for fold in FOLDS},
+            **{fold: score(utterances, predictions[fold], fold, task) for fold in FOLDS},
         }
     content = {
         "name": task.name,
@@ -57,12 +57,25 @@ def main(task: EvaluateTask, _: Machine) -> None:
     log.info("%s: scored %d seeds", task.name, len(seeds))
 
 
+def _predictions(folder: Path, utterances: list[Utterance], fold: str) -> np.ndarray:
+    """Return a run's predictions; where each group is tested once, each is in validation once."""
+    held_out = fold == "valid" and utterances[0].held_out
+    return read_output(folder, len(utterances), "validation" if held_out else "prediction")
+
+
 def score(
     utterances: list[Utterance], predictions: np.ndarray, fold: str, task: EvaluateTask
 ) -> dict[str, float]:
-    """Return every metric of the corpus's task over one fold."""
+    """Return every metric of the corpus's task over one fold.
+
+    It is over all utterances if the corpus tests each group once.
+    """
     corpus = task.corpus
-    rows = [row for row, utterance in enumerate(utterances) if utterance.fold == fold]
+    rows = [
+        row
+        for row, utterance in enumerate(utterances)
+        if utterance.held_out or utterance.fold == fold
+    ]
     labels = [utterances[row].label for row in rows]
     try:
         if corpus.emotions is None:

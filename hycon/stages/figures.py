@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hycon.corpus.folds import training_rounds
 from hycon.corpus.labels import sentiment_classes
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
@@ -94,7 +95,9 @@ def _curve_note(seeds: list[str]) -> str:
 
 def _tsne(task: FigureTask, figure: TsneFigure) -> None:
     utterances = read_table(figure.aligned / "utterances.csv")
-    rows = [row for row, utterance in enumerate(utterances) if utterance.fold == "test"]
+    # networks of different rounds have different spaces, so only the first one is shown
+    held_out, fold = next(iter(training_rounds(utterances).items()))
+    rows = np.flatnonzero(fold == "test").tolist()
     classes = _classes([utterances[row] for row in rows], task.corpus)
     clouds, seeds = [], []
     for run in figure.runs:
@@ -104,6 +107,8 @@ def _tsne(task: FigureTask, figure: TsneFigure) -> None:
     trained = "; ".join(
         f"{cloud.title}: seed {seed}" for cloud, seed in zip(clouds, seeds, strict=True)
     )
+    if held_out:
+        trained += f"; the network that tests {held_out}"
     notes = " ".join(_tsne_notes(task.corpus, figure.seed, classes, trained))
     caption = f"{task.title}. {opening(task.corpus)} {notes}"
     write_pair(*clouds, caption, task.output, task.colours)

@@ -2,16 +2,23 @@
 
 import csv
 import functools
+import shutil
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from safetensors.numpy import load_file
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 from torch import nn
 
 from hycon.atomic_io import atomic_folder, exclusive, sha256_of, write_json
+from hycon.corpus.folds import training_rounds
+from hycon.corpus.utterances import read_table
 from hycon.errors import HyConError
 from hycon.logs import log
 from hycon.networks.hycon import parameter_counts
@@ -27,7 +34,12 @@ from hycon.training.text import read_text
 from hycon.untrusted.safe_json import read_json
 
 SECONDS_BETWEEN_LINES = 10.0
-WRITTEN = ("history.csv", "model.safetensors", "representations.safetensors")
+WRITTEN = (
+    "history.csv",
+    "model.safetensors",
+    "representations.safetensors",
+    "scales.safetensors",  # mean and deviation of the standardised features
+)
 
 
 def main(task: TrainTask, machine: Machine) -> None:
@@ -54,8 +66,9 @@ def main(task: TrainTask, machine: Machine) -> None:
 
 def _keep(task: TrainTask, seed: int, folder: Path, provenance: dict[str, Any]) -> None:
     """Keep a trained run; warn if it was trained with other package versions."""
-    # left by a process that was killed just before it deleted its checkpoint
+    # left by a process that was killed just before it deleted them
     Checkpoint(checkpoint_of(folder), provenance).delete()
+    shutil.rmtree(rounds_of(folder), ignore_errors=True)
     versions, now = read_json(folder / "run.json").get("versions", {}), environment()
     if versions != now:
         log.warning(
@@ -97,6 +110,11 @@ def checkpoint_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.checkpoint") / "state.safetensors"
 
 
+def rounds_of(folder: Path) -> Path:
+    """Return the folder of a run's finished rounds, which exists while the run is unfinished."""
+    return folder.with_name(f"{folder.name}.rounds")
+
+
 def _train(
     task: TrainTask, machine: Machine, provenance: dict[str, Any], folders: dict[int, Path]
 ) -> None:
@@ -104,9 +122,18 @@ def _train(
     set_threads(machine.threads)
     make_deterministic()
     device = pick_device(machine.device)
-    text = read_text(task.encoder, task.aligned, task.states, task.tiny)
-    scheme = task.settings.train.classes
-    data = load_data(task.aligned, text, task.corpus.emotions, scheme, device)
+    rounds = training_rounds(read_table(task.aligned / "utterances.csv"))
+    text = None
+    if "text" in task.modalities:
+        text = read_text(task.encoder, task.aligned, task.states, task.tiny)
+    model = text and text.language_model
+    scheme, emotions = task.settings.train.classes, task.corpus.emotions
+
+    @functools.lru_cache(maxsize=1)
+    def data(held_out: str) -> CorpusTensors:
+        folds = rounds[held_out]
+        return load_data(task.aligned, text, emotions, scheme, device, folds, task.modalities)
+
     where = {"device": device, "threads": machine.threads, "versions": environment()}
     for seed, folder in folders.items():
         waits = functools.partial(
@@ -115,8 +142,90 @@ def _train(
         with exclusive(folder, waits):
             if is_run_of(folder, seed, provenance):
                 log.info("%s seed %d: trained by another process", task.name, seed)
+            elif set(rounds) == {""}:
+                _train_seed(task, data(""), model, seed, folder, provenance, where)
             else:
-                _train_seed(task, data, text.language_model, seed, folder, provenance, where)
+                _train_rounds(task, rounds, data, model, seed, folder, provenance, where)
+
+
+def _train_rounds(
+    task: TrainTask,
+    rounds: dict[str, np.ndarray],
+    data: Callable[[str], CorpusTensors],
+    language_model: nn.Module | None,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    where: dict[str, Any],
+) -> None:
+    """Train one network for each held-out group, and join them in the seed's folder.
+
+    A finished network waits in a folder beside it, so that an interrupted job resumes.
+    """
+    parts = rounds_of(folder)
+    folders = {}
+    for number, held_out in enumerate(rounds, start=1):
+        folders[held_out] = parts / str(number)
+        known = {**provenance, "held out": held_out}
+        if not is_run_of(folders[held_out], seed, known):
+            _train_seed(task, data(held_out), language_model, seed, folders[held_out], known, where)
+    with atomic_folder(folder) as temporary:
+        join_rounds(temporary, folders, rounds, provenance)
+    shutil.rmtree(parts)
+
+
+def join_rounds(
+    folder: Path,
+    parts: dict[str, Path],
+    rounds: dict[str, np.ndarray],
+    provenance: dict[str, Any],
+) -> None:
+    """Write the run of a seed from those of its rounds.
+
+    `prediction` and the representations of an utterance are those of the network that tests it;
+    `validation` is the prediction of the network that has it for validation. Weights are named
+    NUMBER.NAME, with the numbers of the rounds from 1.
+
+    Args:
+        folder: of the run.
+        parts: folder of each round, by held-out group.
+        rounds: fold (N,) of each utterance in each round.
+        provenance: of the run.
+    """
+    joined: dict[str, np.ndarray] = {}
+    weights, histories, records = {}, [], []
+    for number, (held_out, part) in enumerate(parts.items(), start=1):
+        output = load_file(part / "representations.safetensors")
+        output["validation"] = output["prediction"]
+        for name, values in output.items():
+            rows = rounds[held_out] == ("valid" if name == "validation" else "test")
+            joined.setdefault(name, np.zeros_like(values))[rows] = values[rows]
+        for name in ("model", "scales"):
+            content = load_file(part / f"{name}.safetensors")
+            weights.setdefault(name, {}).update({f"{number}.{k}": v for k, v in content.items()})
+        with (part / "history.csv").open(newline="", encoding="utf-8") as file:
+            histories += [{"held_out": held_out, **row} for row in csv.DictReader(file)]
+        records.append(read_json(part / "run.json"))
+    save_numpy(joined, folder / "representations.safetensors")
+    for name, content in weights.items():
+        save_numpy(content, folder / f"{name}.safetensors")
+    _write_history(folder, histories)
+    selections = [record["selection"] for record in records]
+    _write_record(
+        folder,
+        {
+            **records[0],
+            "selection": {
+                "criterion": selections[0]["criterion"],
+                "held out": list(parts),
+                **{key: [each[key] for each in selections] for key in ("epoch", "epochs", "value")},
+            },
+            **provenance,
+            "ended": records[-1]["ended"],
+            "seconds": round(sum(record["seconds"] for record in records), 3),
+            "resumed": sum(record["resumed"] for record in records),
+        },
+    )
 
 
 def _train_seed(
@@ -128,8 +237,10 @@ def _train_seed(
     provenance: dict[str, Any],
     where: dict[str, Any],
 ) -> None:
-    """Train one seed, resuming from its checkpoint if there is one, and write its folder."""
+    """Train one network, resuming from its checkpoint if there is one, and write its folder."""
     name = f"{task.name} seed {seed}"
+    if held_out := provenance.get("held out"):
+        name += f" without {held_out}"
     checkpoint = Checkpoint(checkpoint_of(folder), {"seed": seed, **provenance, **where})
     data = data.with_shuffled(task.settings.train.shuffled, seed)
     try:
@@ -175,10 +286,24 @@ def _write(folder: Path, trained: TrainingResult, data: CorpusTensors, record: d
     save_file(tensors, folder / "representations.safetensors")
     weights = {name: value.cpu().contiguous() for name, value in trained.model.state_dict().items()}
     save_file(weights, folder / "model.safetensors")
+    scales = {
+        f"{name}.{part}": values
+        for name, both in data.scales.items()
+        for part, values in zip(("mean", "deviation"), both, strict=True)
+    }
+    save_numpy(scales, folder / "scales.safetensors")
+    _write_history(folder, trained.history)
+    _write_record(folder, record)
+
+
+def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, trained.history[0])
+        writer = csv.DictWriter(file, history[0])
         writer.writeheader()
-        writer.writerows(trained.history)
+        writer.writerows(history)
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
     digests = {name: sha256_of(folder / name) for name in WRITTEN}
     write_json(folder / "run.json", {**record, "files": digests})
 

@@ -60,7 +60,7 @@ def _digest(task: TuneTask) -> str:
 def _files(task: TuneTask) -> list[Path]:
     """Return the files that training reads, including the weights of a local model."""
     encoder = task.encoder
-    if not encoder.finetune:
+    if not encoder.finetune or "text" not in task.modalities:
         return task.inputs
     place = Path(locate(encoder.model, task.tiny, encoder.sha256))
     weights = place / "model.safetensors"
@@ -70,7 +70,9 @@ def _files(task: TuneTask) -> list[Path]:
 def _scorer(task: TuneTask, machine: Machine):
     """Return a function that trains and scores settings in one round, and the number of rounds."""
     device = pick_device(machine.device)
-    text = read_text(task.encoder, task.aligned, task.states, task.tiny)
+    text = None
+    if "text" in task.modalities:
+        text = read_text(task.encoder, task.aligned, task.states, task.tiny)
     utterances = read_table(task.aligned / "utterances.csv")
     folds = cross_validation(utterances, task.tuning.folds)
     seeds = task.tuning.seeds
@@ -78,12 +80,14 @@ def _scorer(task: TuneTask, machine: Machine):
     @functools.lru_cache(maxsize=len(folds) * 3)  # a search space can have several class schemes
     def data(part: int, scheme: str):
         emotions = task.corpus.emotions
-        return load_data(task.aligned, text, emotions, scheme, device, folds[part])
+        return load_data(task.aligned, text, emotions, scheme, device, folds[part], task.modalities)
 
     def score(settings: Settings, number: int) -> float:
         seed, part = divmod(number, len(folds))
         corpus = data(part, settings.train.classes)
-        return train(corpus, settings, seeds[seed], lambda _: None, text.language_model).score
+        corpus = corpus.with_shuffled(settings.train.shuffled, seeds[seed])
+        model = text and text.language_model
+        return train(corpus, settings, seeds[seed], lambda _: None, model).score
 
     return score, len(folds) * len(seeds)
 

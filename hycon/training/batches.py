@@ -2,17 +2,19 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hycon.corpus.folds import training_rounds
 from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
-from hycon.networks.packing import PaddedBatch
+from hycon.networks.packing import PaddedBatch, without_steps
+from hycon.params import MODALITIES
 from hycon.training.text import TextFeatures
 
 # clip standardised features at this many standard deviations: COVAREP has outliers of thousands of
@@ -61,14 +63,25 @@ class CorpusTensors:
     classes: Tensor  # (N,) int64, the classes that define pairs
     folds: dict[str, Tensor]  # (n,) int64 row numbers
     outputs: int
+    scales: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    # mean and standard deviation (D,) of the modalities that are standardised
 
-    def batch(self, rows: Tensor) -> dict[str, PaddedBatch]:
-        """Return the utterances `rows` (K,) as padded batches by modality."""
-        return {name: ragged.pad(rows) for name, ragged in self.features.items()}
+    def batch(self, rows: Tensor, missing: float = 0.0) -> dict[str, PaddedBatch]:
+        """Return the utterances `rows` (K,) as padded batches by modality.
+
+        Args:
+            rows: row numbers (K,).
+            missing: share of the steps of each modality that are replaced by zeros.
+        """
+        batch = {name: ragged.pad(rows) for name, ragged in self.features.items()}
+        if not missing:
+            return batch
+        return {name: without_steps(steps, missing, None) for name, steps in batch.items()}
 
     def by_length(self, rows: Tensor) -> Tensor:
-        """Sort row numbers (n,) by length of text, shortest first."""
-        return rows[torch.argsort(self.features["text"].lengths[rows], stable=True)]
+        """Sort row numbers (n,) by length of the first modality, shortest first."""
+        lengths = next(iter(self.features.values())).lengths
+        return rows[torch.argsort(lengths[rows], stable=True)]
 
     def shuffled(self, rows: Tensor, size: int, order: torch.Generator) -> list[Tensor]:
         """Split all rows into the batches of an epoch, in random order.
@@ -112,11 +125,12 @@ class CorpusTensors:
 
 def load_data(
     aligned: Path,
-    text: TextFeatures,
+    text: TextFeatures | None,
     emotions: list[str] | None,
     scheme: str | None,
     device: str,
     fold: np.ndarray | None = None,
+    modalities: Sequence[str] = MODALITIES,
 ) -> CorpusTensors:
     """Load the aligned utterances of a corpus into memory, together with its text.
 
@@ -125,36 +139,42 @@ def load_data(
 
     Args:
         aligned: folder written by `hycon.corpus.utterances`.
-        text: output of `read_text`.
+        text: output of `read_text`; None if the text is not read.
         emotions: names of the classes, or None for scores.
         scheme: how scores are divided into classes for pairs (method, section 7); None if no loss
             uses the classes.
         device: device of the tensors.
-        fold: (N,) fold names that replace those of the corpus.
+        fold: (N,) fold names that replace those of the corpus; of its first round if it tests each
+            group once.
+        modalities: modalities to read.
 
     Returns:
         The corpus as tensors on `device`.
 
     Raises:
-        HyConError: a file is missing, damaged, or does not match the others; or all training
-            utterances are of one class.
+        HyConError: a file is missing, damaged, or does not match the others; the corpus lacks a
+            modality; or all training utterances are of one class.
     """
     table = aligned / "utterances.csv"
     utterances = read_table(table)
-    raw = {"text": (text.values, text.offsets)}
+    raw = {"text": (text.values, text.offsets)} if text is not None else {}
     for name in ("audio", "vision"):
-        raw[name] = read_ragged(aligned / f"{name}.npy", len(utterances))
+        if name in modalities:
+            raw[name] = read_ragged(aligned / f"{name}.npy", len(utterances))
+    if absent := [name for name in modalities if name not in raw or not raw[name][0].shape[1]]:
+        raise HyConError(f"{aligned}: has no {absent[0]}; leave it out of model.modalities")
     if fold is None:
-        fold = np.array([utterance.fold for utterance in utterances])
-    features = {}
+        fold = next(iter(training_rounds(utterances).values()))
+    features, scales = {}, {}
     for name, (values, bounds) in raw.items():
         if name != "text" or text.standardise:
-            values = standardise(values, np.repeat(fold == "train", np.diff(bounds)))
+            scales[name] = scale_of(values, np.repeat(fold == "train", np.diff(bounds)))
+            values = standardise(values, *scales[name])
         features[name] = RaggedTensor.of(values, bounds, device)
     labels, classes, outputs = _labels(utterances, emotions, scheme, table)
     _check_several(classes[torch.from_numpy(fold == "train")], emotions, scheme, table)
     folds = {name: torch.from_numpy(np.flatnonzero(fold == name)).to(device) for name in FOLDS}
-    return CorpusTensors(features, labels.to(device), classes.to(device), folds, outputs)
+    return CorpusTensors(features, labels.to(device), classes.to(device), folds, outputs, scales)
 
 
 def _labels(
@@ -202,17 +222,17 @@ def _check_several(
         )
 
 
-def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Standardise features by mean and standard deviation of the training rows.
+def scale_of(values: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of the training rows, (D,) float64 each.
 
     Args:
         values: (W, D) float32; not finite where a value is unknown.
         train: (W,) bool; the statistics use the known values of these rows.
 
     Returns:
-        (W, D) float32, all finite. Unknown values become 0, which is the mean of the known ones.
+        Mean and deviation. The deviation of a constant column is 1.
     """
-    blocks = [slice(at, at + BLOCK) for at in range(0, len(values), BLOCK)]
+    blocks = _blocks(values)
     count, total, squares = (np.zeros(values.shape[1]) for _ in range(3))
     for part, known in _training_rows(values, train, blocks):
         count += known.sum(axis=0)
@@ -225,12 +245,25 @@ def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     # treat a column as constant if its deviation is only rounding error
     constant = deviation <= 1e-7 * np.maximum(1.0, np.abs(mean))
     deviation[constant] = 1.0
+    return mean, deviation
+
+
+def standardise(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Standardise features (W, D) by mean and deviation (D,), see `scale_of`.
+
+    Returns:
+        (W, D) float32, all finite. Unknown values become 0, which is the mean of the known ones.
+    """
     scaled = np.empty(values.shape, np.float32)
-    for block in blocks:
+    for block in _blocks(values):
         part = (values[block] - mean) / deviation
         np.nan_to_num(part, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         scaled[block] = part.clip(-OUTLIER, OUTLIER)
     return scaled
+
+
+def _blocks(values: np.ndarray) -> list[slice]:
+    return [slice(at, at + BLOCK) for at in range(0, len(values), BLOCK)]
 
 
 def _training_rows(

@@ -286,7 +286,7 @@ def run_epoch(
     weighted = [name for name, weight in options.lambdas if weight]
     names = ["task", *weighted]
     for batch in data.shuffled(rows, options.batch_size, order)[position.batches :]:
-        output = model(data.batch(batch))
+        output = model(data.batch(batch, options.missing))
         task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
         loss, parts = task, [task]
         if contrastive is not None:

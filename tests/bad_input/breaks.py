@@ -220,7 +220,7 @@ def foreign_tokenizer(place):
     shutil.rmtree(place / "other")
     path = place.own("aligned/utterances.csv")
     lines = path.read_text().splitlines()
-    lines[1] = lines[1].rpartition(",")[0] + ",word299"
+    lines[1] = lines[1].rsplit(",", 2)[0] + ",word299,"
     path.write_text("\n".join(lines) + "\n")
 
 

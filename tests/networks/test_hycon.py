@@ -17,7 +17,7 @@ from hycon.networks.hycon import (
 from hycon.networks.packing import CHUNK, PackedBatch, PaddedBatch
 from hycon.params import MODALITIES, ModelConfig
 from hycon.training import batches
-from hycon.training.batches import CorpusTensors, RaggedTensor, standardise
+from hycon.training.batches import CorpusTensors, RaggedTensor, scale_of, standardise
 from hycon.training.loop import infer
 
 SETTINGS = ModelConfig(
@@ -201,14 +201,14 @@ def test_position_codes_are_the_sinusoids_of_the_transformer():
 
 def test_standardising_uses_the_training_rows_only_and_keeps_constant_columns():
     values = np.array([[1.0, 5.0], [3.0, 5.0], [100.0, 7.0]], dtype=np.float32)
-    scaled = standardise(values, np.array([True, True, False]))
+    scaled = standardise(values, *scale_of(values, np.array([True, True, False])))
     np.testing.assert_allclose(scaled[:2], [[-1, 0], [1, 0]])
     assert scaled[2].tolist() == [10.0, 2.0]  # 98 deviations, cut at 10; a constant has no spread
 
 
 def test_what_is_unknown_counts_in_no_statistic_and_becomes_the_mean():
     values = np.array([[1.0, 2.0], [np.nan, np.nan], [3.0, np.nan]], dtype=np.float32)
-    scaled = standardise(values, np.array([True, True, True]))
+    scaled = standardise(values, *scale_of(values, np.array([True, True, True])))
     np.testing.assert_allclose(scaled, [[-1, 0], [0, 0], [1, 0]])
 
 
@@ -222,7 +222,7 @@ def test_standardising_block_by_block_is_standardising_at_once(monkeypatch):
     known = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     expected = (known - np.nanmean(known[train], 0)) / np.nanstd(known[train], 0)
     monkeypatch.setattr(batches, "BLOCK", 16)
-    found = standardise(values, train)
+    found = standardise(values, *scale_of(values, train))
     np.testing.assert_allclose(found, np.nan_to_num(expected), atol=1e-6)
 
 

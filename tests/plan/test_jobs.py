@@ -33,6 +33,7 @@ def everything(plan):
         plan.job("tune_row", f"{corpus}/{tuning.variant}-{tuning.encoder}")
         for corpus in plan.params.corpora
         if not plan.params.unusable(corpus, tuning.encoder)
+        and not plan.params.catalogue[corpus].leaves_one_out
     ]
     return [*plan.jobs.values(), *searches]
 
