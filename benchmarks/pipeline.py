@@ -29,7 +29,7 @@ SMALL = {
     "corpora": ["sample"],
     "experiments": {
         "main": {"encoders": ["glove", "bert"]},
-        **dict.fromkeys(("peers", "ablation", "fusion", "alpha", "losses")),
+        **dict.fromkeys(("modalities", "peers", "ablation", "fusion", "alpha", "losses")),
     },
     "complexity": None,
 }

@@ -23,7 +23,7 @@ corpora: [sample]
 seeds: [1, 2]
 device: cpu
 experiments:
-  main: {encoders: [glove], variants: [hycon-v2, no-contrastive], tsne: null}
+  main: {encoders: [glove], variants: [hycon-v2, no-contrastive], tsne: null, controls: null}
   alpha: {encoders: [glove], variants: [alpha-05, hycon-v2], reference: hycon-v2}
 complexity: null
 per_corpus: {sample: {train: {epochs: 2}}}

@@ -25,6 +25,7 @@ MODELS = {"bert-base-uncased": "bert", "xlnet-base-cased": "xlnet"}
 COMMIT = "0" * 40
 # variants of each experiment but `main`: all of them would take half an hour
 FEWER = {
+    "modalities": ["no-contrastive", "text-only"],
     "peers": ["lmf", "misa", "hycon"],
     "ablation": ["hycon-v2", "no-contrastive"],
     "fusion": ["hycon-v2", "tensor"],
@@ -118,7 +119,8 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
         assert "(n = 1)" in published
         assert "MMSA, result-stat.md" in published
         main = (results / corpus / "tables/main.md").read_text()
-        assert [main.count(f"| {name} ") for name in ("GloVe", "BERT", "XLNet")] == [3, 3, 3]
+        # three rows each, and a control
+        assert [main.count(f"| {name} ") for name in ("GloVe", "BERT", "XLNet")] == [3, 4, 3]
         figures = {path.stem for path in (results / corpus / "figures").glob("*.svg")}
         pairs = {f"main-tsne-{encoder}" for encoder in ("glove", "bert", "xlnet")}
         assert figures == {"alpha-curve-bert", *pairs}
@@ -162,11 +164,11 @@ def test_the_papers_set_as_it_is_has_all_rows_of_the_paper_and_the_peers():
         corpus: {row for name in params.experiments for row in params.rows(name, corpus)}
         for corpus in params.corpora
     }
-    # three text encoders for 3 variants, one for 6 of the ablation, 5 fusions, 9 alphas, 4 losses
-    # and 8 peers beside them; IEMOCAP has one text encoder
+    # three text encoders for 3 variants, one for 6 of the ablation, 5 fusions, 9 alphas, 4 losses,
+    # 9 controls and 8 peers beside them; IEMOCAP has one text encoder
     assert {corpus: len(found) for corpus, found in rows.items()} == {
-        "mosi": 41, "mosei": 41, "iemocap": 35,
+        "mosi": 50, "mosei": 50, "iemocap": 44,
     }  # fmt: skip
     assert {name: len(each.variants) for name, each in params.experiments.items()} == {
-        "main": 3, "peers": 10, "ablation": 9, "fusion": 6, "alpha": 11, "losses": 5,
+        "main": 3, "modalities": 10, "peers": 10, "ablation": 9, "fusion": 6, "alpha": 11, "losses": 5,
     }  # fmt: skip

@@ -25,6 +25,7 @@ device: cpu
 experiments:
   main: {encoders: [glove, bert], variants: [hycon-v2]}
   peers: null
+  modalities: null
   ablation: null
   fusion: null
   alpha: null
@@ -245,6 +246,7 @@ experiments:
   main: {encoders: [xlnet, bert-tuned], variants: [graph, supcon], reference: supcon,
          tsne: [graph, supcon]}
   peers: {encoders: [xlnet], variants: [lf-dnn, supcon], reference: supcon}
+  modalities: null
   ablation: null
   fusion: null
   alpha: null
