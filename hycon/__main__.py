@@ -10,6 +10,7 @@ from hycon.logs import USER_ERROR, copied_to, ending_well
 COMMANDS = {
     "corpora": "list the corpora and the state of their files",
     "export": "write an aligned corpus for another framework",
+    "predict": "predict with a trained run on other utterances",
     "show": "print the tables of the last run",
 }
 

@@ -105,7 +105,8 @@ def test_no_stage_depends_on_a_later_one():
 
 def test_heavy_packages_are_imported_in_their_rooms_only():
     rooms = {
-        "torch": r"(encoders|losses|networks|training)/|stages/(train|encode|complexity)",
+        "torch": r"(encoders|losses|networks|training)/|stages/(train|encode|complexity|robustness)"
+        "|commands/predict",
         "transformers": r"encoders/",
         "mmsdk": r"corpus/|sample/",
         "snakemake": r"plan/snakemake",

@@ -13,8 +13,10 @@ from pydantic import (
 
 from hycon.params.base import (
     Count,
+    Fraction,
     Line,
     Name,
+    NonNegative,
     Positive,
     Strict,
     check_distinct,
@@ -37,6 +39,23 @@ from hycon.params.tuning import TuningConfig
 NO_LAMBDAS = {"intra": 0.0, "inter": 0.0, "semi": 0.0}
 
 
+class RobustnessConfig(Strict):
+    """Evaluation on incomplete and noisy input, without training."""
+
+    missing: Annotated[list[Fraction], Field(min_length=2)]
+    """Shares of missing steps, from 0. LNLN has 0 to 0.9."""
+    noise: list[NonNegative] = Field(default=[])
+    """Standard deviations of normal noise, in those of each feature."""
+
+    @model_validator(mode="after")
+    def _begins_at_zero(self) -> Self:
+        for key in ("missing", "noise"):
+            amounts = getattr(self, key)
+            if amounts and (amounts[0] != 0 or sorted(set(amounts)) != amounts):
+                raise ValueError(f"{key}: found {amounts}, expected ascending numbers from 0")
+        return self
+
+
 class Experiment(Strict):
     """A table: a row for each of its variants with each of its text encoders."""
 
@@ -56,6 +75,8 @@ class Experiment(Strict):
     """Whether to use only the first text encoder that the corpus has input for."""
     costs: bool = True
     """Whether to measure the complexity of the rows."""
+    robustness: RobustnessConfig | None = None
+    """Evaluation of the rows on incomplete input: a table and a figure for each text encoder."""
     controls: Name | None = None
     """Experiment whose rows are shown below those of this one, as controls."""
 

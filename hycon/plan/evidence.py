@@ -1,6 +1,7 @@
 """The jobs that produce the evidence: metrics, tables, figures and the report."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from hycon.params import ADAPTED, get_path
@@ -102,6 +103,13 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
                 pairs=pairs,
                 aligned=aligned(corpus),
             )
+        if robust := robust_rows(plan, corpus, name):
+            found[f"{name}-robustness"] = tasks.RobustnessTable(
+                title=plan.params.experiments[name].title,
+                measured=_robustness_file(corpus, name),
+                rows=[plan.scored(corpus, row) for row in robust],
+                metrics=headline(plan, corpus),
+            )
     if published := [each for each in plan.published if each.corpus == corpus]:
         here = set(plan.rows_of(corpus))
         rows = [plan.scored(corpus, each.row) for each in published if each.row in here]
@@ -187,6 +195,8 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
         reads = [*scores_of(rows), f"{table.aligned}/utterances.csv"]
         # the bootstrap needs the predictions too
         reads += [path for row in unique(rows) for path in plan.records(corpus, row.row)]
+    elif table.kind == "robustness":
+        reads = [str(table.measured)]
     elif table.kind == "scores":
         reads = list(scores_of([*table.rows, *table.controls]))
     else:
@@ -200,6 +210,51 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
         reads=unique(reads), writes=with_formats(stem, TABLE_FORMATS),
         memory_mb=1000 if table.kind == "differences" else 500,
     )  # fmt: skip
+
+
+def _robustness_file(corpus: str, experiment: str) -> Path:
+    return RESULTS / corpus / "robustness" / f"{experiment}.json"
+
+
+def robust_rows(plan: Rows, corpus: str, experiment: str) -> list[str]:
+    """Return the rows of an experiment whose robustness is measured.
+
+    A fine-tuned text encoder reads tokens, which cannot be replaced by zeros.
+    """
+    if plan.params.experiments[experiment].robustness is None:
+        return []
+    rows = plan.rows_of(corpus, experiment)
+    return [row for row in rows if plan.settings(corpus, row).train.finetuning is None]
+
+
+def robustness(plan: Rows, corpus: str) -> Iterator[Job]:
+    """Yield the jobs that score trained networks on incomplete input."""
+    for name in plan.experiments_of(corpus):
+        rows = robust_rows(plan, corpus, name)
+        if not rows:
+            continue
+        chosen, target = plan.params.experiments[name].robustness, _robustness_file(corpus, name)
+        given = {row: plan.given(corpus, row) for row in rows}
+        records = [path for row in rows for path in plan.records(corpus, row)]
+        yield Job(
+            stage="robustness", name=f"{corpus}/{name}", phase="evidence",
+            code=("hycon.stages.robustness",),
+            task=tasks.RobustnessTask(
+                name=f"{corpus}/{name}", corpus=plan.corpora[corpus], aligned=aligned(corpus),
+                rows=[
+                    tasks.RobustRow(
+                        row=row, settings=each["settings"], encoder=each["encoder"],
+                        states=each["states"], runs=runs(corpus, row),
+                    )
+                    for row, each in given.items()
+                ],
+                seeds=plan.params.seeds, missing=chosen.missing, noise=chosen.noise,
+                metrics=plan.params.metrics, output=target,
+            ),
+            reads=unique([*(str(path) for each in given.values() for path in each["inputs"]),
+                          *records]),
+            writes=(str(target),), memory_mb=1000, memory_per_mb=3, minutes=120,
+        )  # fmt: skip
 
 
 def measured_rows(plan: Rows, corpus: str) -> list[str]:
@@ -239,7 +294,7 @@ def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
 def figures(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the figures of a corpus by name.
 
-    Names are EXPERIMENT-curve-ENCODER and EXPERIMENT-tsne-ENCODER.
+    Names are EXPERIMENT-KIND-ENCODER; kinds are curve, robustness and tsne.
     """
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
@@ -247,6 +302,18 @@ def figures(plan: Rows, corpus: str) -> dict[str, Any]:
         pair = experiment.tsne or []
         for encoder in unique(encoder for _, encoder in rows) if experiment.curve else ():
             found[f"{name}-curve-{encoder}"] = _curve(plan, corpus, name, encoder)
+        for encoder in unique(encoder for _, encoder in rows):
+            robust = [
+                plan.scored(corpus, row)
+                for row in robust_rows(plan, corpus, name)
+                if plan.rows[row][1] == encoder
+            ]
+            if robust:
+                found[f"{name}-robustness-{encoder}"] = tasks.RobustnessFigure(
+                    measured=_robustness_file(corpus, name),
+                    rows=robust,
+                    metrics=headline(plan, corpus),
+                )
         if pair and set(pair) <= {variant for variant, _ in rows}:
             for encoder in unique(encoder for _, encoder in rows):
                 found[f"{name}-tsne-{encoder}"] = _tsne(plan, corpus, pair, encoder)
@@ -288,6 +355,9 @@ def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
     title = f"{plan.params.experiments[experiment].title}. Text encoder: {label}"
     if figure.kind == "curve":
         reads = scores_of(point.row for point in figure.points)
+    elif figure.kind == "robustness":
+        title = f"Scores with missing or noisy input. {title}"
+        reads = (str(figure.measured),)
     else:
         title = f"Multimodal representations with and without contrastive learning. {title}"
         rows = [run.row for run in figure.runs]

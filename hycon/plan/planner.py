@@ -89,6 +89,7 @@ class Plan(Rows):
         if self.experiments_of(corpus):
             yield evidence.aggregate(self, corpus)
         yield from evidence.complexity(self, corpus)
+        yield from evidence.robustness(self, corpus)
         for name, table in evidence.tables(self, corpus).items():
             yield evidence.table_job(self, corpus, name, table)
         for name, figure in evidence.figures(self, corpus).items():

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from hycon.params import Corpus, Encoder, MetricsConfig, Params, Published, Settings
-from hycon.plan import tasks
 from hycon.plan.paths import aligned, ragged, runs, states, tiny_folder, unique
 from hycon.plan.tasks import ScoredRow
 from hycon.provenance import parameters_digest
@@ -104,17 +103,12 @@ class Rows:
         """Return the arguments that `train` and `tune_row` share."""
         name = self.rows[row][1]
         encoder, folder = self.params.encoders[name], aligned(corpus)
-        given = tasks.RowTask(
-            name=f"{corpus}/{row}",
-            corpus=self.corpora[corpus],
-            encoder=self.encoders[name],
-            settings=self.settings(corpus, row),
-            aligned=folder,
-        )
-        text = "text" in given.modalities
+        settings = self.settings(corpus, row)
+        modalities = settings.reads(self.corpora[corpus])
+        text = "text" in modalities
         cached = states(corpus, name) if text and not encoder.finetune else None
         files = [f"{folder}/utterances.csv"]
-        for modality in given.modalities:
+        for modality in modalities:
             if modality != "text":
                 files += ragged(folder / f"{modality}.npy")
         if cached:
@@ -122,7 +116,11 @@ class Rows:
         elif text:
             files += self.tiny(corpus, name)
         return {
-            **dict(given),
+            "name": f"{corpus}/{row}",
+            "corpus": self.corpora[corpus],
+            "encoder": self.encoders[name],
+            "settings": settings,
+            "aligned": folder,
             "states": cached,
             "tiny": tiny_folder(corpus, encoder.tiny) if text and encoder.finetune else None,
             "inputs": [Path(file) for file in files],

@@ -31,6 +31,7 @@ TABLE_CODE = {
     "differences": "hycon.reporting.differences",
     "published": "hycon.reporting.published",
     "costs": "hycon.reporting.cost_table",
+    "robustness": "hycon.reporting.robustness",
 }
 
 
@@ -238,13 +239,24 @@ class CostTable(Strict):
     labels: dict[str, tuple[str, str]]  # model and text encoder by row
 
 
+class RobustnessTable(Strict):
+    """Scores of an experiment's rows on incomplete and noisy input."""
+
+    kind: Literal["robustness"] = "robustness"
+    title: str
+    measured: Path
+    rows: list[ScoredRow]
+    metrics: list[str]  # that are shown
+
+
 class TableTask(Strict):
     """Write one table in every format."""
 
     key: str  # name of the corpus
     corpus: Corpus
     table: Annotated[
-        ScoreTable | DifferenceTable | PublishedTable | CostTable, Field(discriminator="kind")
+        ScoreTable | DifferenceTable | PublishedTable | CostTable | RobustnessTable,
+        Field(discriminator="kind"),
     ]
     output: Path  # without file extension
 
@@ -282,6 +294,15 @@ class TsneFigure(Strict):
     seed: int  # of t-SNE
 
 
+class RobustnessFigure(Strict):
+    """Scores of several rows as a function of what is missing, and of noise."""
+
+    kind: Literal["robustness"] = "robustness"
+    measured: Path
+    rows: Annotated[list[ScoredRow], Field(min_length=1)]
+    metrics: list[str]
+
+
 class FigureTask(Strict):
     """Draw one figure in every format."""
 
@@ -289,7 +310,7 @@ class FigureTask(Strict):
     corpus: Corpus
     title: str
     colours: FigureConfig
-    figure: Annotated[CurveFigure | TsneFigure, Field(discriminator="kind")]
+    figure: Annotated[CurveFigure | TsneFigure | RobustnessFigure, Field(discriminator="kind")]
     output: Path  # without file extension
 
 
@@ -314,11 +335,35 @@ class ComplexityTask(Strict):
     output: Path
 
 
+class RobustRow(Strict):
+    """A row whose trained networks are scored on incomplete and noisy input."""
+
+    row: str
+    settings: Settings
+    encoder: Encoder
+    states: Path | None  # folder
+    runs: Path  # folder
+
+
+class RobustnessTask(Strict):
+    """Score trained networks on incomplete and noisy input."""
+
+    name: str  # CORPUS/EXPERIMENT
+    corpus: Corpus
+    rows: Annotated[list[RobustRow], Field(min_length=1)]
+    aligned: Path  # folder
+    seeds: list[int]
+    missing: list[float]
+    noise: list[float]
+    metrics: MetricsConfig
+    output: Path
+
+
 class PageItem(Strict):
     """A table or figure of the report: its name, kind and title."""
 
     name: str
-    kind: Literal["scores", "differences", "published", "costs", "curve", "tsne"]
+    kind: Literal["scores", "differences", "published", "costs", "robustness", "curve", "tsne"]
     title: str
 
 
@@ -365,5 +410,6 @@ TASKS: dict[str, type[Strict]] = {
     "tables": TableTask,
     "figures": FigureTask,
     "complexity": ComplexityTask,
+    "robustness": RobustnessTask,
     "report": ReportTask,
 }

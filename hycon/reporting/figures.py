@@ -140,7 +140,7 @@ def _draw_curve(axes: Axes, panel: Panel, colours: FigureConfig) -> None:
         axes.plot(*zip(*runs, strict=True), ".", label="seed", **small)
     ring = {"color": "black", "markersize": 7.5, "fillstyle": "none", "linestyle": "none"}
     axes.plot(x[best], means[best], "o", label="best mean", **ring)
-    axes.set_ylabel(panel.label + _unit(panel))
+    axes.set_ylabel(panel.label + _unit(panel.label, panel.factor))
     axes.margins(x=0.08, y=0.12)
     axes.grid(axis="y", color="0.9", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -152,10 +152,48 @@ def _draw_curve(axes: Axes, panel: Panel, colours: FigureConfig) -> None:
     axes.xaxis.set_minor_formatter("")
 
 
-def _unit(panel: Panel) -> str:
-    if panel.factor == 100:
+def write_lines(
+    panels: Sequence[tuple[str, int, dict[str, list[tuple[float, list[float]]]]]],
+    x_labels: Sequence[str],
+    caption: str,
+    path: Path,
+    colours: FigureConfig,
+) -> None:
+    """Write a row of panels with several lines: the mean over seeds, and a marker at each x.
+
+    Args:
+        panels: label, factor and the points of each line, by its name: x, and the scores of all
+            seeds.
+        x_labels: one for each panel.
+        caption: written to PATH.txt.
+        path: path without suffix; PATH.svg, .pdf, .png and .txt are written.
+        colours: colours of classes, which are those of the lines.
+    """
+    names = list(dict.fromkeys(name for _, _, lines in panels for name in lines))
+    with matplotlib.style.context(["default", STYLE]):
+        width = COLUMN if len(panels) <= 2 else PAGE
+        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        rows = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (label, factor, lines), x_label in zip(rows, panels, x_labels, strict=True):
+            for name, points in lines.items():
+                x, means, _, _ = band(Panel(label, points, factor))
+                look = _look(names.index(name), colours)
+                axes.plot(x, means, color=look["color"], marker=look["marker"], markersize=3.5,
+                          linewidth=1.2, label=name)  # fmt: skip
+            axes.set(xlabel=x_label, ylabel=label + _unit(label, factor))
+            axes.grid(axis="y", color="0.9", linewidth=0.5)
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
+        handles, labels = rows[0].get_legend_handles_labels()
+        columns = 2 if width == COLUMN else 5
+        figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+        _save(figure, caption, path)
+
+
+def _unit(label: str, factor: int) -> str:
+    if factor == 100:
         return " (%)"
-    return " (score units)" if panel.label.startswith("MAE") else ""  # a correlation has none
+    return " (score units)" if label.startswith("MAE") else ""  # a correlation has none
 
 
 def perplexity(utterances: int) -> float:

@@ -1,5 +1,6 @@
 """Draw one figure as SVG, PDF and PNG, and write its caption (rule `figures`)."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hycon.errors import HyConError
 from hycon.evaluation.aggregation import check_parameters, read_output, read_scores
 from hycon.logs import log
 from hycon.params import Corpus
-from hycon.plan.tasks import CurveFigure, FigureTask, TsneFigure, digests
+from hycon.plan.tasks import CurveFigure, FigureTask, RobustnessFigure, TsneFigure, digests
 from hycon.reporting.figures import (
     NEIGHBOURS,
     Cloud,
@@ -20,8 +21,10 @@ from hycon.reporting.figures import (
     embed,
     perplexity,
     write_curve,
+    write_lines,
     write_pair,
 )
+from hycon.reporting.robustness import NOTE, read_curves
 from hycon.reporting.table_formats import seed_ranges
 from hycon.reporting.tables import columns_of, metrics_note, opening
 from hycon.stages import Machine
@@ -31,6 +34,10 @@ POLARITIES = np.array(["negative", "neutral", "positive"])
 
 
 def main(task: FigureTask, _: Machine) -> None:
+    if task.figure.kind == "robustness":
+        _robustness(task, task.figure)
+        log.info("%s.svg, .pdf, .png, .txt: written", task.output)
+        return
     shown = task.figure.points if task.figure.kind == "curve" else task.figure.runs
     check_parameters(digests(each.row for each in shown))
     if task.figure.kind == "curve":
@@ -91,6 +98,31 @@ def _curve_note(seeds: list[str]) -> str:
         f"Test fold, {over}; epoch selected on validation only. Ring: best mean on the test fold, "
         "for information; nothing was selected by it."
     )
+
+
+def _robustness(task: FigureTask, figure: RobustnessFigure) -> None:
+    columns = columns_of(task.corpus)
+    curves = read_curves(figure.measured, figure.rows, figure.metrics)
+    labels = {"missing": "share of missing steps", "noise": "noise (std)"}
+    panels, x_labels = [], []
+    for kind, metric in itertools.product(labels, figure.metrics):
+        lines = {
+            row.model: [
+                (amount, [run[metric] for run in runs.values()])
+                for (each, amount), runs in curves[row.row].items()
+                if each == kind
+            ]
+            for row in figure.rows
+        }
+        if all(lines.values()):
+            panels.append((columns[metric][0], columns[metric][1], lines))
+            x_labels.append(labels[kind])
+    seeds = list(next(iter(next(iter(curves.values())).values())))
+    caption = (
+        f"{task.title}. {opening(task.corpus)} Test fold, mean over seeds "
+        f"{seed_ranges(map(int, seeds))} (n = {len(seeds)}). {NOTE}"
+    )
+    write_lines(panels, x_labels, caption, task.output, task.colours)
 
 
 def _tsne(task: FigureTask, figure: TsneFigure) -> None:

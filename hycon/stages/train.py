@@ -260,6 +260,7 @@ def _train_seed(
             "value": trained.score,
         },
         "parameters": parameter_counts(trained.model),
+        "longest": data.longest,
         **where,
         **commit(),
         "started": checkpoint.started.isoformat(timespec="seconds"),

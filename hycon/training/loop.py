@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hycon.encoders.language_model import LanguageModel
 from hycon.losses import BaselineLoss, HybridContrastiveLoss, PairSelection
 from hycon.networks.hycon import HyCon, Output
+from hycon.networks.packing import PaddedBatch
 from hycon.networks.peers import Peer
 from hycon.params import ModelConfig, Settings, TrainConfig
 from hycon.training.batches import CorpusTensors
@@ -194,7 +195,10 @@ class Training:
 
 
 def make_network(
-    data: CorpusTensors, settings: Settings, language_model: LanguageModel | None
+    data: CorpusTensors,
+    settings: Settings,
+    language_model: LanguageModel | None,
+    longest: dict[str, int] | None = None,
 ) -> HyCon | Peer:
     """Build the network for a corpus, with a copy of the language model if there is one.
 
@@ -202,6 +206,8 @@ def make_network(
         data: the corpus, which determines the sizes of input and output.
         settings: network and training parameters.
         language_model: text encoder if the text is tokens, else None.
+        longest: steps of the longest utterance by modality, which is the size of some peers; None
+            for those of the corpus.
 
     Returns:
         A new network on the device of the corpus.
@@ -215,7 +221,8 @@ def make_network(
     if isinstance(settings.model, ModelConfig):
         model = HyCon(widths, data.outputs, settings.model, language_model)
     else:
-        model = Peer(widths, data.outputs, settings.model, data.longest, language_model)
+        sizes = longest or data.longest
+        model = Peer(widths, data.outputs, settings.model, sizes, language_model)
     return model.to(data.labels.device)
 
 
@@ -313,11 +320,22 @@ def validation_score(model: nn.Module, data: CorpusTensors, options: TrainConfig
 
 
 @torch.inference_mode()
-def infer(model: nn.Module, data: CorpusTensors, rows: Tensor) -> Output:
-    """Return the network's output for the utterances `rows` (K,), in their order."""
+def infer(
+    model: nn.Module,
+    data: CorpusTensors,
+    rows: Tensor,
+    change: Callable[[dict[str, PaddedBatch]], dict[str, PaddedBatch]] = lambda batch: batch,
+) -> Output:
+    """Return the network's output for the utterances `rows` (K,), in their order.
+
+    Args:
+        model, data: the network and the corpus.
+        rows: row numbers (K,).
+        change: applied to each padded batch before the network reads it.
+    """
     model.eval()
     batches = list(data.by_length(rows).split(INFERENCE_BATCH))
-    parts = [model(data.batch(batch)) for batch in batches]
+    parts = [model(change(data.batch(batch))) for batch in batches]
     # undo the sorting by length
     place = torch.argsort(torch.cat(batches))[torch.argsort(torch.argsort(rows))]
     found = {

@@ -170,5 +170,6 @@ def test_the_papers_set_as_it_is_has_all_rows_of_the_paper_and_the_peers():
         "mosi": 50, "mosei": 50, "iemocap": 44,
     }  # fmt: skip
     assert {name: len(each.variants) for name, each in params.experiments.items()} == {
-        "main": 3, "modalities": 10, "peers": 10, "ablation": 9, "fusion": 6, "alpha": 11, "losses": 5,
+        "main": 3, "modalities": 10, "peers": 10, "ablation": 9, "fusion": 6, "alpha": 11,
+        "losses": 5,
     }  # fmt: skip

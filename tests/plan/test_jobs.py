@@ -18,12 +18,14 @@ from tests.test_params import ROOT
 
 SHIPPED = load(ROOT)
 PLAN = Plan(SHIPPED, load_published(ROOT))
+ROBUSTNESS = {"experiments": {"main": {"robustness": {"missing": [0, 0.5], "noise": [0, 1]}}}}
 EVERY_CORPUS = {
+    **ROBUSTNESS,
     "corpora": list(SHIPPED.catalogue),
     "seeds_per_job": 1,
     "encoders": {"bert": {"finetune": True}},
 }
-OVERLAYS = {"as shipped": {}, "every corpus": EVERY_CORPUS}
+OVERLAYS = {"as shipped, and robustness": ROBUSTNESS, "every corpus": EVERY_CORPUS}
 
 
 def everything(plan):

@@ -101,6 +101,22 @@ rule complexity:
         STAGE.replace("{threads}", "1")
 
 
+rule robustness:
+    input:
+        reads("robustness"),
+    output:
+        "results/{corpus}/robustness/{experiment}.json",
+    log:
+        "logs/robustness/{corpus}/{experiment}.log",
+    resources:
+        **needs("robustness"),
+        gpu=GPU,
+    params:
+        **given("robustness"),
+    shell:
+        STAGE
+
+
 rule report:
     input:
         reads("report"),
