@@ -42,6 +42,14 @@ RUN_BY = {
     "test_what_was_exported_is_imported_again",
     "snakemake --cores 1 tune": SAMPLE
     + "test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through",
+    **dict.fromkeys(
+        (
+            "hycon corpora new my-corpus",
+            "snakemake --cores 1 all --configfile config/own-corpus.yaml",
+            "hycon show",
+        ),
+        "tests/pipeline/test_own_corpus.py::test_the_commands_of_the_page_end_in_tables",
+    ),
     "hycon corpora mosi": "tests/commands/test_corpora.py::"
     "test_a_corpus_is_missing_partly_here_verified_or_different",
     "hycon export --format mmsa": "tests/commands/test_export.py::"

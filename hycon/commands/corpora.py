@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
+from hycon.commands import new_corpus
 from hycon.corpus.croissant import metadata
 from hycon.corpus.manifest import recorded
 from hycon.corpus.transfer import amount, digest_of
@@ -33,12 +34,20 @@ class Found(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = argparse.ArgumentParser(prog="hycon corpora", description=__doc__)
+    given = list(argv or [])
+    if given[:1] == ["new"]:
+        new_corpus.main(given[1:])
+        return
+    options = argparse.ArgumentParser(
+        prog="hycon corpora",
+        description=__doc__,
+        epilog="hycon corpora new FOLDER adds a corpus of your own: see hycon corpora new --help",
+    )
     options.add_argument("corpus", nargs="?", help="show the details of this corpus")
     options.add_argument(
         "--croissant", action="store_true", help="print its metadata in the Croissant format"
     )
-    arguments = options.parse_args(argv)
+    arguments = options.parse_args(given)
     params = load()
     if arguments.corpus is None and arguments.croissant:
         raise HyConError("--croissant: name a corpus")
