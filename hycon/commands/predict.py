@@ -17,6 +17,7 @@ from hycon.corpus.labels import SCORE_LIMIT
 from hycon.corpus.utterances import FOLDS, RaggedArray, read_ragged, read_table
 from hycon.encoders.language_model import LanguageModel
 from hycon.encoders.text import encode, load, locate, tokenise
+from hycon.encoders.word_vectors import encode_words
 from hycon.errors import HyConError
 from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
 from hycon.logs import log
@@ -142,7 +143,7 @@ def _tensors(
     scales = load_tensors(run / "scales.safetensors")
     features, language_model = {}, None
     for name in settings.reads(corpus):
-        part = "vectors" if name == "text" and encoder.kind == "vectors" else name
+        part = "vectors" if name == "text" and encoder.of_corpus else name
         if part == "text":
             raw, language_model = _text(run, encoder, found, device)
         elif part in found.arrays:
@@ -170,6 +171,9 @@ def _text(
     """Return the states of the texts, or their tokens and the model that reads them."""
     if not any(found.texts):
         raise HyConError(f"{found.where}: has no text, which the run was trained on; name --text")
+    if encoder.kind == "vectors":
+        values, offsets, _ = encode_words(found.texts, encoder.model, encoder.sha256)
+        return RaggedArray(values, offsets), None
     # results/runs/CORPUS/ROW/seed-N
     tiny = Path("data/models") / run.resolve().parts[-3] / f"tiny-{encoder.tiny}"
     tokenizer, model = load(locate(encoder.model, tiny, encoder.sha256))

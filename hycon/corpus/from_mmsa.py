@@ -1,9 +1,10 @@
-"""Read the feature files of MMSA (`aligned_50.pkl`, `unaligned_50.pkl`).
+"""Read the feature files of MMSA (`aligned_50.pkl`, `unaligned_50.pkl`, CH-SIMS, CH-SIMS v2).
 
 Each fold has `raw_text`, `id` (VIDEO$_$CLIP), `regression_labels` (N,), `text` (N, T, 768) states
 of MMSA's BERT, `text_bert` (N, 3, T) with the mask in the middle, `audio` and `vision` (N, T, D),
 and if they are not aligned, `audio_lengths` and `vision_lengths`. Zeros pad the end of an
-utterance.
+utterance. CH-SIMS also has `regression_labels_T`, `_A` and `_V` (N,), labels of single modalities,
+in [-1, 1] as all of its labels. CH-SIMS v2 may have VIDEO/CLIP as `id`.
 """
 
 from collections.abc import Iterator
@@ -28,8 +29,10 @@ from hycon.corpus.utterances import Utterance
 from hycon.errors import HyConError
 from hycon.params import AlignConfig, Corpus
 
-KEYS = ("raw_text", "id", "regression_labels")
+KEYS = ("raw_text", "id")
 SEPARATOR = "$_$"
+UNIMODAL = {"text": "regression_labels_T", "audio": "regression_labels_A",
+            "vision": "regression_labels_V"}  # fmt: skip
 
 
 def read(
@@ -47,11 +50,12 @@ def read(
         HyConError: the file is invalid.
     """
     path = files["features"]
-    for fold, content in read_folds(path, KEYS):
+    key = UNIMODAL[corpus.label_of] if corpus.label_of else "regression_labels"
+    for fold, content in read_folds(path, (*KEYS, key)):
         where = f"{path}: {fold}"
         arrays = {name: content[name] for name in NAMES}
         steps = _steps(content, arrays, where)
-        scores = numbers_of(content, "regression_labels", where).astype(np.float32)
+        scores = numbers_of(content, key, where).astype(np.float32)
         for number, name in enumerate(content["id"]):
             video, segment = _identity(text_of(name, f"{where}/id"), where)
             try:
@@ -77,7 +81,7 @@ def read(
 
 def _identity(name: str, where: str) -> tuple[str, int]:
     """Return video and clip of VIDEO$_$CLIP."""
-    video, _, clip = name.rpartition(SEPARATOR)
+    video, _, clip = name.rpartition(SEPARATOR if SEPARATOR in name else "/")
     if not video or not clip.isdecimal():
         raise HyConError(
             f"{where} has the id {name[:60]!r}, expected VIDEO{SEPARATOR}NUMBER; this is not a "

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hycon.atomic_io import sha256_of
+from hycon.encoders.packages import RANGE, joined_folder
 from hycon.errors import HyConError
 from hycon.progress import progress
 from hycon.untrusted.safe_json import read_json
@@ -21,7 +22,8 @@ def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = Non
     """Return the folder or Hugging Face id of a `model` parameter.
 
     Args:
-        model: a Hugging Face id, a local folder, `package:NAME` or `tiny:NAME`.
+        model: a Hugging Face id, a local folder, `package:NAME`, `package:PREFIX001..005` (a
+            model that is split over packages) or `tiny:NAME`.
         tiny_folder: folder of the tiny model, for `tiny:NAME`.
         sha256: expected digest of the folder's model.safetensors, or None.
 
@@ -29,7 +31,7 @@ def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = Non
         HyConError: the package or folder does not exist, or the digest differs.
     """
     if model.startswith(PACKAGE):
-        folder = _package_folder(model.removeprefix(PACKAGE))
+        folder = _package_folder(model.removeprefix(PACKAGE), sha256)
     elif model.startswith(TINY):
         folder = tiny_folder
     elif Path(model).is_dir():
@@ -50,8 +52,10 @@ def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = Non
     return str(folder)
 
 
-def _package_folder(name: str) -> Path:
-    """Return the folder with a config.json inside an installed package."""
+def _package_folder(name: str, sha256: str | None) -> Path:
+    """Return the folder with a config.json inside an installed package, or of several joined."""
+    if RANGE.fullmatch(name):
+        return joined_folder(name, sha256)
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         raise HyConError(

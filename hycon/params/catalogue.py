@@ -174,6 +174,9 @@ class Corpus(Strict):
     cut_boundaries: Fraction = 0.04
     """Share of segment boundaries that may cut a word before `align` warns. In CMU-MOSI 2.4% do if
     words and labels come from one alignment, and 5.3% if they do not."""
+    label_of: Literal["text", "audio", "vision"] | None = None
+    """Label of one modality, as CH-SIMS has them (format mmsa: regression_labels_T, _A, _V); null
+    takes the label of all."""
     vectors: Line = "GloVe"
     """Name of the word vectors."""
     mirrors: list[Line] = Field(default=[])
@@ -213,6 +216,8 @@ class Corpus(Strict):
             raise ValueError("needs either standard_folds or a file `folds`, not both")
         if self.format != "sequences" and self.standard_folds:
             raise ValueError(f"standard_folds: not for format {self.format}; remove it")
+        if self.label_of and self.format != "mmsa":
+            raise ValueError("label_of belongs to format: mmsa, and only there")
         if self.format == "mmsa" and self.emotions:
             raise ValueError("a file of format mmsa has scores, so task: regression")
         if (self.task == "classification") != (self.emotions is not None):
@@ -279,13 +284,14 @@ class Encoder(Strict):
     label: Line
     """Name in tables and figures."""
     kind: Literal["vectors", "transformer", "none"]
-    """vectors: the corpus's word vectors; transformer: states of `model`; none: for corpora
-    without text, which use it whatever their experiments name."""
+    """vectors: word vectors of `model`, or else of the corpus; transformer: states of `model`;
+    none: for corpora without text, which use it whatever their experiments name."""
     model: Line | None = None
-    """Hugging Face id, local folder, `package:NAME` (an installed package that contains a
-    model), or `tiny:bert` or `tiny:xlnet` (generated from the training words, random weights)."""
+    """Hugging Face id, local folder, `package:NAME` (an installed package that contains a model
+    or word vectors), `package:PREFIX001..005` (a model split over packages), or `tiny:bert` or
+    `tiny:xlnet` (generated from the training words, random weights)."""
     sha256: Sha256 | None = None
-    """Expected digest of model.safetensors."""
+    """Expected digest of model.safetensors, or of the vectors' .npy."""
     max_tokens: Annotated[int, Field(ge=3, le=4096)] = 128
     """Tokens per utterance, [CLS] and [SEP] included; longer utterances are cut."""
     batch_size: Count = 64
@@ -295,14 +301,21 @@ class Encoder(Strict):
 
     @model_validator(mode="after")
     def _names_a_model(self) -> Self:
-        if (self.kind == "transformer") != bool(self.model):
-            raise ValueError("model belongs to kind: transformer, and only there")
-        if self.finetune and not self.model:
+        if self.kind == "transformer" and not self.model:
+            raise ValueError("model: missing; kind: transformer needs one")
+        if self.kind == "none" and self.model:
+            raise ValueError("model: not for kind: none; remove it")
+        if self.finetune and self.kind != "transformer":
             raise ValueError("finetune belongs to kind: transformer, and only there")
         if self.tiny and self.tiny not in TINY:
             made = " and ".join(f"tiny:{name}" for name in TINY)
             raise ValueError(f"model {self.model} is unknown; the tiny models are {made}")
         return self
+
+    @property
+    def of_corpus(self) -> bool:
+        """Whether it is the corpus's own word vectors."""
+        return self.kind == "vectors" and self.model is None
 
     @property
     def tiny(self) -> str | None:

@@ -305,9 +305,9 @@ class Params(Strict):
         entry, chosen = self.catalogue[corpus], self.encoders[encoder]
         if chosen.kind == "none" and "text" in entry.modalities:
             return f"{encoder} is for corpora without text, and {corpus} has one"
-        if chosen.kind == "vectors" and not entry.has_vectors:
+        if chosen.of_corpus and not entry.has_vectors:
             return f"{encoder} needs word vectors, and {corpus} has none"
-        if chosen.kind == "transformer" and not entry.has_text:
+        if chosen.model and not entry.has_text:
             has = "only vectors" if entry.has_vectors else "no text"
             return f"{encoder} needs words, and {corpus} has {has}"
         return None

@@ -175,7 +175,9 @@ class Plan(Rows):
             if encoder.finetune or encoder.kind == "none":
                 continue
             vectors = encoder.kind == "vectors"
-            own = ragged(aligned(corpus) / "vectors.npy") if vectors else self.tiny(corpus, name)
+            own = self.tiny(corpus, name)
+            if encoder.of_corpus:
+                own = ragged(aligned(corpus) / "vectors.npy")
             yield Job(
                 stage="encode", name=f"{corpus}/{name}", phase="features",
                 code=("hycon.stages.encode",),

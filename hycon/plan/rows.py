@@ -88,7 +88,7 @@ class Rows:
         """Return the label of a text encoder; for word vectors, the corpus names them."""
         chosen = self.params.encoders[encoder]
         named = self.params.catalogue[corpus].vectors
-        return named if chosen.kind == "vectors" else chosen.label
+        return named if chosen.of_corpus else chosen.label
 
     def records(self, corpus: str, row: str) -> list[str]:
         """Return the records of a row's trained seeds, one per block."""

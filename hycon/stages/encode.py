@@ -12,7 +12,14 @@ from hycon.stages import Machine
 
 def main(task: EncodeTask, machine: Machine) -> None:
     utterances = read_table(task.aligned / "utterances.csv")
-    if task.encoder.kind == "vectors":
+    if task.encoder.kind == "vectors" and task.encoder.model:
+        from hycon.encoders.word_vectors import encode_words
+
+        texts = [utterance.text for utterance in utterances]
+        states, offsets, unknown = encode_words(texts, task.encoder.model, task.encoder.sha256)
+        cut = 0
+        log.info("%s: %.1f%% of the words have no vector", task.output, 100 * unknown)
+    elif task.encoder.kind == "vectors":
         states, offsets = read_ragged(task.aligned / "vectors.npy", len(utterances))
         cut = 0
         if not states.shape[1]:

@@ -209,3 +209,23 @@ def test_a_split_of_what_was_imported_is_a_fold_of_the_file(tmp_path):
     utterances, rows = read_split(tmp_path / "out", "valid")
     assert [u.segment for u in utterances] == [7, 12]
     np.testing.assert_array_equal(rows["audio"].padded(5)[1, :, 0], [6, 7, 8, 9, 0])
+
+
+def test_ch_sims_has_a_label_for_each_modality_and_other_names(tmp_path):
+    content = mmsa(unaligned=True)
+    for fold in content.values():
+        count = len(fold["id"])
+        fold["id"] = [name.replace("$_$", "/") for name in fold["id"]]
+        fold["regression_labels_A"] = np.linspace(-1, 1, count).astype(np.float32)
+    path = tmp_path / "features.pkl"
+    path.write_bytes(pickle.dumps(content))
+
+    def labels(modality):
+        corpus = entry("mmsa", None).model_copy(update={"label_of": modality})
+        found = from_mmsa.read({"features": path}, corpus, ALIGN, Report())
+        return [(u.id, u.label) for u, _ in found if u.fold == "test"]
+
+    assert [label for _, label in labels("audio")] == ["-1.0", "1.0"]
+    assert [name for name, _ in labels("audio")] == [name for name, _ in labels(None)]
+    with pytest.raises(HyConError, match="train lacks regression_labels_V; found "):
+        labels("vision")

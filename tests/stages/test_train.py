@@ -1,14 +1,17 @@
 """One job trains some seeds of a row, and only those that are not trained already."""
 
 import contextlib
+import csv
+import dataclasses
 import json
 import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from hycon.atomic_io import sha256_of
-from hycon.corpus.utterances import Utterance, write_table
+from hycon.corpus.utterances import Utterance, read_table, write_table
 from hycon.params import load
 from hycon.plan.tasks import TrainTask
 from hycon.stages import train
@@ -196,3 +199,71 @@ def test_each_seed_is_trained_under_a_lock_of_its_own(row, tmp_path, monkeypatch
     monkeypatch.setattr(train, "train", seen)
     row("runs", 1, 2)
     assert held == [[".seed-1.lock"], [".seed-2.lock"]]
+
+
+@pytest.fixture
+def grouped(row, tmp_path):
+    """Return the row's function; each of its utterances has a group to be held out with."""
+    utterances = [
+        dataclasses.replace(each, fold="test", held_out=f"s{number % 4}")
+        for number, each in enumerate(read_table(tmp_path / "utterances.csv"))
+    ]
+    write_table(tmp_path / "utterances.csv", utterances)
+    return row
+
+
+def test_each_group_is_predicted_by_the_network_that_has_not_seen_it(grouped, tmp_path):
+    folder = grouped("runs", 1) / "seed-1"
+    output = load_file(folder / "representations.safetensors")
+    record = json.loads((folder / "run.json").read_text())
+    assert record["selection"]["held out"] == ["s0", "s1", "s2", "s3"]
+    assert len(record["selection"]["epoch"]) == len(record["selection"]["value"]) == 4
+    assert not (tmp_path / "runs/seed-1.rounds").exists()
+    with (folder / "history.csv").open() as file:
+        assert {line["held_out"] for line in csv.DictReader(file)} == {"s0", "s1", "s2", "s3"}
+    # the same, by hand: a corpus whose folds are those of the second round
+    utterances = read_table(tmp_path / "utterances.csv")
+    folds = {"s1": "test", "s2": "valid"}
+    fixed = [
+        dataclasses.replace(each, fold=folds.get(each.held_out, "train"), held_out="")
+        for each in utterances
+    ]
+    write_table(tmp_path / "utterances.csv", fixed)
+    alone = load_file(grouped("fixed", 1) / "seed-1/representations.safetensors")
+    tested = [number for number, each in enumerate(fixed) if each.fold == "test"]
+    valid = [number for number, each in enumerate(fixed) if each.fold == "valid"]
+    for name in ("prediction", "fused", "text"):
+        np.testing.assert_array_equal(output[name][tested], alone[name][tested])
+    np.testing.assert_array_equal(output["validation"][valid], alone["prediction"][valid])
+
+
+def test_a_round_that_is_finished_is_not_trained_again(grouped, monkeypatch, tmp_path):
+    whole = grouped("whole", 1) / "seed-1/representations.safetensors"
+    trained = []
+    real = train.train
+
+    def killed(data, *given):
+        trained.append(data)
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return real(data, *given)
+
+    monkeypatch.setattr(train, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        grouped("runs", 1)
+    assert sorted(path.name for path in (tmp_path / "runs/seed-1.rounds").iterdir())[:2] == [
+        "1",
+        "2",
+    ]
+    assert not (tmp_path / "runs/seed-1").exists()
+    folder = grouped("runs", 1) / "seed-1"
+    assert len(trained) == 3 + 2
+    assert sha256_of(folder / "representations.safetensors") == sha256_of(whole)
+
+
+def test_a_row_without_text_reads_no_text(row, tmp_path):
+    for name in ("states.npy", "vision.npy"):
+        (tmp_path / name).unlink()
+    folder = row("runs", 1, settings=PARAMS.settings("sample", "audio-only", "bert"))
+    output = load_file(folder / "seed-1/representations.safetensors")
+    assert set(output) == {"audio", "fused", "prediction"}
