@@ -116,7 +116,8 @@ def _describe(name: str, corpus: Corpus, mirror: str | None) -> None:
     facts = {
         name: corpus.title,
         "labels": labels,
-        "folds": corpus.standard_folds or "in the files",
+        "modalities": ", ".join(corpus.modalities),
+        "folds": corpus.standard_folds or _folds(corpus),
         "note": " ".join(corpus.note.split()),
         "licence": corpus.licence,
         "citation": corpus.citation,
@@ -137,6 +138,18 @@ def _describe(name: str, corpus: Corpus, mirror: str | None) -> None:
             f"\nsnakemake --cores 1 raw --config 'corpora=[{name}]' fetches missing files and "
             "checks the others."
         )
+
+
+def _folds(corpus: Corpus) -> str:
+    """Return how a corpus without standard folds is divided."""
+    rule = corpus.columns and corpus.columns.folds
+    if rule is None:
+        return "in the files"
+    if rule.column is None:
+        return f"{rule.test_share:.0%} of the groups drawn for the test"
+    if rule.leave_one_out:
+        return f"each value of {rule.column} is tested once"
+    return f"by column {rule.column}" + (f", test {', '.join(rule.test)}" if rule.test else "")
 
 
 def _print_croissant(name: str, corpus: Corpus) -> None:

@@ -10,7 +10,7 @@ from hycon.corpus.to_mmsa import Longest, Tokens, fold_content, write
 from hycon.corpus.utterances import FOLDS, RaggedArray, Utterance, read_split, read_table
 from hycon.errors import HyConError
 from hycon.logs import log
-from hycon.params import Encoder, Params, load, read_yaml
+from hycon.params import MODALITIES, Encoder, Params, load, read_yaml
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -63,6 +63,10 @@ def _check(arguments, params: Params) -> None:
         raise HyConError(f"--corpus {arguments.corpus}: unknown; corpora.yaml has {known}")
     if corpus.emotions:
         raise HyConError(f"--corpus {arguments.corpus}: has emotions, and MMSA trains on scores")
+    if missing := [each for each in MODALITIES if each not in corpus.modalities]:
+        raise HyConError(f"--corpus {arguments.corpus}: has no {missing[0]}, and MMSA needs it")
+    if corpus.leaves_one_out:
+        raise HyConError(f"--corpus {arguments.corpus}: has no fixed folds, and MMSA needs them")
     if arguments.longest < 3:
         raise HyConError(f"--longest {arguments.longest}: expected 3 or more")
     if name is None:
