@@ -126,8 +126,17 @@ def _best(rows: list[dict[str, float]], lower: bool) -> int | None:
 
 def opening(corpus: Corpus) -> str:
     """Return the opening of every caption: the corpus, whether it is generated, and its note."""
-    sample = ["SAMPLE NUMBERS, not results."] if corpus.generator else []
-    return " ".join([f"Corpus: {corpus.title}.", *sample, *([corpus.note] if corpus.note else [])])
+    parts = [f"Corpus: {corpus.title}."]
+    if corpus.generator:
+        parts.append("SAMPLE NUMBERS, not results.")
+    if corpus.note:
+        parts.append(corpus.note)
+    if corpus.leaves_one_out:
+        parts.append(
+            "Each group is tested once, by a network that has not seen it: the test fold is all "
+            "utterances."
+        )
+    return " ".join(parts)
 
 
 def columns_of(corpus: Corpus) -> dict[str, tuple[str, int]]:
