@@ -148,7 +148,7 @@ def test_every_shipped_overlay_is_valid(overlay):
          'tuning.space: model.rank: found "x" (text), expected integer'),
         ({"tuning": {"variant": "lmf", "space": {"model.memsize": [3]}}},
          "tuning.space: model.memsize: unknown key"),
-        ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model belongs to kind: tran"),
+        ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model: word vectors come"),
         (
             {"catalogue": {"sample": {"files": {"words": {"path": "../words.csd"}}}}},
             "catalogue.sample.files.words: '../words.csd' must be a relative path without '..'",

@@ -303,6 +303,8 @@ class Encoder(Strict):
     def _names_a_model(self) -> Self:
         if self.kind == "transformer" and not self.model:
             raise ValueError("model: missing; kind: transformer needs one")
+        if self.kind == "vectors" and self.model and not self.model.startswith("package:"):
+            raise ValueError("model: word vectors come from a package, package:NAME")
         if self.kind == "none" and self.model:
             raise ValueError("model: not for kind: none; remove it")
         if self.finetune and self.kind != "transformer":

@@ -299,3 +299,13 @@ def test_arrays_and_offsets_that_do_not_fit_are_refused(files, tmp_path):
     np.save(tmp_path / "out/audio.offsets.npy", np.array([0, 2, 1, 5, 6, 7, 8]))
     with pytest.raises(HyConError, match="ascend from 0"):
         read_ragged(path, len(table))
+
+
+def test_without_words_a_segment_has_the_mean_of_its_frames(files, tmp_path):
+    del files["words"]
+    report, table, audio, _ = built(files, tmp_path / "out")
+    assert {(u.words, u.text) for u in table} == {(0, "")}
+    assert np.diff(audio.offsets).tolist() == [1] * len(table)
+    (last,) = (number for number, u in enumerate(table) if u.id == "v3[0]")
+    assert audio.values[last].tolist() == [1.5]  # of the frames 0 to 3
+    assert report["segment boundaries that cut a word"] == 0

@@ -10,6 +10,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from hycon.corpus.utterances import read_table
+from hycon.errors import HyConError
 from hycon.params import load, load_published
 from hycon.plan.planner import Plan
 from hycon.plan.records import record
@@ -139,3 +140,44 @@ def write_run(folder, task, seed, count, generator):
         "commit": None, "clean": None, "started": "2026-01-01T00:00:00+00:00", "seconds": 1.0,
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(run))
+
+
+def test_a_corpus_without_text_has_rows_without_a_text_encoder():
+    columns = {"group": "video", "label": "score"}
+    files = {name: {"path": f"{name}.csv" if name == "table" else f"{name}.npy"}
+             for name in ("table", "audio", "vision")}  # fmt: skip
+    entry = {"title": "Silent", "task": "regression", "format": "table", "columns": columns,
+             "files": files}  # fmt: skip
+    params = load(ROOT, {"corpora": ["silent"], "catalogue": {"silent": entry}})
+    plan = Plan(params)
+    assert plan.rows_of("silent", "main") == [
+        "hycon-no-text", "hycon-v2-no-text", "no-contrastive-no-text",
+    ]  # fmt: skip
+    assert plan.rows_of("silent", "modalities") == [
+        "no-contrastive-no-text", "audio-only-no-text", "vision-only-no-text",
+        "shuffled-audio-no-text", "shuffled-vision-no-text", "constant-no-text",
+    ]  # fmt: skip
+    assert not [job for job in plan.jobs.values() if job.stage in ("encode", "tiny")]
+    task = plan.job("train", "silent/hycon-v2-no-text/1").task
+    assert (task.settings.model.modalities, task.states) == (["audio", "vision"], None)
+    assert not any("features" in str(path) for path in task.inputs)
+    assert plan.settings("silent", "audio-only-no-text").train.lambdas.inter == 0
+    table = plan.job("tables", "silent/main").task.table
+    assert "bert needs words, and silent has no text" in table.left_out
+    assert table.show_controls
+    assert [row.model for row in table.controls][:2] == ["Audio", "Vision"]
+
+
+def test_peers_and_controls_of_a_missing_modality_are_left_out_with_the_reason():
+    plan = Plan(load(ROOT, {"corpora": ["iemocap-utterance"]}))
+    params = plan.params
+    assert params.lacking("iemocap-utterance", "misa") == "needs text, audio, vision"
+    assert params.lacking("iemocap-utterance", "shuffled-vision") == "the corpus has no vision"
+    assert params.lacking("iemocap-utterance", "text-audio") == "all that the corpus has"
+    assert params.lacking("sample", "text-audio") is None
+    left_out = plan.job("tables", "iemocap-utterance/peers").task.table.left_out
+    assert (
+        "EF-LSTM, LF-DNN, TFN, LMF, MFN, Graph-MFN, MulT, MISA (needs text, audio, vis" in left_out
+    )
+    with pytest.raises(HyConError, match="iemocap-utterance-loso tests every group"):
+        Plan(load(ROOT)).job("tune_row", "iemocap-utterance-loso/hycon-v2-bert")
