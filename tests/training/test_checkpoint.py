@@ -57,6 +57,7 @@ VARIANTS = {
     "averaged, cosine": {"averaging": 0.9, "schedule": "cosine", "warmup": 0.3},
     "no best epoch after the first": {"learning_rate": 0.5, "patience": 3},
     "selected pairs": {"selection": {"beta": 0.5, "gamma": 1.0, "weighted": True}},
+    "missing steps": {"missing": 0.3},
     "without contrastive terms": {"lambdas": {"intra": 0, "inter": 0, "semi": 0}},
 }
 
