@@ -19,7 +19,7 @@ from hycon.encoders.language_model import LanguageModel
 from hycon.encoders.text import encode, load, locate, tokenise
 from hycon.encoders.word_vectors import encode_words
 from hycon.errors import HyConError
-from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
+from hycon.evaluation.metrics import label_metrics
 from hycon.logs import log
 from hycon.params import Corpus, Encoder, Settings
 from hycon.training.batches import CorpusTensors, RaggedTensor, standardise
@@ -214,13 +214,12 @@ def _scores(
         log.warning("%s: %d labels are none of the run's; not scored", found.where, left_out)
     if not rows:
         return {}
-    labels, mine = [found.labels[row] for row in rows], predictions[rows]
-    if emotions:
-        apart = settings.train.emotion_decision == "one-against-rest"
-        numbers = np.array([emotions.index(label) for label in labels])
-        metrics = emotion_metrics(mine, numbers, emotions, apart)
-    else:
-        metrics = sentiment_metrics(mine, np.array([float(label) for label in labels]))
+    labels, decision = [found.labels[row] for row in rows], settings.train.emotion_decision
+    try:
+        metrics = label_metrics(predictions[rows], labels, emotions, decision)
+    except ValueError as error:  # such as neutral labels only
+        log.warning("%s: not scored: %s", found.where, error)
+        return {}
     return {"n": len(rows), "F1": "weighted", **metrics}
 
 

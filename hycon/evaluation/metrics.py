@@ -119,6 +119,32 @@ def emotion_metrics(
     return metrics
 
 
+def label_metrics(
+    predictions: np.ndarray,
+    labels: Sequence[str],
+    emotions: Sequence[str] | None,
+    emotion_decision: str | None = None,
+    f1: str = "weighted",
+) -> dict[str, float]:
+    """Return the metrics of predictions, given labels as text.
+
+    Args:
+        predictions: (N,) scores, or (N, C) scores of the emotions.
+        labels: N scores or names of emotions.
+        emotions: names of the C emotions, or None for scores.
+        emotion_decision: "one-against-rest" or "joint", see `emotion_metrics`.
+        f1: see `mean_f1`.
+
+    Raises:
+        ValueError: see `sentiment_metrics` and `emotion_metrics`, or a label is none.
+    """
+    if emotions is None:
+        return sentiment_metrics(predictions, np.array([float(label) for label in labels]), f1)
+    numbers = np.array([list(emotions).index(label) for label in labels], dtype=np.int64)
+    apart = emotion_decision == "one-against-rest"
+    return emotion_metrics(predictions, numbers, emotions, apart, f1)
+
+
 def accuracy(
     predictions: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
 ) -> Metric:

@@ -9,7 +9,7 @@ from hycon.atomic_io import sha256_of, write_json
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import read_output
-from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
+from hycon.evaluation.metrics import label_metrics
 from hycon.logs import log
 from hycon.plan.rows import scores_digest
 from hycon.plan.tasks import EvaluateTask
@@ -78,12 +78,8 @@ def score(
     ]
     labels = [utterances[row].label for row in rows]
     try:
-        if corpus.emotions is None:
-            scores = np.array([float(label) for label in labels])
-            return sentiment_metrics(predictions[rows], scores, task.metrics.f1)
-        numbers = np.array([corpus.emotions.index(label) for label in labels])
-        apart = task.settings.train.emotion_decision == "one-against-rest"
-        return emotion_metrics(predictions[rows], numbers, corpus.emotions, apart, task.metrics.f1)
+        decision = task.settings.train.emotion_decision
+        return label_metrics(predictions[rows], labels, corpus.emotions, decision, task.metrics.f1)
     except ValueError as error:
         table = task.aligned / "utterances.csv"
         raise HyConError(

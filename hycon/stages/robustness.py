@@ -6,6 +6,7 @@ follow MSA-Robustness (Hazarika et al.: Analyzing modality robustness in multimo
 analysis, NAACL 2022).
 """
 
+import functools
 import zlib
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ import torch
 from hycon.atomic_io import write_json
 from hycon.corpus.folds import training_rounds
 from hycon.corpus.utterances import read_table
-from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
+from hycon.evaluation.metrics import label_metrics
 from hycon.logs import log
 from hycon.networks.packing import PaddedBatch, without_steps
 from hycon.plan.tasks import RobustnessTask, RobustRow
@@ -62,15 +63,13 @@ def _row(task: RobustnessTask, row: RobustRow, device: str) -> list[dict]:
         text = read_text(row.encoder, task.aligned, row.states, None)
     labels, emotions = [utterance.label for utterance in utterances], task.corpus.emotions
     found: dict[Condition, dict[str, np.ndarray]] = {}
-    for number, fold in enumerate(rounds.values(), start=1):
+    for number, (held_out, fold) in enumerate(rounds.items(), start=1):
         data = load_data(
             task.aligned, text, emotions, row.settings.train.classes, device, fold, modalities
         )
         for seed in task.seeds:
             folder = row.runs / f"seed-{seed}"
-            model = load_network(
-                folder, data, row.settings, None, number if rounds.keys() != {""} else None
-            )
+            model = load_network(folder, data, row.settings, number=number if held_out else None)
             for condition in conditions(task, row):
                 rows = data.folds["test"]
                 output = infer(model, data, rows, _change(condition, seed, data))
@@ -80,7 +79,13 @@ def _row(task: RobustnessTask, row: RobustRow, device: str) -> list[dict]:
                 )
                 whole[rows.cpu().numpy()] = prediction
     tested = [i for i, each in enumerate(utterances) if each.held_out or each.fold == "test"]
-    score = _scorer(task, row, [labels[i] for i in tested])
+    score = functools.partial(
+        label_metrics,
+        labels=[labels[i] for i in tested],
+        emotions=emotions,
+        emotion_decision=row.settings.train.emotion_decision,
+        f1=task.metrics.f1,
+    )
     return [
         {
             "kind": kind,
@@ -89,18 +94,6 @@ def _row(task: RobustnessTask, row: RobustRow, device: str) -> list[dict]:
         }
         for (kind, amount), runs in found.items()
     ]
-
-
-def _scorer(
-    task: RobustnessTask, row: RobustRow, labels: list[str]
-) -> Callable[[np.ndarray], dict[str, float]]:
-    f1, emotions = task.metrics.f1, task.corpus.emotions
-    if emotions is None:
-        scores = np.array([float(label) for label in labels])
-        return lambda prediction: sentiment_metrics(prediction, scores, f1)
-    numbers = np.array([emotions.index(label) for label in labels])
-    apart = row.settings.train.emotion_decision == "one-against-rest"
-    return lambda prediction: emotion_metrics(prediction, numbers, emotions, apart, f1)
 
 
 def _change(condition: Condition, seed: int, data: CorpusTensors) -> Callable[[Batch], Batch]:
