@@ -10,6 +10,7 @@ from hycon.commands import corpora
 from hycon.errors import HyConError
 from hycon.params import load
 from tests.corpus.test_table import audio, write
+from tests.test_docs import python_blocks
 from tests.test_params import ROOT
 
 GROUPS = [[f"u{n}", f"g{n // 2}", "some words", f"{n % 5 - 2}"] for n in range(40)]
@@ -97,3 +98,21 @@ def test_a_folder_without_a_table_is_refused(project):
     with pytest.raises(HyConError, match="no such folder"):
         new(project / "nowhere")
     assert not re.search("empty", (project / "corpora.yaml").read_text())
+
+
+def test_the_files_of_meld_become_a_table_as_the_page_says(project):
+    for fold in ("train", "dev", "test"):
+        lines = [f"{d},{u},Well — it's “fine”,{['joy', 'anger'][u % 2]}"
+                 for d in range(2) for u in range(3)]  # fmt: skip
+        text = "\n".join(["Dialogue_ID,Utterance_ID,Utterance,Emotion", *lines])
+        (project / f"{fold}_sent_emo.csv").write_text(text, encoding="utf-8")
+    (project / "meld").mkdir()
+    (example,) = (block for block in python_blocks("docs/corpora.md") if "Dialogue_ID" in block)
+    exec(example, {})
+    names = [f"{fold}-{d}-{u}" for fold in ("train", "dev", "test") for d in range(2)
+             for u in range(3)]  # fmt: skip
+    np.savez(project / "meld/audio.npz", **{name: np.ones((2, 3)) for name in names})
+    new("meld", "--text", "Utterance")
+    corpus = load().catalogue["meld"]
+    assert corpus.emotions == ["anger", "joy"]
+    assert (corpus.columns.group, corpus.columns.folds.column) == ("dialogue", "fold")

@@ -1,8 +1,12 @@
 """The warning where all modalities together are not better than the best alone."""
 
+import json
+
 import pytest
 
 from hycon.params import load
+from hycon.plan.tasks import PageCorpus, PageRow, ScoredRow
+from hycon.reporting import report
 from hycon.reporting.controls import has_one_modality, warning
 from tests.test_params import ROOT
 
@@ -80,3 +84,16 @@ def test_a_contrastive_row_of_one_modality_is_named():
     assert has_one_modality(scored([1.0], ["text"], lambdas=0.1))
     assert not has_one_modality(scored([1.0], ["text"]))
     assert not has_one_modality(scored([1.0], ALL, lambdas=0.1))
+
+
+def test_the_page_has_the_warning_at_its_top(tmp_path):
+    rows = []
+    for name, values, modalities in (("all", [0.9, 0.9], ALL), ("text", [0.8, 0.8], ["text"])):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(scored(values, modalities)))
+        row = ScoredRow(row=name, model=name, encoder="E", scores=path, parameters_digest="")
+        rows.append(PageRow(row=row, experiment="main"))
+    part = PageCorpus(key="mosi", corpus=MOSI, tables=[], figures=[], rows=rows)
+    assert report._warning(part).startswith("CMU-MOSI: WARNING: text, audio and vision together")
+    template = (report.PAGE / "report.html.jinja").read_text()
+    assert template.index("for warning in warnings") < template.index('id="overview"')
