@@ -11,6 +11,8 @@ import numpy as np
 
 EMOTIONS = ("happy", "sad", "angry", "neutral")
 Metric = float | np.ndarray
+# relative spread of what varies by rounding errors of float32 only
+CONSTANT = 1e-6
 
 
 def sentiment_metrics(
@@ -184,8 +186,14 @@ def mean_f1(
 
 
 def correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> Metric:
-    """Return Pearson's correlation of a and b, (N,) float64; 0 if one of them is constant."""
+    """Return Pearson's correlation of a and b, (N,) float64; 0 if one of them is constant.
+
+    A number is constant if it varies by rounding errors of float32 only.
+    """
+    least = CONSTANT * abs(a.mean()), CONSTANT * abs(b.mean())
     a, b = a - a.mean(), b - b.mean()
+    if any(np.sqrt(x @ x / len(x)) <= bound for x, bound in zip((a, b), least, strict=True)):
+        return 0.0 if weights is None else np.zeros(len(weights))
     # a constant minus its mean may leave rounding errors, so scale is compared with more than 0
     if weights is None:
         scale = float(np.sqrt((a @ a) * (b @ b)))

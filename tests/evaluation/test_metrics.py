@@ -5,7 +5,13 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import accuracy_score, f1_score
 
-from hycon.evaluation.metrics import EMOTIONS, emotion_metrics, mean_f1, sentiment_metrics
+from hycon.evaluation.metrics import (
+    EMOTIONS,
+    correlation,
+    emotion_metrics,
+    mean_f1,
+    sentiment_metrics,
+)
 
 
 def scores(seed, count=200):
@@ -142,3 +148,14 @@ def test_one_against_the_rest_decides_for_each_emotion_by_its_own_score():
     assert found["acc_happy"] != joint["acc_happy"]
     with pytest.raises(ValueError, match="needs"):
         emotion_metrics(labels, labels, one_against_rest=True)
+
+
+def test_a_constant_with_the_rounding_errors_of_float32_has_no_correlation():
+    rng = np.random.default_rng(0)
+    labels = rng.normal(size=500)
+    almost = np.float32(0.3) + np.float32(3e-8) * rng.integers(-1, 2, 500).astype(np.float32)
+    assert len(np.unique(almost)) > 1
+    assert correlation(almost.astype(np.float64), labels) == 0.0
+    assert correlation(almost.astype(np.float64), labels, np.ones((2, 500))).tolist() == [0, 0]
+    # small numbers that do vary are no constant
+    assert correlation(1e-9 * labels, labels) == pytest.approx(1.0)
