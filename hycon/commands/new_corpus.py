@@ -64,7 +64,8 @@ def main(argv: Sequence[str]) -> None:
     _append(name, entry)
     corpus = Corpus.model_validate(entry)
     sizes = " / ".join(map(str, report["utterances"].values()))
-    print(f"{CATALOGUE}: added {name}: {', '.join(corpus.modalities)}")
+    labels = f"emotions {', '.join(corpus.emotions)}" if corpus.emotions else "scores"
+    print(f"{CATALOGUE}: added {name}: {', '.join(corpus.modalities)}; {labels}")
     print(f"{sizes} utterances in train, validation and test; {report['videos']} groups")
     for reason, count in report["dropped, by reason"].items():
         print(f"{count} utterances left out: {reason}")

@@ -141,7 +141,6 @@ def test_a_fresh_clone_needs_no_training(origin, tmp_path):
 
 
 @pytest.mark.parametrize(("tool", "when", "how"), [
-    ("snakemake", "Finished jobid.*train", INTERRUPT),
     ("snakemake", "Finished jobid.*evaluate", KILL),
     ("dvc", "Finished jobid.*train", INTERRUPT),
     ("dvc", "Running stage 'evidence'", KILL),
