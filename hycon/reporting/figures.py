@@ -1,5 +1,6 @@
 """Figures: a score against a parameter, and two representations by t-SNE."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,7 +173,9 @@ def write_lines(
     names = list(dict.fromkeys(name for _, _, lines in panels for name in lines))
     with matplotlib.style.context(["default", STYLE]):
         width = COLUMN if len(panels) <= 2 else PAGE
-        figure = Figure(figsize=(width, 2.7), layout="constrained")
+        columns = legend_columns(names, width)
+        height = 2.5 + 0.17 * math.ceil(len(names) / columns)
+        figure = Figure(figsize=(width, height), layout="constrained")
         rows = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (label, factor, lines), x_label in zip(rows, panels, x_labels, strict=True):
             for name, points in lines.items():
@@ -185,9 +188,15 @@ def write_lines(
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         handles, labels = rows[0].get_legend_handles_labels()
-        columns = 2 if width == COLUMN else 5
         figure.legend(handles, labels, loc="outside upper center", ncols=columns)
         _save(figure, caption, path)
+
+
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return how many columns of labels fit a figure of a width in inches, at most five."""
+    # points at 8 pt: a letter, and the line with its gaps
+    needed = 4.5 * max(map(len, labels)) + 36
+    return max(1, min(5, int(72 * width // needed)))
 
 
 def _unit(label: str, factor: int) -> str:

@@ -208,3 +208,20 @@ def test_both_panels_are_squares_about_their_points_with_a_look_for_each_class(b
         ]
     looks = [json.dumps(figures._look(number, COLOURS)) for number in range(56)]
     assert len(set(looks)) == 56
+
+
+@pytest.mark.parametrize("length", [3, 20, 49])
+def test_a_legend_of_long_labels_stays_within_the_figure(length, tmp_path, monkeypatch):
+    names = [f"{number}{('No contrastive learning, ' * 3)[:length]}" for number in range(6)]
+    lines = {name: [(0.0, [0.5, 0.6]), (0.5, [0.7, 0.4])] for name in names}
+    found = []
+
+    def measure(figure, *_):
+        figure.canvas.draw()
+        legend = figure.legends[0].get_window_extent()
+        found.append((legend.x0, figure.bbox.width - legend.x1))
+
+    monkeypatch.setattr(figures, "_save", measure)
+    panels = [("MAE all", 1, lines)] * 4
+    figures.write_lines(panels, ["x"] * 4, "c", tmp_path / "f", COLOURS)
+    assert min(found[0]) >= 0
