@@ -161,6 +161,11 @@ def _folds(
     rule = columns.folds
     values = [table[rule.column][number] for number in kept] if rule.column else None
     if rule.leave_one_out:
+        if "" in values:
+            line = kept[values.index("")] + 2
+            raise HyConError(
+                f"{where}: line {line} has no {rule.column}; every one is a test group"
+            )
         return ["test"] * len(kept), values
     mine = [groups[number] for number in kept]
     if not mine:

@@ -303,6 +303,12 @@ def test_each_group_is_tested_once_and_the_next_one_validates(tmp_path):
         "10": ["train", "train", "test", "test", "valid"],
         "11": ["valid", "valid", "train", "train", "test"],
     }
+    write(tmp_path, [*lines[:4], [*lines[4][:4], ""]])
+    with pytest.raises(HyConError, match="line 6 has no split"):
+        aligned(
+            tmp_path,
+            entry(columns={**COLUMNS, "folds": {"column": "split", "leave_one_out": True}}),
+        )
     write(tmp_path, [[*each[:4], "1" if each[4] == "9" else "2"] for each in lines])
     with pytest.raises(HyConError, match="found 2 groups, expected at least 3"):
         aligned(
