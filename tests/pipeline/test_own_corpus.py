@@ -22,6 +22,7 @@ def project(tmp_path_factory):
     repository = make(tmp_path_factory.mktemp("own"))
     for name in ("params.yaml", "corpora.yaml"):
         shutil.copy(ROOT / name, repository.folder)
+    repository.set("seeds: [1, 2, 3]", "seeds: [1]")
     shutil.copytree(ROOT / "config", repository / "config")
     (example,) = python_blocks(PAGE)
     subprocess.run([sys.executable, "-c", example], cwd=repository.folder, check=True)

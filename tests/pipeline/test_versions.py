@@ -143,7 +143,6 @@ def test_a_fresh_clone_needs_no_training(origin, tmp_path):
 @pytest.mark.parametrize(("tool", "when", "how"), [
     ("snakemake", "Finished jobid.*evaluate", KILL),
     ("dvc", "Finished jobid.*train", INTERRUPT),
-    ("dvc", "Running stage 'evidence'", KILL),
 ])  # fmt: skip
 def test_an_interrupted_run_resumes(clone, origin, tool, when, how):
     clone.git("checkout", "--quiet", "A")
