@@ -315,19 +315,30 @@ class Params(Strict):
     def lacking(self, corpus: str, variant: str) -> str | None:
         """Return why a corpus has no row of a variant, None if it has one.
 
-        A variant that names modalities needs them. One that names all that the corpus has is the
-        same as its parent.
+        A variant that names modalities, or whose parent does, needs them; otherwise one of those of
+        `model` is enough. A variant that only names all that the corpus has is the same as its
+        parent.
         """
         chosen, here = self.variants[variant], self.catalogue[corpus].modalities
         if chosen.peer and not installed():
             return MISSING
         if chosen.peer:
             return None if len(here) == len(MODALITIES) else f"needs {', '.join(MODALITIES)}"
-        named = chosen.model.get("modalities")
-        wanted = {*(named or ()), *chosen.train.get("shuffled", ())}
+        parent = self.variants.get(chosen.of or "")  # a name that is unknown is refused later
+        named, shuffled = None, ()
+        for each in (parent, chosen) if parent else (chosen,):
+            named = each.model.get("modalities", named)
+            shuffled = each.train.get("shuffled", shuffled)
+        wanted = {*(named or ()), *shuffled}
+        if named is None:
+            changes = self.per_corpus.get(corpus, Changes()).model
+            common = changes.get("modalities", self.model.modalities)
+            # without any of them the network would predict a constant
+            wanted |= set() if set(common) & set(here) else set(common)
         if missing := [name for name in MODALITIES if name in wanted - set(here)]:
             return f"the corpus has no {' and no '.join(missing)}"
-        if named and set(named) == set(here) != set(MODALITIES):
+        alone = chosen.model.keys() == {"modalities"} and not chosen.train
+        if alone and set(named) == set(here) != set(MODALITIES):
             return "all that the corpus has"
         return None
 

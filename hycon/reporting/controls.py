@@ -32,7 +32,7 @@ def warning(scores: Iterable[dict[str, Any]], corpus: Corpus) -> str:
     sign = -1 if corpus.emotions is None else 1
     plain: dict[tuple[str, ...], dict[str, float]] = {}
     for each in scores:
-        modalities = _modalities(each)
+        modalities = plain_modalities(each)
         if modalities and (len(modalities) == 1 or list(modalities) == corpus.modalities):
             runs = {seed: run["test"][metric] for seed, run in each["seeds"].items()}
             plain.setdefault(modalities, runs)
@@ -60,7 +60,7 @@ def has_one_modality(scores: dict[str, Any]) -> bool:
     return len(_setting(scores, "model", "modalities") or ()) == 1 and _contrasts(scores)
 
 
-def _modalities(scores: dict[str, Any]) -> tuple[str, ...] | None:
+def plain_modalities(scores: dict[str, Any]) -> tuple[str, ...] | None:
     """Return what a row reads; None of a peer, with contrastive learning or anything shuffled."""
     found = _setting(scores, "model", "modalities")
     if found is None or _contrasts(scores) or _setting(scores, "train", "shuffled"):

@@ -39,7 +39,7 @@ def write(task: ReportTask) -> None:
         for part in task.corpora
     }
     every = [row for each in rows.values() for row in each]
-    warnings = [warning for part in task.corpora if (warning := _warning(part))]
+    warnings = [warning for part in task.corpora if (warning := _warning(part, rows[part.key]))]
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -66,9 +66,14 @@ def write(task: ReportTask) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _warning(part: PageCorpus) -> str:
+def _warning(part: PageCorpus, rows: list[run_records.RowRecord]) -> str:
     """Return the warning that a corpus's modalities add nothing together; "" if they do."""
-    found = controls.warning((read_scores(each.row.scores) for each in part.rows), part.corpus)
+    plain = (
+        read_scores(each.row.scores)
+        for each, row in zip(part.rows, rows, strict=True)
+        if controls.plain_modalities({"settings": row.settings})
+    )
+    found = controls.warning(plain, part.corpus)
     return f"{part.corpus.title}: {found}" if found else ""
 
 

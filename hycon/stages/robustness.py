@@ -15,14 +15,14 @@ import torch
 
 from hycon.atomic_io import write_json
 from hycon.corpus.folds import training_rounds
-from hycon.corpus.utterances import read_table
+from hycon.corpus.utterances import Utterance, read_table
 from hycon.evaluation.metrics import label_metrics
 from hycon.logs import log
 from hycon.networks.packing import PaddedBatch, without_steps
 from hycon.plan.tasks import RobustnessTask, RobustRow
 from hycon.progress import progress
 from hycon.stages import Machine
-from hycon.training.batches import CorpusTensors, load_data
+from hycon.training.batches import load_data
 from hycon.training.device import make_deterministic, pick_device, set_threads
 from hycon.training.loop import infer
 from hycon.training.text import read_text
@@ -36,9 +36,10 @@ def main(task: RobustnessTask, machine: Machine) -> None:
     set_threads(machine.threads)
     make_deterministic()
     device = pick_device(machine.device)
+    utterances = read_table(task.aligned / "utterances.csv")
     rows = {}
     for row in progress(task.rows, task.name, unit="rows"):
-        rows[row.row] = _row(task, row, device)
+        rows[row.row] = _row(task, row, utterances, device)
     write_json(task.output, {"name": task.name, "rows": rows})
     log.info("%s: %d rows, %d seeds", task.name, len(rows), len(task.seeds))
 
@@ -53,10 +54,11 @@ def conditions(task: RobustnessTask, row: RobustRow) -> list[Condition]:
     ]
 
 
-def _row(task: RobustnessTask, row: RobustRow, device: str) -> list[dict]:
+def _row(
+    task: RobustnessTask, row: RobustRow, utterances: list[Utterance], device: str
+) -> list[dict]:
     """Return the metrics of each seed under each condition."""
     modalities = row.settings.reads(task.corpus)
-    utterances = read_table(task.aligned / "utterances.csv")
     rounds = training_rounds(utterances)
     text = None
     if "text" in modalities:
@@ -67,12 +69,13 @@ def _row(task: RobustnessTask, row: RobustRow, device: str) -> list[dict]:
         data = load_data(
             task.aligned, text, emotions, row.settings.train.classes, device, fold, modalities
         )
+        deviations = {name: each.values.std(dim=0) for name, each in data.features.items()}
         for seed in task.seeds:
             folder = row.runs / f"seed-{seed}"
             model = load_network(folder, data, row.settings, number=number if held_out else None)
             for condition in conditions(task, row):
                 rows = data.folds["test"]
-                output = infer(model, data, rows, _change(condition, seed, data))
+                output = infer(model, data, rows, _change(condition, seed, deviations))
                 prediction = output.prediction.cpu().numpy()
                 whole = found.setdefault(condition, {}).setdefault(
                     str(seed), np.zeros((len(labels), *prediction.shape[1:]), np.float32)
@@ -96,15 +99,21 @@ def _row(task: RobustnessTask, row: RobustRow, device: str) -> list[dict]:
     ]
 
 
-def _change(condition: Condition, seed: int, data: CorpusTensors) -> Callable[[Batch], Batch]:
+def _change(
+    condition: Condition, seed: int, deviations: dict[str, torch.Tensor]
+) -> Callable[[Batch], Batch]:
     """Return a function that removes steps of a batch, or adds noise to it.
 
     What is drawn depends on the seed and the condition, so that rows of a seed see the same.
+
+    Args:
+        condition: kind and amount.
+        seed: of the run.
+        deviations: standard deviation (D,) of each feature, by modality.
     """
     kind, amount = condition
     draw = torch.Generator().manual_seed(zlib.crc32(f"{seed} {kind} {amount}".encode()))
     if kind == "noise":
-        deviations = {name: each.values.std(dim=0) for name, each in data.features.items()}
         return lambda batch: {
             name: _noisy(steps, amount * deviations[name], draw) for name, steps in batch.items()
         }

@@ -181,3 +181,19 @@ def test_peers_and_controls_of_a_missing_modality_are_left_out_with_the_reason()
     )
     with pytest.raises(HyConError, match="iemocap-utterance-loso tests every group"):
         Plan(load(ROOT)).job("tune_row", "iemocap-utterance-loso/hycon-v2-bert")
+
+
+def test_a_row_is_left_out_and_never_a_constant_where_its_modalities_are_missing():
+    parent = {"label": "P", "model": {"modalities": ["vision"]}}
+    child = {"label": "C", "of": "parent", "train": {"epochs": 1}}
+    both = {"modalities": ["text", "audio"], "rank": 2}
+    tuned = {"label": "T", "of": "no-contrastive", "model": both}
+    params = load(ROOT, {"variants": {"parent": parent, "child": child, "tuned": tuned}})
+    assert params.lacking("iemocap-utterance", "child") == "the corpus has no vision"
+    assert params.lacking("iemocap-utterance", "tuned") is None  # not only the parent again
+    whole = {"shuffled-audio": {"train": {"shuffled": []}}}
+    overlay = {"model": {"modalities": ["vision"]}, "variants": whole}
+    params = load(ROOT, {**overlay, "experiments": {"alpha": None}})
+    assert params.lacking("iemocap-utterance", "hycon") == "the corpus has no vision"
+    assert params.lacking("iemocap-utterance", "text-only") is None
+    assert params.lacking("iemocap-utterance", "constant") is None

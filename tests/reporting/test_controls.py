@@ -8,6 +8,7 @@ from hycon.params import load
 from hycon.plan.tasks import PageCorpus, PageRow, ScoredRow
 from hycon.reporting import report
 from hycon.reporting.controls import has_one_modality, warning
+from hycon.reporting.run_records import RowRecord
 from tests.test_params import ROOT
 
 CATALOGUE = load(ROOT).catalogue
@@ -94,6 +95,10 @@ def test_the_page_has_the_warning_at_its_top(tmp_path):
         row = ScoredRow(row=name, model=name, encoder="E", scores=path, parameters_digest="")
         rows.append(PageRow(row=row, experiment="main"))
     part = PageCorpus(key="mosi", corpus=MOSI, tables=[], figures=[], rows=rows)
-    assert report._warning(part).startswith("CMU-MOSI: WARNING: text, audio and vision together")
+    records = [RowRecord(row.row.row, "", "", scored([1.0], names)["settings"], "", {}, [])
+               for row, names in zip(rows, (ALL, ["text"]), strict=True)]  # fmt: skip
+    assert report._warning(part, records).startswith(
+        "CMU-MOSI: WARNING: text, audio and vision together"
+    )
     template = (report.PAGE / "report.html.jinja").read_text()
     assert template.index("for warning in warnings") < template.index('id="overview"')
