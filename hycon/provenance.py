@@ -30,16 +30,22 @@ def environment() -> dict[str, str]:
 def commit() -> dict[str, str | bool | None]:
     """Return the commit of the working tree and whether it was clean; None outside git."""
     try:
-        head = _git("rev-parse", "HEAD").strip()
+        head = git("rev-parse", "HEAD").strip()
         # results and records of data change while the pipeline runs and make no other code
         apart = (":!results", ":!dvc.lock", ":!corpora.manifest.json")
-        changed = _git("status", "--porcelain", "--", ".", *apart)
+        changed = git("status", "--porcelain", "--", ".", *apart)
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "clean": None}
     return {"commit": head, "clean": not changed.strip()}
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """Return what a git command prints about the repository of this code.
+
+    Raises:
+        OSError: there is no git.
+        subprocess.CalledProcessError: the command fails.
+    """
     command = ["git", "-C", str(ROOT.parent), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 

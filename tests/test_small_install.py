@@ -20,12 +20,16 @@ sys.meta_path.insert(0, Refuse())
 """
 METRICS = """
 import numpy as np
-from hycon.evaluation.comparison import paired
+from hycon.evaluation.inference import compare, resample, scoring
 from hycon.evaluation.metrics import sentiment_metrics
 
 found = sentiment_metrics(np.array([1.0, -2.0, 0.5]), np.array([1.0, -1.0, -0.5]))
 assert found["mae_all"] == (0 + 1 + 1) / 3
-assert paired({"1": 0.5, "2": 0.75}, {"1": 0.25, "2": 0.25}).difference == 0.375
+ours, theirs = (
+    resample({"1": np.array(first), "2": np.array(second)}, ["a", "b", "b"], scoring("012"))
+    for first, second in (([0.0, 1, 2], [0.0, 1, 3]), ([1.0, 1, 2], [1.0, 1, 3]))
+)
+assert compare(ours, theirs, "mae_all", 0.02).difference == -1 / 3
 """
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from hycon.atomic_io import sha256_of
 from hycon.errors import HyConError
+from hycon.evaluation.inference import Runs
+from hycon.plan.paths import RESAMPLED
 from hycon.untrusted.safe_json import read_json
 
 
@@ -51,6 +54,35 @@ def read_scores(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); evaluate the runs again") from None
     return scores
+
+
+def read_runs(path: Path, metrics: Iterable[str]) -> Runs:
+    """Read test metrics of a row's runs, on the test fold and on resamples of it.
+
+    Args:
+        path: scores.json of the stage `evaluate`; the resamples are in a file next to it.
+        metrics: their names.
+
+    Raises:
+        HyConError: one cannot be read, or they do not belong together.
+    """
+    scores, file = read_scores(path), path.with_name(RESAMPLED)
+    try:
+        expected, seeds = scores["resampled"], scores["seeds"]
+        if sha256_of(file) != expected["sha256"]:
+            raise ValueError(f"not the file that {path.name} was written with")
+        content = load_file(file)
+        resampled = {name: content[name] for name in metrics}
+        values = {
+            name: np.array([run["test"][name] for run in seeds.values()], dtype=np.float64)
+            for name in resampled
+        }
+        for name, each in resampled.items():
+            if each.dtype.kind != "f" or each.ndim != 2 or len(each) != len(seeds):
+                raise ValueError(f"{name} is {each.dtype} {each.shape}, of {len(seeds)} seeds")
+        return Runs(tuple(seeds), values, resampled, int(expected["groups"]))
+    except (OSError, ValueError, SafetensorError, KeyError, TypeError) as error:
+        raise HyConError(f"{file}: cannot be read ({error}); evaluate the runs again") from None
 
 
 def _is_number(value: Any) -> bool:

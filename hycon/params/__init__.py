@@ -7,6 +7,8 @@ receives these values; nothing else reads a configuration file.
 
 from hycon.params.base import merge
 from hycon.params.catalogue import Corpus, Encoder, Generator
+from hycon.params.claims import Claim, Preregistration, load_claims, load_preregistrations
+from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, installed
 from hycon.params.published import Published, load_published
@@ -27,13 +29,16 @@ __all__ = [
     "MODALITIES",
     "AlignConfig",
     "AnyPeer",
+    "Claim",
     "Corpus",
     "Encoder",
     "FigureConfig",
     "Generator",
+    "InferenceConfig",
     "MetricsConfig",
     "ModelConfig",
     "Params",
+    "Preregistration",
     "Published",
     "Settings",
     "TrainConfig",
@@ -41,7 +46,10 @@ __all__ = [
     "get_path",
     "installed",
     "load",
+    "load_claims",
+    "load_preregistrations",
     "load_published",
+    "lower_is_better",
     "merge",
     "override",
     "read_texts",

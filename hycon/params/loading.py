@@ -88,12 +88,22 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(LARGEST_YAML + 1)
-        if len(text) > LARGEST_YAML:
-            raise HyConError(f"{path}: larger than {LARGEST_YAML} bytes, which is the limit")
-        content = yaml.load(text.decode("utf-8"), Loader=_Loader)
+            content = file.read(LARGEST_YAML + 1)
     except OSError as error:
         raise HyConError(f"{path}: cannot be read ({error.strerror}); restore it") from None
+    return parse_yaml(content, path)
+
+
+def parse_yaml(text: bytes, path: Path) -> dict[str, Any]:
+    """Return the YAML mapping that a file contains.
+
+    Raises:
+        HyConError: it is not valid; names file, line and problem.
+    """
+    if len(text) > LARGEST_YAML:
+        raise HyConError(f"{path}: larger than {LARGEST_YAML} bytes, which is the limit")
+    try:
+        content = yaml.load(text.decode("utf-8"), Loader=_Loader)
     except UnicodeDecodeError as error:
         raise HyConError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except yaml.MarkedYAMLError as error:
@@ -103,8 +113,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise HyConError(f"{where}: not valid YAML: {problem}") from None
     except RecursionError:
         raise HyConError(f"{path}: not valid YAML: nested too deeply") from None
-    except HyConError:
-        raise
     except Exception as error:  # YAML tags such as !!int can fail in many ways
         first = " ".join(str(error).split())[:200] or type(error).__name__
         raise HyConError(f"{path}: not valid YAML: {first}") from None

@@ -1,20 +1,17 @@
 """Published numbers that ours are held against (paper/expected.yaml)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
 from hycon.errors import HyConError
 from hycon.params.base import Float, Line, Name, Strict
+from hycon.params.inference import SentimentMetric
 from hycon.params.loading import read_yaml
 from hycon.params.messages import explain
 
 PATH = Path("paper/expected.yaml")
-Metric = Literal[
-    "acc7", "acc5", "acc2_nonneg", "acc2_pos", "f1_nonneg", "f1_pos",
-    "mae_all", "mae_nonzero", "corr_all", "corr_nonzero",
-]  # fmt: skip
 
 
 class Published(Strict):
@@ -25,7 +22,7 @@ class Published(Strict):
     encoder: Line
     row: Name | None
     source: Line
-    metrics: Annotated[dict[Metric, Float], Field(min_length=1)]
+    metrics: Annotated[dict[SentimentMetric, Float], Field(min_length=1)]
 
 
 class _File(Strict):

@@ -24,6 +24,7 @@ from hycon.params.base import (
     merge,
 )
 from hycon.params.catalogue import Corpus, Encoder
+from hycon.params.inference import InferenceConfig
 from hycon.params.messages import explain
 from hycon.params.peers import MISSING, AnyPeer, PeerSettings, installed
 from hycon.params.settings import (
@@ -205,6 +206,8 @@ class Params(Strict):
     """Text encoders by name."""
     metrics: MetricsConfig
     """Conventions of the metrics."""
+    inference: InferenceConfig
+    """Margins and primary metrics of the tests between rows."""
     complexity: ComplexityConfig | None
     """Measurement of complexity; null measures none."""
     figures: FigureConfig

@@ -201,6 +201,11 @@ class Settings(Strict):
             return list(MODALITIES)  # a peer reads all
         return self.model.modalities or corpus.modalities[-1:]
 
+    def is_control(self) -> bool:
+        """Return whether it is this project's network without contrastive learning or shuffling."""
+        own = isinstance(self.model, ModelConfig)
+        return own and not any(dict(self.train.lambdas).values()) and not self.train.shuffled
+
     def as_cost(self) -> Self:
         """Return settings in which everything that does not change a step's cost is set to a
         constant, so that rows of equal cost are measured once.

@@ -1,13 +1,14 @@
 """The jobs that produce the evidence: metrics, tables, figures and the report."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hycon.params import ADAPTED, get_path
+from hycon.params import ADAPTED, Claim, get_path
 from hycon.plan import tasks
 from hycon.plan.job import Job
-from hycon.plan.paths import GRAPH, RESULTS, aligned, runs, unique, with_formats
+from hycon.plan.paths import GRAPH, RESAMPLED, RESULTS, aligned, runs, unique, with_formats
 from hycon.plan.rows import Rows
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_CODE, TABLE_FORMATS, Scores
 from hycon.provenance import ROOT
@@ -93,6 +94,8 @@ def _curve_points(plan: Rows, corpus: str) -> list[tasks.CurvePoint]:
 def tables(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the tables of a corpus by name, in the order of the report."""
     found: dict[str, Any] = {}
+    if plan.claims:
+        found["claims"] = _claims_table(plan, corpus)
     for name in plan.experiments_of(corpus):
         found[name] = _score_table(plan, corpus, name)
         if pairs := _pairs(plan, corpus, name):
@@ -101,7 +104,7 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
                 title=experiment.title,
                 reference=plan.params.variants[experiment.reference].label,
                 pairs=pairs,
-                aligned=aligned(corpus),
+                inference=plan.params.inference,
             )
         if robust := robust_rows(plan, corpus, name):
             found[f"{name}-robustness"] = tasks.RobustnessTable(
@@ -113,7 +116,9 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
     if published := [each for each in plan.published if each.corpus == corpus]:
         here = set(plan.rows_of(corpus))
         rows = [plan.scored(corpus, each.row) for each in published if each.row in here]
-        found["published"] = tasks.PublishedTable(published=published, rows=list(unique(rows)))
+        found["published"] = tasks.PublishedTable(
+            published=published, rows=list(unique(rows)), inference=plan.params.inference
+        )
     if measured := measured_rows(plan, corpus):
         found["complexity"] = tasks.CostTable(
             measured=RESULTS / corpus / "complexity.json",
@@ -122,6 +127,55 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
                 for row in measured
             },
         )
+    return found
+
+
+def _claims_table(plan: Rows, corpus: str) -> tasks.ClaimsTable:
+    here = plan.rows_of(corpus)
+    measured = RESULTS / corpus / "complexity.json" if measured_rows(plan, corpus) else None
+    controls: dict[str, list[tasks.ScoredRow]] = {}
+    for row in here:
+        if plan.settings(corpus, row).is_control():
+            controls.setdefault(plan.rows[row][1], []).append(plan.scored(corpus, row))
+    return tasks.ClaimsTable(
+        claims=[each for claim in plan.claims for each in _planned(plan, corpus, claim)],
+        controls=controls,
+        costs=measured,
+        preregistered=[each for each in plan.preregistered if each.corpus == corpus],
+        inference=plan.params.inference,
+    )
+
+
+def _planned(plan: Rows, corpus: str, claim: Claim) -> list[tasks.PlannedClaim]:
+    """Return a claim with the rows of each text encoder that has most of them."""
+    here = set(plan.rows_of(corpus))
+    encoders = unique(plan.rows[row][1] for row in here)
+    wanted = list(itertools.product(claim.rows, claim.against))
+    there = {
+        encoder: [
+            pair for pair in wanted if {f"{variant}-{encoder}" for variant in pair} <= here
+        ]
+        for encoder in plan.params.encoders if encoder in encoders
+    }  # fmt: skip
+    most = max(map(len, there.values()))
+    variants = plan.params.variants
+    found = []
+    for encoder, pairs in there.items():
+        gone = [name for name in (*claim.rows, *claim.against) if f"{name}-{encoder}" not in here]
+        if len(pairs) == most and (most or not found):
+            found.append(
+                tasks.PlannedClaim(
+                    claim=claim, encoder=encoder, label=plan.encoder_label(corpus, encoder),
+                    pairs=[
+                        tasks.RowPair(
+                            row=plan.scored(corpus, f"{row}-{encoder}"),
+                            reference=plan.scored(corpus, f"{other}-{encoder}"),
+                        )
+                        for row, other in pairs
+                    ],
+                    missing=[variants[name].label for name in gone],
+                )
+            )  # fmt: skip
     return found
 
 
@@ -137,6 +191,7 @@ def _score_table(plan: Rows, corpus: str, name: str) -> tasks.ScoreTable:
         show_controls=experiment.controls is not None,
         left_out=_left_out(plan, corpus, name),
         note=_adaptations(plan, corpus, name),
+        inference=plan.params.inference,
     )
 
 
@@ -191,14 +246,16 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
     if table.kind == "costs":
         reads = [str(table.measured)]
     elif table.kind == "differences":
-        rows = [row for pair in table.pairs for row in (pair.row, pair.reference)]
-        reads = [*scores_of(rows), f"{table.aligned}/utterances.csv"]
-        # the bootstrap needs the predictions too
-        reads += [path for row in unique(rows) for path in plan.records(corpus, row.row)]
+        reads = list(runs_of(row for pair in table.pairs for row in (pair.row, pair.reference)))
+    elif table.kind == "claims":
+        rows = [row for each in table.claims for pair in each.pairs
+                for row in (pair.row, pair.reference)]  # fmt: skip
+        rows += [row for each in table.controls.values() for row in each]
+        reads = [*runs_of(rows), *([str(table.costs)] if table.costs else [])]
     elif table.kind == "robustness":
         reads = [str(table.measured)]
     elif table.kind == "scores":
-        reads = list(scores_of([*table.rows, *table.controls]))
+        reads = list(runs_of([*table.rows, *table.controls]))
     else:
         reads = list(scores_of(table.rows))
     return Job(
@@ -208,7 +265,6 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
             key=corpus, corpus=plan.params.catalogue[corpus], table=table, output=stem
         ),
         reads=unique(reads), writes=with_formats(stem, TABLE_FORMATS),
-        memory_mb=1000 if table.kind == "differences" else 500,
     )  # fmt: skip
 
 
@@ -400,7 +456,8 @@ def report(plan: Rows) -> Job:
 
 
 def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
-    titles = {"published": "Published numbers and ours", "complexity": "Complexity"}
+    titles = {"claims": "The paper's claims", "published": "Published numbers and ours",
+              "complexity": "Complexity"}  # fmt: skip
     items = []
     for name, table in tables(plan, corpus).items():
         more = ": differences" if table.kind == "differences" else ""
@@ -422,6 +479,13 @@ def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
         tables=items,
         figures=drawn,
         rows=list(rows.values()),
+    )
+
+
+def runs_of(rows: Iterable[Scores]) -> tuple[str, ...]:
+    """Return the score files of the rows and their resamples, without duplicates."""
+    return unique(
+        str(path) for row in rows for path in (row.scores, row.scores.with_name(RESAMPLED))
     )
 
 

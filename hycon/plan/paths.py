@@ -6,6 +6,7 @@ from typing import Any
 
 DATA, RESULTS = Path("data"), Path("results")
 MANIFEST = Path("corpora.manifest.json")  # sources and digests of fetched files; in git
+RESAMPLED = "resampled.safetensors"  # next to each scores.json
 GRAPH = Path("docs/rulegraph.svg")
 
 

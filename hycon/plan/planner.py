@@ -12,6 +12,7 @@ from hycon.plan.job import Job
 from hycon.plan.paths import (
     DATA,
     MANIFEST,
+    RESAMPLED,
     RESULTS,
     aligned,
     ragged,
@@ -235,7 +236,7 @@ class Plan(Rows):
                 runs=runs(corpus, row), output=target,
             ),
             reads=(f"{aligned(corpus)}/utterances.csv", *self.records(corpus, row)),
-            writes=(str(target),),
+            writes=(str(target), str(target.with_name(RESAMPLED))),
         )  # fmt: skip
 
     def _search(self, corpus: str) -> Iterator[Job]:

@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from hycon.params import Corpus, Encoder, MetricsConfig, Params, Published, Settings
+from hycon.params import (
+    Claim,
+    Corpus,
+    Encoder,
+    MetricsConfig,
+    Params,
+    Preregistration,
+    Published,
+    Settings,
+)
 from hycon.plan.paths import aligned, ragged, runs, states, tiny_folder, unique
 from hycon.plan.tasks import ScoredRow
 from hycon.provenance import parameters_digest
@@ -15,6 +24,8 @@ class Rows:
     Args:
         params: all parameters.
         published: published results, one per row.
+        claims: the paper's claims.
+        preregistered: what was fixed before runs.
         files: names of the parameter files, shown in the report.
         options: Snakemake options that change results, quoted for the shell.
     """
@@ -23,10 +34,13 @@ class Rows:
         self,
         params: Params,
         published: list[Published] | None = None,
+        claims: list[Claim] | None = None,
+        preregistered: list[Preregistration] | None = None,
         files: list[str] | None = None,
         options: str = "",
     ) -> None:
         self.params, self.published = params, published or []
+        self.claims, self.preregistered = claims or [], preregistered or []
         self.parameter_files, self.options = files or ["params.yaml", "corpora.yaml"], options
         self.rows = {
             f"{variant}-{encoder}": (variant, encoder)

@@ -9,7 +9,15 @@ from typing import Any, NoReturn
 
 from hycon.errors import HyConError
 from hycon.logs import USER_ERROR
-from hycon.params import load, load_published, merge, read_texts, read_yaml
+from hycon.params import (
+    load,
+    load_claims,
+    load_preregistrations,
+    load_published,
+    merge,
+    read_texts,
+    read_yaml,
+)
 from hycon.plan.planner import Plan
 from hycon.plan.records import modified, refresh
 from hycon.plan.snakemake import remake
@@ -40,7 +48,8 @@ class Rules:
             files = [_from_here(Path(path)) for path in settings.configfiles]
             options = _options(files, given)
             files = ["params.yaml", "corpora.yaml", *files]
-            self.plan = Plan(params, load_published(), files, options)
+            fixed = load_published(), load_claims(params), load_preregistrations()
+            self.plan = Plan(params, *fixed, files, options)
         except HyConError as error:
             _stop(error)
         # skip this in the processes that Snakemake starts for single jobs

@@ -12,11 +12,14 @@ from pydantic import Field
 
 from hycon.params import (
     AlignConfig,
+    Claim,
     Corpus,
     Encoder,
     FigureConfig,
     Generator,
+    InferenceConfig,
     MetricsConfig,
+    Preregistration,
     Published,
     Settings,
     TuningConfig,
@@ -32,6 +35,7 @@ TABLE_CODE = {
     "published": "hycon.reporting.published",
     "costs": "hycon.reporting.cost_table",
     "robustness": "hycon.reporting.robustness",
+    "claims": "hycon.reporting.claims",
 }
 
 
@@ -119,7 +123,7 @@ class EvaluateTask(RowTask):
     metrics: MetricsConfig
     seeds: list[int]
     runs: Path  # folder of the row
-    output: Path
+    output: Path  # resampled.safetensors is written next to it
 
 
 class TuneTask(TrainedRowTask):
@@ -204,6 +208,7 @@ class ScoreTable(Strict):
     show_controls: bool = False  # below its own; otherwise only for the warning
     left_out: str  # which rows are missing, and why
     note: str  # additional remarks for the caption
+    inference: InferenceConfig
 
 
 class RowPair(Strict):
@@ -220,7 +225,7 @@ class DifferenceTable(Strict):
     title: str
     reference: str  # its label
     pairs: list[RowPair]
-    aligned: Path  # folder
+    inference: InferenceConfig
 
 
 class PublishedTable(Strict):
@@ -229,6 +234,7 @@ class PublishedTable(Strict):
     kind: Literal["published"] = "published"
     published: list[Published]
     rows: list[ScoredRow]
+    inference: InferenceConfig
 
 
 class CostTable(Strict):
@@ -249,13 +255,34 @@ class RobustnessTable(Strict):
     metrics: list[str]  # that are shown
 
 
+class PlannedClaim(Strict):
+    """A claim with the rows of one text encoder that it is about."""
+
+    claim: Claim
+    encoder: str  # name of the text encoder
+    label: str  # of the text encoder
+    pairs: list[RowPair]
+    missing: list[str]  # labels of variants that were not run
+
+
+class ClaimsTable(Strict):
+    """The paper's claims, judged on one corpus."""
+
+    kind: Literal["claims"] = "claims"
+    claims: list[PlannedClaim]
+    controls: dict[str, list[ScoredRow]]  # rows by name of the text encoder
+    costs: Path | None  # measurements of complexity
+    preregistered: list[Preregistration]  # of this corpus
+    inference: InferenceConfig
+
+
 class TableTask(Strict):
     """Write one table in every format."""
 
     key: str  # name of the corpus
     corpus: Corpus
     table: Annotated[
-        ScoreTable | DifferenceTable | PublishedTable | CostTable | RobustnessTable,
+        ScoreTable | DifferenceTable | PublishedTable | CostTable | RobustnessTable | ClaimsTable,
         Field(discriminator="kind"),
     ]
     output: Path  # without file extension
@@ -363,7 +390,9 @@ class PageItem(Strict):
     """A table or figure of the report: its name, kind and title."""
 
     name: str
-    kind: Literal["scores", "differences", "published", "costs", "robustness", "curve", "tsne"]
+    kind: Literal[
+        "claims", "scores", "differences", "published", "costs", "robustness", "curve", "tsne"
+    ]  # fmt: skip
     title: str
 
 

@@ -1,11 +1,14 @@
-"""Whether all modalities of a corpus together are better than the best of them alone."""
+"""Whether modalities carry a signal on a corpus, and add to each other."""
 
-import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from hycon.evaluation.comparison import paired
-from hycon.params import Corpus
+from hycon.evaluation.aggregation import read_runs, read_scores
+from hycon.evaluation.inference import Comparison, Runs, compare, verdict
+from hycon.params import Corpus, InferenceConfig, lower_is_better
+from hycon.plan.tasks import ScoredRow, Scores
+from hycon.reporting.captions import columns_of
+from hycon.reporting.table_formats import effect, p_value
 
 NOTE = (
     "Control rows: the network without contrastive learning on some of the modalities, with one "
@@ -15,43 +18,92 @@ NOTE = (
 ONE_NOTE = "A row with one modality has no loss across modalities, only IAMCL."
 
 
-def warning(scores: Iterable[dict[str, Any]], corpus: Corpus) -> str:
-    """Return a warning unless all modalities are better than the best alone; "" if they are.
+class Condition(NamedTuple):
+    """Something that must be true of a corpus for a claim to be testable on it."""
 
-    It compares rows without contrastive learning with the same text encoder by a paired two-sided
-    t-test over seeds (p < 0.05), on the test fold, by MAE or accuracy over all utterances.
+    words: str  # what is compared with what
+    met: bool
+    found: Comparison
+    verdict: str
+
+
+class Conditions(NamedTuple):
+    """What the control rows of one text encoder show."""
+
+    informative: list[Condition]  # each modality alone against a constant
+    together: Condition | None  # all modalities against the best alone
+
+
+def conditions(rows: Iterable[Scores], corpus: Corpus, inference: InferenceConfig) -> Conditions:
+    """Compare the control rows of a corpus: rows without contrastive learning.
 
     Args:
-        scores: contents of scores.json of the rows.
+        rows: with one text encoder; others than control rows are left out.
         corpus: entry of the corpus in the catalogue.
+        inference: margins and primary metric.
 
     Returns:
-        One or two sentences; "" also if there are no such rows.
+        Empty where the rows that it needs are missing.
+
+    Raises:
+        HyConError: scores cannot be read.
     """
-    metric, name = ("mae_all", "MAE") if corpus.emotions is None else ("acc", "accuracy")
-    sign = -1 if corpus.emotions is None else 1
-    plain: dict[tuple[str, ...], dict[str, float]] = {}
-    for each in scores:
-        modalities = plain_modalities(each)
-        if modalities and (len(modalities) == 1 or list(modalities) == corpus.modalities):
-            runs = {seed: run["test"][metric] for seed, run in each["seeds"].items()}
-            plain.setdefault(modalities, runs)
-    whole = plain.get(tuple(corpus.modalities))
-    alone = {each: runs for each, runs in plain.items() if len(each) == 1}
+    metric = inference.primary_of(corpus.task)
+    plain: dict[tuple[str, ...], Runs] = {}
+    for row in rows:
+        modalities = plain_modalities(read_scores(row.scores))
+        if modalities is not None:
+            plain[modalities] = read_runs(row.scores, [metric])
+    whole, constant = plain.get(tuple(corpus.modalities)), plain.get(())
+    alone = {each: plain[each,] for each in corpus.modalities if (each,) in plain}
+    lower, margin = lower_is_better(metric), inference.margin(metric)
+
+    def condition(words: str, better: Runs, reference: Runs) -> Condition:
+        found = compare(better, reference, metric, margin)
+        word = verdict(found, lower)
+        return Condition(words, word == "better", found, word)
+
+    informative = [
+        condition(f"{name} alone against a constant", runs, constant)
+        for name, runs in alone.items()
+        if constant is not None
+    ]
     if whole is None or not alone or len(corpus.modalities) < 2:
-        return ""
-    best = max(alone, key=lambda each: sign * _mean(alone[each]))
-    tested = paired(whole, alone[best])
-    if sign * tested.difference > 0 and tested.t_test is not None and tested.t_test < 0.05:
-        return ""
-    p = "" if tested.t_test is None else f", p = {tested.t_test:.2g}"
-    verdict = "are not better" if sign * tested.difference <= 0 else "are not shown to be better"
-    together = " and ".join([", ".join(corpus.modalities[:-1]), corpus.modalities[-1]])
+        return Conditions(informative, None)
+    best = min(alone, key=lambda name: alone[name].values[metric].mean() * (1 if lower else -1))
+    words = f"{_listed(corpus.modalities)} together against {best} alone"
+    return Conditions(informative, condition(words, whole, alone[best]))
+
+
+def warning(rows: Iterable[ScoredRow], corpus: Corpus, inference: InferenceConfig) -> str:
+    """Return a warning unless all modalities are better than the best alone; "" if they are.
+
+    Args:
+        rows: all rows; control rows of the first text encoder that has them are compared.
+        corpus, inference: see `conditions`.
+
+    Returns:
+        Two sentences; "" also if there are no such rows.
+    """
+    by_encoder: dict[str, list[ScoredRow]] = {}
+    for row in rows:
+        by_encoder.setdefault(row.encoder, []).append(row)
+    for members in by_encoder.values():
+        found = conditions(members, corpus, inference).together
+        if found is not None:
+            return "" if found.met else _sentences(found, corpus, inference)
+    return ""
+
+
+def _sentences(condition: Condition, corpus: Corpus, inference: InferenceConfig) -> str:
+    heading, factor = columns_of(corpus)[inference.primary_of(corpus.task)]
+    found = condition.found
+    shown = f"{heading} {effect(found, factor)}"
+    p = "" if found.p is None else f", p {p_value(found.p)}"
     return (
-        f"WARNING: {together} together ({name} {_mean(whole):.3f}) {verdict} than {best[0]} alone "
-        f"({_mean(alone[best]):.3f}; {tested.n} seed{'s' * (tested.n > 1)}{p}). With these "
-        "features, this corpus cannot show what the fusion of modalities, or a loss across them, "
-        "adds."
+        f"WARNING: {condition.words}: {condition.verdict}, not better ({shown}, {found.n} "
+        f"seed{'s' * (found.n > 1)}{p}). With these features, this corpus cannot show what the "
+        "fusion of modalities, or a loss across them, adds."
     )
 
 
@@ -80,5 +132,5 @@ def _setting(scores: dict[str, Any], *keys: str) -> Any:
     return found
 
 
-def _mean(runs: dict[str, float]) -> float:
-    return math.fsum(runs.values()) / len(runs)
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]])

@@ -9,8 +9,8 @@ from hycon.errors import HyConError
 from hycon.params import Corpus
 from hycon.plan.tasks import CostTable
 from hycon.reporting import table_formats
+from hycon.reporting.captions import opening
 from hycon.reporting.table_formats import Cell, DisplayTable
-from hycon.reporting.tables import opening
 from hycon.untrusted.safe_json import read_json
 
 NOTE = (

@@ -6,19 +6,18 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from hycon.evaluation.aggregation import check_parameters, read_scores, summarise
-from hycon.params import Corpus, Published
+from hycon.params import Corpus, InferenceConfig, Published, lower_is_better
 from hycon.plan.tasks import PublishedTable, digests
 from hycon.reporting import table_formats
+from hycon.reporting.captions import SENTIMENT, opening
 from hycon.reporting.table_formats import Cell, DisplayTable
-from hycon.reporting.tables import SENTIMENT, cell, opening
+from hycon.reporting.tables import cell
 
-# two numbers agree within this margin, or within one standard deviation
-POINTS, UNITS = 1.0, 0.02
 NOTE = (
     "Published: as in its source. Ours: test fold, mean ± standard deviation over seeds (ddof 1). "
-    f"They agree if they differ by at most that deviation, or {POINTS:g} point (Acc, F1) or "
-    f"{UNITS:g} (MAE, Corr), whichever is larger; otherwise ours is better or worse. Only metrics "
-    "of the same convention are compared. An empty cell: not published, or not run here."
+    "They agree if they differ by at most that deviation or the margin ({margins}), whichever is "
+    "larger; otherwise ours is better or worse. Only metrics of the same convention are compared. "
+    "An empty cell: not published, or not run here."
 )
 
 
@@ -29,6 +28,7 @@ class Line(NamedTuple):
     metric: str
     value: float
     ours: dict[str, Any] | None
+    margin: float
 
     @property
     def factor(self) -> int:
@@ -44,10 +44,9 @@ class Line(NamedTuple):
         if self.difference is None:
             return ""
         spread = (self.ours["std"] or 0.0) * self.factor
-        if abs(self.difference) <= max(spread, POINTS if self.factor == 100 else UNITS):
+        if abs(self.difference) <= max(spread, self.margin * self.factor):
             return "agrees"
-        higher_is_better = not self.metric.startswith("mae")
-        return "better" if (self.difference > 0) == higher_is_better else "worse"
+        return "better" if (self.difference < 0) == lower_is_better(self.metric) else "worse"
 
 
 class Comparison(NamedTuple):
@@ -56,6 +55,7 @@ class Comparison(NamedTuple):
     key: str
     corpus: Corpus
     lines: list[Line]
+    inference: InferenceConfig
 
 
 def make(table: PublishedTable, key: str, corpus: Corpus) -> Comparison:
@@ -71,12 +71,13 @@ def make(table: PublishedTable, key: str, corpus: Corpus) -> Comparison:
     """
     check_parameters(digests(table.rows))
     ours = {row.row: _ours(row.scores) for row in table.rows}
+    margin = table.inference.margin
     lines = [
-        Line(each, metric, value, ours.get(each.row, {}).get(metric))
+        Line(each, metric, value, ours.get(each.row, {}).get(metric), margin(metric))
         for each in table.published
         for metric, value in each.metrics.items()
     ]
-    return Comparison(key, corpus, lines)
+    return Comparison(key, corpus, lines, table.inference)
 
 
 def _ours(path: Path) -> dict[str, dict[str, Any]]:
@@ -94,10 +95,15 @@ def write(comparison: Comparison, path: Path) -> None:
         comparison: result of `make`.
         path: path without suffix.
     """
-    key, corpus, found = comparison
+    key, corpus, found, inference = comparison
     sources = list(dict.fromkeys(line.published.source for line in found))
     listed = "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, start=1))
-    caption = f"Published numbers and ours. {opening(corpus)} {NOTE} Sources: {listed}."
+    margins = inference.margins
+    note = NOTE.format(
+        margins=f"{100 * margins.acc:g} point Acc, {100 * margins.f1:g} F1, {margins.mae:g} MAE, "
+        f"{margins.corr:g} Corr"
+    )
+    caption = f"Published numbers and ours. {opening(corpus)} {note} Sources: {listed}."
     numbers = pd.DataFrame(
         {
             "corpus": key,

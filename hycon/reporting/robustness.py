@@ -11,8 +11,9 @@ from hycon.evaluation.aggregation import summarise
 from hycon.params import Corpus
 from hycon.plan.tasks import RobustnessTable, ScoredRow
 from hycon.reporting import table_formats
+from hycon.reporting.captions import columns_of, opening
 from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
-from hycon.reporting.tables import cell, columns_of, opening
+from hycon.reporting.tables import cell
 from hycon.untrusted.safe_json import read_json
 
 NOTE = (

@@ -13,6 +13,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from hycon.atomic_io import atomic_file
+from hycon.evaluation.inference import Comparison
 
 # the elements that `html` writes; an untrusted file may contain others
 TAG = re.compile(
@@ -41,6 +42,26 @@ class DisplayTable:
     caption: str
     label: str  # CORPUS-NAME
     named: int = 2
+
+
+def number(value: float, factor: int, more: int = 0, sign: bool = False) -> str:
+    """Return a difference as a reader sees it: points to 1 place, and `more`; others to 3."""
+    places = 1 + more if factor == 100 else 3
+    return f"{value * factor:{'+z' if sign else 'z'}.{places}f}"
+
+
+def effect(found: Comparison, factor: int) -> str:
+    """Return a difference with its 95% interval, in points or in units of the metric."""
+    shown = number(found.difference, factor, sign=True)
+    interval = found.interval()
+    if interval is None:
+        return shown
+    return f"{shown} [{', '.join(number(bound, factor, sign=True) for bound in interval)}]"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p value as a reader sees it."""
+    return "" if p is None else "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def write(sheet: DisplayTable, numbers: pd.DataFrame, path: Path) -> None:

@@ -1,48 +1,30 @@
 """Tables of means and standard deviations over seeds."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hycon.errors import HyConError
-from hycon.evaluation.aggregation import check_parameters, read_scores, summarise
-from hycon.evaluation.comparison import distinguishable
-from hycon.params import Corpus
+from hycon.evaluation.aggregation import check_parameters, read_runs, read_scores, summarise
+from hycon.evaluation.inference import Runs, compare, holm, interquartile_mean, verdict
+from hycon.params import Corpus, InferenceConfig, lower_is_better
 from hycon.plan.tasks import ScoredRow, ScoreTable, digests
 from hycon.reporting import controls, table_formats
-from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
+from hycon.reporting.captions import columns_of, metrics_note, opening
+from hycon.reporting.table_formats import Cell, DisplayTable, number, seed_ranges
 
-# heading and factor of each metric
-SENTIMENT = {
-    "acc7": ("Acc7", 100),
-    "acc5": ("Acc5", 100),
-    "acc2_nonneg": ("Acc2 nonneg", 100),
-    "f1_nonneg": ("F1 nonneg", 100),
-    "acc2_pos": ("Acc2 pos", 100),
-    "f1_pos": ("F1 pos", 100),
-    "mae_all": ("MAE all", 1),
-    "corr_all": ("Corr all", 1),
-    "mae_nonzero": ("MAE nonzero", 1),
-    "corr_nonzero": ("Corr nonzero", 1),
-}
-SENTIMENT_NOTE = (
-    "nonneg: y >= 0 against y < 0, all utterances; pos: y > 0 against y < 0, without neutral "
-    "utterances; F1 {f1}; MAE and Corr over all or over non-neutral (nonzero) utterances; Acc and "
-    "F1 in per cent."
-)
 BOLD_NOTE = (
-    "Bold: the best of its column, if it differs from every other row (paired two-sided t-test "
-    "over seeds, p < 0.05, not corrected for the number of tests)."
+    "Bold: the best of its column, if its verdict against every other row is “better” (p < 0.05 "
+    "over seeds and utterances, corrected for the number of rows by Holm's method)."
+)
+RUNAWAY_NOTE = (
+    "Runs far from the others move a mean. Interquartile means, which leave out a quarter of the "
+    "runs at each end: {rows}."
 )
 PARAMETERS_NOTE = "Parameters: trained ones, including those of a fine-tuned text encoder."
-EMOTION_NOTE = "Each emotion: {decision}; all: one choice among all emotions; F1 {f1}; in per cent."
-DECISIONS = {
-    "one-against-rest": "one decision for it, trained against the rest",
-    "joint": "whether it is chosen among all, trained as one choice",
-}
 
 
 @dataclass(frozen=True)
@@ -56,6 +38,7 @@ class Table:
     rows: list[tuple[ScoredRow, dict[str, Any], list[str]]]  # row, summary, seeds
     parameters: list[int]  # trained ones of each row's network
     best: set[tuple[int, str]]  # (row, metric) of those that are bold
+    runs: list[Runs]  # of each row
 
 
 def make(table: ScoreTable, key: str, corpus: Corpus) -> Table:
@@ -70,9 +53,8 @@ def make(table: ScoreTable, key: str, corpus: Corpus) -> Table:
         HyConError: scores cannot be read, or were made with other parameters.
     """
     check_parameters(digests([*table.rows, *table.controls]))
-    read, parameters, all_scores, by_seed = [], [], [], []
+    read, parameters, all_scores, all_runs = [], [], [], []
     columns = columns_of(corpus)
-    hidden = [] if table.show_controls else [read_scores(row.scores) for row in table.controls]
     shown = [row.model_copy(update={"model": f"Control: {row.model}"}) for row in table.controls]
     for row in [*table.rows, *(shown if table.show_controls else [])]:
         scores = read_scores(row.scores)
@@ -86,19 +68,10 @@ def make(table: ScoreTable, key: str, corpus: Corpus) -> Table:
         except (KeyError, TypeError, ValueError) as error:
             raise HyConError(f"{row.scores}: lacks {error}; evaluate the runs again") from None
         read.append((row, summarise(list(tests.values())), list(seeds)))
-        by_seed.append(tests)
-    best = {
-        (row, metric)
-        for metric in columns
-        if (
-            row := _best(
-                [{seed: test[metric] for seed, test in each.items()} for each in by_seed],
-                lower=metric.startswith("mae"),
-            )
-        )
-        is not None
-    }
-    warning = controls.warning([*all_scores, *hidden], corpus)
+        all_runs.append(read_runs(row.scores, columns))
+    found = {metric: _best(all_runs, metric, table.inference) for metric in columns}
+    best = {(row, metric) for metric, row in found.items() if row is not None}
+    warning = controls.warning([*table.rows, *table.controls], corpus, table.inference)
     caption = " ".join(
         [
             *([warning] if warning else []),
@@ -111,61 +84,39 @@ def make(table: ScoreTable, key: str, corpus: Corpus) -> Table:
             PARAMETERS_NOTE,
             metrics_note(corpus, all_scores),
             *([BOLD_NOTE] if best else []),
+            *_runaways(read, all_runs, corpus, table.inference),
         ]
     )
-    return Table(table.experiment, key, caption, columns, read, parameters, best)
+    return Table(table.experiment, key, caption, columns, read, parameters, best, all_runs)
 
 
-def _best(rows: list[dict[str, float]], lower: bool) -> int | None:
-    """Return the row with the best mean over seeds if it differs from every other row."""
-    means = [math.fsum(row.values()) / len(row) * (-1 if lower else 1) for row in rows]
-    best = means.index(max(means))
+def _best(rows: list[Runs], metric: str, inference: InferenceConfig) -> int | None:
+    """Return the row with the best mean over seeds if it is better than every other row."""
+    lower = lower_is_better(metric)
+    means = [row.values[metric].mean() * (-1 if lower else 1) for row in rows]
+    best, margin = int(np.argmax(means)), inference.margin(metric)
     others = [row for number, row in enumerate(rows) if number != best]
-    return best if distinguishable(rows[best], others) else None
+    found = [compare(rows[best], row, metric, margin) for row in others]
+    corrected = holm([each.p for each in found]), holm([each.p_equivalent for each in found])
+    words = {verdict(each, lower, *p) for each, *p in zip(found, *corrected, strict=True)}
+    return best if words == {"better"} else None
 
 
-def opening(corpus: Corpus) -> str:
-    """Return the opening of every caption: the corpus, whether it is generated, and its note."""
-    parts = [f"Corpus: {corpus.title}."]
-    if corpus.generator:
-        parts.append("SAMPLE NUMBERS, not results.")
-    if corpus.note:
-        parts.append(corpus.note)
-    if corpus.leaves_one_out:
-        parts.append(
-            "Each group is tested once, by a network that has not seen it: the test fold is all "
-            "utterances."
-        )
-    return " ".join(parts)
-
-
-def columns_of(corpus: Corpus) -> dict[str, tuple[str, int]]:
-    """Return heading and factor of each metric of a corpus, in the order of its tables."""
-    return SENTIMENT if corpus.emotions is None else _emotion_columns(corpus.emotions)
-
-
-def _emotion_columns(emotions: list[str]) -> dict[str, tuple[str, int]]:
-    columns = {}
-    for emotion in emotions:
-        columns[f"acc_{emotion}"] = (f"Acc {emotion}", 100)
-        columns[f"f1_{emotion}"] = (f"F1 {emotion}", 100)
-    return {**columns, "acc": ("Acc all", 100), "f1": ("F1 all", 100)}
-
-
-def metrics_note(corpus: Corpus, rows: list[dict[str, Any]]) -> str:
-    """Return the conventions of a corpus's metrics, from the scores of a table's rows.
-
-    If rows decide on emotions differently, the note lists the decision of each row.
-    """
-    averages = sorted({scores["metrics"]["f1"] for scores in rows})
-    f1 = " or ".join(averages)
-    if corpus.emotions is None:
-        return SENTIMENT_NOTE.format(f1=f1)
-    decisions = [scores["settings"]["train"]["emotion_decision"] for scores in rows]
-    if len(set(decisions)) == 1:
-        return EMOTION_NOTE.format(decision=DECISIONS[decisions[0]], f1=f1)
-    each = "; ".join(f"row {row}, {DECISIONS[name]}" for row, name in enumerate(decisions, 1))
-    return EMOTION_NOTE.format(decision=f"({each})", f1=f1)
+def _runaways(
+    rows: list[tuple[ScoredRow, dict, list[str]]],
+    runs: list[Runs],
+    corpus: Corpus,
+    inference: InferenceConfig,
+) -> list[str]:
+    """Return a note on rows whose mean is far from their interquartile mean."""
+    metric = inference.primary_of(corpus.task)
+    heading, factor = columns_of(corpus)[metric]
+    found = []
+    for (row, summary, _), each in zip(rows, runs, strict=True):
+        middle, std = interquartile_mean(each.values[metric]), summary[metric]["std"] or 0.0
+        if abs(middle - summary[metric]["mean"]) > max(std / 4, inference.margin(metric)):
+            found.append(f"{row.model}, {row.encoder}, {heading} {number(middle, factor)}")
+    return [RUNAWAY_NOTE.format(rows="; ".join(found))] if found else []
 
 
 def _seeds(rows: list[tuple[ScoredRow, dict, list[str]]]) -> str:
@@ -216,8 +167,14 @@ def _numbers(table: Table) -> pd.DataFrame:
                 for metric in table.columns
                 for part in ("mean", "std")
             },
+            **{
+                f"{metric}_interquartile": interquartile_mean(runs.values[metric])
+                for metric in table.columns
+            },
         }
-        for (row, summary, seeds), parameters in zip(table.rows, table.parameters, strict=True)
+        for (row, summary, seeds), parameters, runs in zip(
+            table.rows, table.parameters, table.runs, strict=True
+        )
     )
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from hycon.errors import HyConError
 from hycon.params import Corpus
+from hycon.reporting.captions import columns_of
 from hycon.reporting.table_formats import Cell, DisplayTable
-from hycon.reporting.tables import columns_of
 
 LEVEL = 0.05
 CONVENTION = (

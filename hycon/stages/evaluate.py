@@ -2,15 +2,19 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
-from hycon.atomic_io import sha256_of, write_json
+from hycon.atomic_io import atomic_file, sha256_of, write_json
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import read_output
+from hycon.evaluation.inference import resample, scoring
 from hycon.evaluation.metrics import label_metrics
 from hycon.logs import log
+from hycon.plan.paths import RESAMPLED
 from hycon.plan.rows import scores_digest
 from hycon.plan.tasks import EvaluateTask
 from hycon.progress import progress
@@ -27,12 +31,13 @@ def main(task: EvaluateTask, _: Machine) -> None:
         "settings": task.settings.model_dump(mode="json"),
     }
     utterances = read_table(task.aligned / "utterances.csv")
-    seeds = {}
+    seeds, tested = {}, {}
     for folder in progress(
         [task.runs / f"seed-{seed}" for seed in task.seeds], task.name, unit="seeds"
     ):
         record = _record(folder / "run.json", expected)
         predictions = {fold: _predictions(folder, utterances, fold) for fold in FOLDS}
+        tested[str(record["seed"])] = predictions["test"]
         seeds[str(record["seed"])] = {
             **{
                 key: value
@@ -42,6 +47,7 @@ def main(task: EvaluateTask, _: Machine) -> None:
             "run": sha256_of(folder / "run.json"),
             **{fold: score(utterances, predictions[fold], fold, task) for fold in FOLDS},
         }
+    resampled = _resample(utterances, tested, task)
     content = {
         "name": task.name,
         "generated": task.corpus.generator is not None,
@@ -51,16 +57,49 @@ def main(task: EvaluateTask, _: Machine) -> None:
         "parameters digest": scores_digest(
             task.corpus, task.encoder, task.settings, task.metrics, list(map(int, seeds))
         ),
+        "resampled": resampled,
         "seeds": seeds,
     }
     write_json(task.output, content)
     log.info("%s: scored %d seeds", task.name, len(seeds))
 
 
+def _resample(
+    utterances: list[Utterance], tested: dict[str, np.ndarray], task: EvaluateTask
+) -> dict[str, Any]:
+    """Write the metrics of each run on resamples of the test fold, and return what they are of."""
+    rows = rows_of(utterances, "test")
+    chosen = [utterances[row] for row in rows]
+    metrics = scoring(
+        [each.label for each in chosen], task.corpus.emotions,
+        task.settings.train.emotion_decision, task.metrics.f1,
+    )  # fmt: skip
+    runs = resample(
+        {seed: predictions[rows] for seed, predictions in tested.items()},
+        [each.video for each in chosen],
+        metrics,
+    )
+    path = task.output.with_name(RESAMPLED)
+    with atomic_file(path) as temporary:
+        save_file(
+            {name: each.astype(np.float32) for name, each in runs.resampled.items()}, temporary
+        )
+    return {"sha256": sha256_of(path), "groups": runs.groups}
+
+
 def _predictions(folder: Path, utterances: list[Utterance], fold: str) -> np.ndarray:
     """Return a run's predictions; where each group is tested once, each is in validation once."""
     held_out = fold == "valid" and utterances[0].held_out
     return read_output(folder, len(utterances), "validation" if held_out else "prediction")
+
+
+def rows_of(utterances: list[Utterance], fold: str) -> list[int]:
+    """Return the numbers of a fold's utterances; of all if each group is tested once."""
+    return [
+        row
+        for row, utterance in enumerate(utterances)
+        if utterance.held_out or utterance.fold == fold
+    ]
 
 
 def score(
@@ -71,11 +110,7 @@ def score(
     It is over all utterances if the corpus tests each group once.
     """
     corpus = task.corpus
-    rows = [
-        row
-        for row, utterance in enumerate(utterances)
-        if utterance.held_out or utterance.fold == fold
-    ]
+    rows = rows_of(utterances, fold)
     labels = [utterances[row].label for row in rows]
     try:
         decision = task.settings.train.emotion_decision

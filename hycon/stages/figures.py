@@ -14,6 +14,7 @@ from hycon.evaluation.aggregation import check_parameters, read_output, read_sco
 from hycon.logs import log
 from hycon.params import Corpus
 from hycon.plan.tasks import CurveFigure, FigureTask, RobustnessFigure, TsneFigure, digests
+from hycon.reporting.captions import columns_of, metrics_note, opening
 from hycon.reporting.figures import (
     NEIGHBOURS,
     Cloud,
@@ -26,7 +27,6 @@ from hycon.reporting.figures import (
 )
 from hycon.reporting.robustness import NOTE, read_curves
 from hycon.reporting.table_formats import seed_ranges
-from hycon.reporting.tables import columns_of, metrics_note, opening
 from hycon.stages import Machine
 from hycon.untrusted.safe_json import read_json
 

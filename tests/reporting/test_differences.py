@@ -1,141 +1,154 @@
 """Differences to a reference row: the numbers, and what a reader sees of them."""
 
-import functools
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import save_file
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
-from hycon.corpus.utterances import Utterance, write_table
 from hycon.errors import HyConError
-from hycon.evaluation.metrics import emotion_metrics, sentiment_metrics
-from hycon.params import Corpus
+from hycon.params import Corpus, load
 from hycon.plan.tasks import DifferenceTable, RowPair
-from hycon.reporting.differences import differences, make, write
+from hycon.reporting.captions import SENTIMENT
+from hycon.reporting.differences import make, write
 from tests.reporting.scored_rows import scored_row, with_other_parameters
+from tests.test_params import ROOT
 
+INFERENCE = load(ROOT).inference
 FILES = {name: {"path": f"{name}.csd"} for name in ("words", "audio", "vision", "labels", "folds")}
 SCORED = Corpus.model_validate({"title": "Test_corpus", "task": "regression", "files": FILES})
-NAMES = ["happy", "sad"]
 EMOTIONAL = Corpus.model_validate(
-    {"title": "E", "task": "classification", "emotions": NAMES, "files": FILES}
+    {"title": "E", "task": "classification", "emotions": ["happy", "sad"], "files": FILES}
 )
+REFERENCE = [0.90, 0.91, 0.89, 0.92]
+BETTER = [0.80, 0.82, 0.81, 0.80]
+NEAR = [0.901, 0.911, 0.889, 0.921]
+UNSURE = [0.95, 0.85, 0.99, 0.87]
 
 
-def utterances(labels):
-    """Return as many of the training fold as of the test fold, which comes last."""
-    folds = ["train"] * len(labels) + ["test"] * len(labels)
-    return [
-        Utterance(f"v[{n}]", "v", n, fold, 0.0, 1.0, 1, str(label), "")
-        for n, (fold, label) in enumerate(zip(folds, [*labels, *labels], strict=True))
+def row(folder, values, name, metrics=SENTIMENT):
+    seeds = {str(n): {"test": dict.fromkeys(metrics, value)} for n, value in enumerate(values, 1)}
+    return scored_row(folder / name / "scores.json", seeds, model=name, row=name)
+
+
+def compared(folder, rows, corpus=SCORED, metrics=SENTIMENT):
+    reference = row(folder, REFERENCE, "No_contrast", metrics)
+    pairs = [
+        RowPair(row=row(folder, values, name, metrics), reference=reference)
+        for name, values in rows.items()
     ]
-
-
-def row(folder, predictions, metrics, decision=None, model="HyCon_v2"):
-    """Write a row's scores and predictions (seeds, N), those of the training fold unlike."""
-    seeds = {}
-    for seed, values in enumerate(predictions, start=1):
-        run = folder / f"seed-{seed}"
-        run.mkdir(parents=True)
-        both = np.concatenate([values * 0 - 9, values])
-        save_file({"prediction": both.astype(np.float32)}, run / "representations.safetensors")
-        seeds[str(seed)] = {"test": metrics(values.astype(np.float32))}
-    settings = {"train": {"emotion_decision": decision}}
-    return scored_row(folder / "scores.json", seeds, {"settings": settings}, model)
+    table = DifferenceTable(
+        title="Title", reference="No_contrast", pairs=pairs, inference=INFERENCE
+    )
+    return make(table, "corpus", corpus)
 
 
 @pytest.fixture
-def scored(tmp_path):
-    rng = np.random.default_rng(0)
-    labels = np.round(rng.uniform(-3, 3, size=60), 1)
-    labels[:5] = 0.0
-    found = {}
-    for name, spread, model in (("ours", 0.4, "HyCon_v2"), ("reference", 1.2, "No_contrast")):
-        predictions = labels + rng.normal(scale=spread, size=(4, 60))
-        measured = functools.partial(sentiment_metrics, labels=labels)
-        found[name] = row(tmp_path / name, predictions, measured, model=model)
-    return utterances(labels), RowPair(row=found["ours"], reference=found["reference"])
+def table(tmp_path):
+    return compared(tmp_path, {"Better": BETTER, "Near": NEAR, "Unsure": UNSURE})
 
 
-def test_every_metric_is_compared_over_seeds_and_utterances(scored):
-    table, pair = scored
-    found = {each.metric: each for each in differences([pair], SCORED, table)}
-    assert len(found) == 10
-    ours, theirs = (
-        [run["test"]["mae_all"] for run in json.loads(path.read_text())["seeds"].values()]
-        for path in (pair.row.scores, pair.reference.scores)
+def of(table, metric):
+    return {each.model: each for each in table.differences if each.metric == metric}
+
+
+def test_the_primary_metric_is_corrected_by_holm_and_the_others_by_false_discovery(table):
+    rows = (BETTER, NEAR, UNSURE)
+    plain = [stats.ttest_rel(values, REFERENCE).pvalue for values in rows]
+    found = of(table, "mae_all")
+    # resamples are float32, so that rounding adds a little to the error
+    assert [each.found.p for each in found.values()] == pytest.approx(plain, rel=1e-3)
+    assert [each.p for each in found.values()] == pytest.approx(
+        multipletests([each.found.p for each in found.values()], method="holm")[1]
     )
-    mae = found["mae_all"]
-    assert (mae.model, mae.encoder) == ("HyCon_v2", "BERT")
-    assert mae.tested.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
-    assert mae.tested.t_test == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
-    low, high = mae.interval
-    assert low < mae.tested.difference < high < 0
+    others = [each for each in table.differences if each.metric != "mae_all"]
+    assert len(others) == 9 * 3
+    assert [each.p for each in others] == pytest.approx(
+        multipletests([each.found.p for each in others], method="fdr_bh")[1]
+    )
 
 
-def test_emotions_are_compared_by_their_own_decision(tmp_path):
-    rng = np.random.default_rng(1)
-    numbers = rng.integers(0, 2, size=50)
-    rows = []
-    for name, apart in (("ours", True), ("reference", False)):
-        scores = rng.normal(size=(3, 50, 2)) + 2 * np.eye(2)[numbers]
-        decision = "one-against-rest" if apart else "joint"
-        rows.append(
-            row(
-                tmp_path / name,
-                scores,
-                lambda p, apart=apart: emotion_metrics(p, numbers, NAMES, apart),
-                decision,
-            )
-        )
-    table = utterances([NAMES[number] for number in numbers])
-    pair = RowPair(row=rows[0], reference=rows[1])
-    found = {each.metric: each for each in differences([pair], EMOTIONAL, table)}
-    assert list(found) == ["acc_happy", "f1_happy", "acc_sad", "f1_sad", "acc", "f1"]
-    for each in found.values():
-        assert each.interval[0] <= each.tested.difference <= each.interval[1]
+def test_verdicts_know_which_direction_is_better(table):
+    assert [each.verdict for each in of(table, "mae_all").values()] == [
+        "better", "equivalent", "undecided",
+    ]  # fmt: skip
+    assert [each.verdict for each in of(table, "corr_all").values()] == [
+        "worse", "equivalent", "undecided",
+    ]  # fmt: skip
 
 
-def task(pair, folder):
-    return DifferenceTable(title="Title", reference="No_contrast", pairs=[pair], aligned=folder)
+def test_margins_are_those_of_each_kind_of_metric(table):
+    assert {each.metric: each.found.margin for each in table.differences} == {
+        metric: 0.02 if metric.startswith(("mae", "corr")) else 0.01 for metric in SENTIMENT
+    }
 
 
-def test_what_is_written_names_corpus_reference_method_and_n(scored, tmp_path):
-    table, pair = scored
-    write_table(tmp_path / "utterances.csv", table)
-    found = make(task(pair, tmp_path), "corpus", SCORED)
-    assert found.differences == differences([pair], SCORED, table)
-    write(found, tmp_path / "main-differences")
+def test_what_is_written_names_corpus_reference_method_and_n(table, tmp_path):
+    write(table, tmp_path / "main-differences")
     markdown = (tmp_path / "main-differences.md").read_text()
-    mae = next(each for each in found.differences if each.metric == "mae_all")
-    assert f"{mae.tested.difference:+.3f} [{mae.interval[0]:+.3f}, " in markdown
-    for part in ("Title: differences. Corpus: Test_corpus.", "Reference: No_contrast.",
-                 "n = 4 seeds", "paired two-", "2000 bootstrap resamples",
-                 "not corrected"):  # fmt: skip
+    for part in ("Title: differences. Corpus: Test_corpus.", "Reference: No_contrast",
+                 "n = 4 seeds, paired", "1000 bootstrap resamples of whole videos", "Holm",
+                 "Margin: 0.020", "false discovery rate"):  # fmt: skip
         assert part in markdown
     frame = pd.read_csv(tmp_path / "main-differences.csv")
-    assert len(frame) == 10
-    assert frame["difference"][6] == pytest.approx(mae.tested.difference, rel=1e-12)
+    assert len(frame) == 30
+    line = frame[(frame.metric == "mae_all") & (frame.model == "Better")].iloc[0]
+    low, high = stats.ttest_rel(BETTER, REFERENCE).confidence_interval()
+    assert (line.low, line.high) == pytest.approx((low, high), abs=1e-5)
+    assert f"{line.difference:+.3f} [{low:+.3f}, {high:+.3f}]" in markdown
+    assert "**better**" in markdown
+    assert line.n == 4
     latex = (tmp_path / "main-differences.tex").read_text()
-    assert r"HyCon\_v2" in latex
+    assert r"No\_contrast" in latex
     assert r"\label{tab:corpus-main-differences}" in latex
     assert r"95\%" in latex
 
 
+def test_the_interval_in_the_table_never_contradicts_its_p(table, tmp_path):
+    write(table, tmp_path / "t")
+    frame = pd.read_csv(tmp_path / "t.csv")
+    assert ((frame.low > 0) | (frame.high < 0)).equals(frame.p < 0.05)
+    inside = (frame.low_90 > -frame.margin) & (frame.high_90 < frame.margin)
+    assert inside.equals(frame.p_equivalent < 0.05)
+
+
+def test_a_single_seed_leaves_everything_undecided(tmp_path):
+    (tmp_path / "x").mkdir()
+    reference = row(tmp_path, REFERENCE[:1], "No_contrast")
+    pair = RowPair(row=row(tmp_path, BETTER[:1], "Better"), reference=reference)
+    task = DifferenceTable(
+        title="Title", reference="No_contrast", pairs=[pair], inference=INFERENCE
+    )
+    found = make(task, "corpus", SCORED)
+    assert {each.verdict for each in found.differences} == {"undecided"}
+    write(found, tmp_path / "t")
+    assert "| BERT" in (tmp_path / "t.md").read_text()
+    assert pd.read_csv(tmp_path / "t.csv").p.isna().all()
+
+
+def test_emotions_are_shown_in_points(tmp_path):
+    metrics = ["acc_happy", "f1_happy", "acc_sad", "f1_sad", "acc", "f1"]
+    found = compared(tmp_path, {"Better": np.add(REFERENCE, [0.05, 0.06, 0.05, 0.06])},
+                     EMOTIONAL, metrics)  # fmt: skip
+    assert of(found, "acc")["Better"].verdict == "better"
+    write(found, tmp_path / "t")
+    markdown = (tmp_path / "t.md").read_text()
+    assert "+5.5 [" in markdown
+    assert "Margin: 1.0 points" in markdown
+
+
 @pytest.mark.parametrize("side", ["row", "reference"])
-def test_scores_made_with_other_parameters_are_refused(scored, tmp_path, side):
-    table, pair = scored
-    write_table(tmp_path / "utterances.csv", table)
+def test_scores_made_with_other_parameters_are_refused(table, side):
+    pair = table.table.pairs[0]
     pair = pair.model_copy(update={side: with_other_parameters(getattr(pair, side))})
-    name = "ours" if side == "row" else "reference"
+    name = "Better" if side == "row" else "No_contrast"
     with pytest.raises(HyConError, match=rf"{name}/scores\.json: made with other parameters"):
-        make(task(pair, tmp_path), "corpus", SCORED)
+        make(table.table.model_copy(update={"pairs": [pair]}), "corpus", SCORED)
 
 
-def test_predictions_that_do_not_fit_the_corpus_are_refused(scored):
-    table, pair = scored
-    with pytest.raises(HyConError, match="120 of prediction, expected 119; train again"):
-        differences([pair], SCORED, table[:-1])
+def test_resamples_of_other_scores_are_refused(table):
+    pair = table.table.pairs[0]
+    file = pair.row.scores.with_name("resampled.safetensors")
+    file.write_bytes(pair.reference.scores.with_name("resampled.safetensors").read_bytes() + b"x")
+    with pytest.raises(HyConError, match=r"resampled\.safetensors: cannot be read \(not the file"):
+        make(table.table, "corpus", SCORED)

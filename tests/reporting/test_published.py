@@ -12,7 +12,8 @@ from hycon.reporting.published import make, write
 from tests.reporting.scored_rows import scored_row, with_other_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
-CORPUS = load(ROOT).catalogue["mosi"]
+PARAMS = load(ROOT)
+CORPUS = PARAMS.catalogue["mosi"]
 
 
 def published(row, **metrics):
@@ -32,7 +33,8 @@ def scores(path, f1="weighted", **metrics):
 
 def beside(published, *rows):
     """Return the published numbers beside those of some rows."""
-    return make(PublishedTable(published=published, rows=list(rows)), "mosi", CORPUS)
+    table = PublishedTable(published=published, rows=list(rows), inference=PARAMS.inference)
+    return make(table, "mosi", CORPUS)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_what_is_written_names_convention_rule_and_sources(tmp_path):
     markdown = (tmp_path / "published.md").read_text()
     assert " 46.6 |" in markdown
     for part in ("41.0 ± 1.0 (n = 3)", "-5.6", "worse", "MAE nonzero", "agrees", "[1] A paper",
-                 "differ by at most that deviation, or 1 point"):  # fmt: skip
+                 "differ by at most that deviation or the margin (1 point"):  # fmt: skip
         assert part in markdown
     frame = pd.read_csv(tmp_path / "published.csv")
     assert frame["difference"][0] == pytest.approx(-5.6)

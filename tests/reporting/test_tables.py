@@ -8,7 +8,8 @@ import pytest
 from hycon.errors import HyConError
 from hycon.params import load
 from hycon.plan.tasks import ScoreTable
-from hycon.reporting.tables import SENTIMENT, cell, make, write
+from hycon.reporting.captions import SENTIMENT
+from hycon.reporting.tables import cell, make, write
 from hycon.stages import evaluate
 from tests.reporting.scored_rows import scored_row, with_other_parameters
 from tests.test_params import ROOT
@@ -26,15 +27,18 @@ def scores(model, encoder, path, values, metrics=SENTIMENT, decision="joint"):
 
 
 def table_of(rows, key="sample", title="T", left_out="", note=""):
-    table = ScoreTable(experiment="main", title=title, rows=rows, left_out=left_out, note=note)
+    table = ScoreTable(
+        experiment="main", title=title, rows=rows, left_out=left_out, note=note,
+        inference=PARAMS.inference,
+    )  # fmt: skip
     return make(table, key, PARAMS.catalogue[key])
 
 
 @pytest.fixture
 def table(tmp_path):
     rows = [
-        scores("HyCon", "BERT", tmp_path / "a.json", [0.5, 0.75]),
-        scores("100% & more_", "GloVe", tmp_path / "b.json", [0.25, 1 / 3]),
+        scores("HyCon", "BERT", tmp_path / "a/scores.json", [0.5, 0.75]),
+        scores("100% & more_", "GloVe", tmp_path / "b/scores.json", [0.25, 1 / 3]),
     ]
     return table_of(rows, title="A title")
 
@@ -53,7 +57,7 @@ def test_the_caption_says_sample_seeds_n_selection_and_convention(table):
 
 
 def test_a_real_corpus_is_not_called_a_sample_but_its_note_is_there(tmp_path):
-    row = scores("HyCon", "MiniLM", tmp_path / "a.json", [0.5, 0.6])
+    row = scores("HyCon", "MiniLM", tmp_path / "a/scores.json", [0.5, 0.6])
     caption = table_of([row], "mosi-utterance").caption
     assert "SAMPLE" not in caption
     assert "random 64%" in caption
@@ -99,7 +103,7 @@ def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
 
 
 def test_a_single_seed_is_shown_without_a_spread(tmp_path):
-    caption = table_of([scores("HyCon", "BERT", tmp_path / "a.json", [0.5])]).caption
+    caption = table_of([scores("HyCon", "BERT", tmp_path / "a/scores.json", [0.5])]).caption
     assert "one seed (1), so no spread" in caption
     assert "±" not in caption
     assert cell({"mean": 0.5, "std": None, "n": 1}, 100) == "50.0"
@@ -110,7 +114,7 @@ def test_an_emotion_table_has_each_emotion_and_all(tmp_path):
     metrics = [f"{kind}_{name}" for name in corpus.emotions for kind in ("acc", "f1")]
     metrics += ["acc", "f1"]
     rows = [
-        scores("HyCon", "BERT", tmp_path / f"{decision}.json", [0.5], metrics, decision)
+        scores("HyCon", "BERT", tmp_path / f"{decision}/scores.json", [0.5], metrics, decision)
         for decision in ("one-against-rest", "joint")
     ]
     table = table_of(rows[:1], "sample-emotion")
@@ -139,14 +143,14 @@ def test_a_run_made_with_other_parameters_is_refused_by_name_and_key(tmp_path):
 
 def test_scores_made_with_other_parameters_are_refused(table):
     (first, *_), (second, *_) = table.rows
-    with pytest.raises(HyConError, match=r"b\.json: made with other parameters"):
+    with pytest.raises(HyConError, match=r"b/scores\.json: made with other parameters"):
         table_of([first, with_other_parameters(second)])
 
 
 def test_the_best_is_bold_only_where_it_differs_from_every_other_row(tmp_path):
-    clear = scores("Clear", "BERT", tmp_path / "a.json", [0.80, 0.81, 0.82])
-    worse = scores("Worse", "BERT", tmp_path / "b.json", [0.50, 0.52, 0.51])
-    near = scores("Near", "BERT", tmp_path / "c.json", [0.79, 0.83, 0.80])
+    clear = scores("Clear", "BERT", tmp_path / "a/scores.json", [0.80, 0.81, 0.82])
+    worse = scores("Worse", "BERT", tmp_path / "b/scores.json", [0.50, 0.52, 0.51])
+    near = scores("Near", "BERT", tmp_path / "c/scores.json", [0.79, 0.83, 0.80])
     table = table_of([clear, worse])
     # the highest accuracy, and the lowest error
     assert {metric for row, metric in table.best if row == 0} == set(SENTIMENT) - {

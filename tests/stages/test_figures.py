@@ -10,7 +10,7 @@ from hycon.corpus.utterances import Utterance, write_table
 from hycon.errors import HyConError
 from hycon.params import load
 from hycon.plan.tasks import CurveFigure, CurveRow, FigureTask, ShownRun, TsneFigure
-from hycon.reporting.tables import SENTIMENT
+from hycon.reporting.captions import SENTIMENT
 from hycon.stages import figures
 from tests.reporting.scored_rows import scored_row, with_other_parameters
 from tests.running import run_stage

@@ -17,7 +17,7 @@ from hycon.plan.planner import Plan
 from hycon.plan.records import RECORDS, SEEN, modified, record, refresh
 from hycon.plan.tasks import CostTable, ScoreTable
 from hycon.reporting import cost_table, tables
-from hycon.reporting.tables import SENTIMENT
+from hycon.reporting.captions import SENTIMENT
 from hycon.stages.evaluate import _record
 from hycon.training.tuning import open_study
 from tests.reporting.scored_rows import scored_row
@@ -72,7 +72,10 @@ def test_scores_that_lack_what_a_table_shows_end_in_one_line(tmp_path):
         *(whole | {"parameters": value} for value in ({}, [], 1, {"all": "x"}, {"all": None})),
     ):
         row = scored_row(tmp_path / "scores.json", {"1": run})
-        table = ScoreTable(experiment="main", title="T", rows=[row], left_out="", note="")
+        table = ScoreTable(
+            experiment="main", title="T", rows=[row], left_out="", note="",
+            inference=PARAMS.inference,
+        )  # fmt: skip
         with pytest.raises(HyConError, match=r"scores\.json: lacks .*; evaluate the runs again"):
             tables.make(table, "sample", CORPUS)
 
@@ -115,9 +118,11 @@ def scored(tmp_path, monkeypatch):
     """Return a job that has made its one output, in the current folder, and the output."""
     monkeypatch.chdir(tmp_path)
     job = Plan(PARAMS).job("evaluate", "sample/hycon-bert")
-    (output,) = job.writes
+    output, other = job.writes
     Path(output).parent.mkdir(parents=True)
     Path(output).write_text("{}")
+    Path(other).touch()
+    job = job.model_copy(update={"writes": (output,)})
     record(job)
     assert modified([job]) == []
     return job, output

@@ -27,7 +27,8 @@ rule evaluate:
     input:
         reads("evaluate"),
     output:
-        "results/runs/{corpus}/{row}/scores.json",
+        scores="results/runs/{corpus}/{row}/scores.json",
+        resampled="results/runs/{corpus}/{row}/resampled.safetensors",
     log:
         "logs/evaluate/{corpus}/{row}.log",
     group:
