@@ -7,7 +7,7 @@ from typing import Any
 from hycon.params import ADAPTED, get_path
 from hycon.plan import tasks
 from hycon.plan.job import Job
-from hycon.plan.paths import GRAPH, RESULTS, aligned, runs, unique, with_formats
+from hycon.plan.paths import GRAPH, MEASURED_TABLE, RESULTS, aligned, runs, unique, with_formats
 from hycon.plan.rows import Rows
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_CODE, TABLE_FORMATS, Scores
 from hycon.provenance import ROOT
@@ -115,13 +115,13 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
         rows = [plan.scored(corpus, each.row) for each in published if each.row in here]
         found["published"] = tasks.PublishedTable(published=published, rows=list(unique(rows)))
     if measured := measured_rows(plan, corpus):
-        found["complexity"] = tasks.CostTable(
-            measured=RESULTS / corpus / "complexity.json",
-            labels={
-                row: (plan.scored(corpus, row).model, plan.scored(corpus, row).encoder)
-                for row in measured
-            },
-        )
+        rows = [plan.scored(corpus, row) for row in measured]
+        for name, part in (("complexity", "counted"), (MEASURED_TABLE, "measured")):
+            found[name] = tasks.CostTable(
+                part=part,
+                measured=RESULTS / corpus / "complexity.json",
+                labels={row.row: (row.model, row.encoder) for row in rows},
+            )
     return found
 
 
@@ -400,7 +400,11 @@ def report(plan: Rows) -> Job:
 
 
 def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
-    titles = {"published": "Published numbers and ours", "complexity": "Complexity"}
+    titles = {
+        "published": "Published numbers and ours",
+        "complexity": "Complexity",
+        MEASURED_TABLE: "Complexity: times and memory",
+    }
     items = []
     for name, table in tables(plan, corpus).items():
         more = ": differences" if table.kind == "differences" else ""
