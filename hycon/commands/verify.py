@@ -48,17 +48,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _summary(found: Verification) -> list[str]:
-    """Return a line for each corpus, and one each for files that were not compared."""
+    """Return a line for each corpus, and one each for what was not compared."""
     files = found.counts()
+    run = dict.fromkeys(map(corpus_of, files))
     lines = []
-    for corpus in dict.fromkeys(map(corpus_of, files)):
+    for corpus in run:
         counts = Counter()
         for file, each in files.items():
             counts.update(each if corpus_of(file) == corpus else {})
         judged = ", ".join(f"{counts[each]:,} {each}" for each in STATUSES if each != NOT_JUDGED)
         lines.append(f"  {corpus}: {judged} ({counts[NOT_JUDGED]:,} not judged)")
+    others = dict.fromkeys(map(corpus_of, found.not_made))
+    if other := [corpus for corpus in others if corpus not in run]:
+        lines.append(f"  not run here: {', '.join(other)}")
+    kept = [path for path in found.not_made if corpus_of(path) in run]
     for words, paths in (
-        ("not made by a job here", found.not_made),
+        ("not made by a job here", kept),
         ("made here and not committed", found.not_committed),
     ):
         if paths:
@@ -68,15 +73,18 @@ def _summary(found: Verification) -> list[str]:
 
 
 def _worst(unmet: list[Number]) -> list[str]:
-    """Return the numbers that are farthest from the committed ones; missing ones as a count."""
+    """Return the numbers that are farthest from the committed ones; missing ones as a count.
+
+    A row is in several tables and in metrics.json, and is listed once.
+    """
     missing = Counter(number.file for number in unmet if number.found is None)
     lines = [f"  {file}: {count:,} numbers missing" for file, count in missing.items()]
-    lines += [
-        f"  {each.file}: {each.row}: {each.column}: committed {each.committed:.6g}, "
-        f"found {each.found:.6g}"
-        for each in unmet
-        if each.found is not None
-    ]
+    distinct: dict[str, str] = {}
+    for each in unmet:
+        if each.found is not None:
+            values = f"committed {each.committed:.6g}, found {each.found:.6g}"
+            distinct.setdefault(values, f"  {each.file}: {each.row}: {each.column}: {values}")
+    lines += distinct.values()
     more = len(lines) - SHOWN
     return lines[:SHOWN] + ([f"  and {more:,} more"] if more > 0 else [])
 

@@ -70,7 +70,7 @@ def test_a_run_that_met_every_number_ends_with_0(project, capsys):
     # main.csv has 3 numbers in each of 2 rows, metrics.json 3
     assert (
         "  sample: 9 exact, 0 within rounding, 0 within the spread, 0 not met (0 not judged)\n"
-        f"  not made by a job here: {OTHER}\n"
+        "  not run here: mosi\n"
     ) in printed
     assert "Not met" not in printed
 
@@ -98,15 +98,19 @@ def test_what_was_not_met_is_listed_the_farthest_first_and_ends_with_1(project, 
     assert [each["found"] for each in written["differing"]] == [2, 0.95, 0.9]
 
 
-def test_only_ten_are_listed(project, capsys):
-    rows = "".join(f"sample,Row {number},3,0.5,0.1\n" for number in range(15))
+def test_ten_are_listed_and_a_row_of_two_tables_once(project, capsys):
+    rows = "".join(f"sample,Row {number},3,{number}.5,0.1\n" for number in range(15))
+    again = "results/sample/tables/again.csv"
     made(MAIN, SCORES + rows)
+    made(again, SCORES + rows)
     git("add", "results")
     git("commit", "--quiet", "--message", "More")
-    made(MAIN, SCORES + rows.replace("0.5", "0.9"))
+    made(MAIN, SCORES + rows.replace(".5,", ".9,"))
+    made(again, SCORES + rows.replace(".5,", ".9,"))
     code, printed = said(capsys)
     assert code == 1
-    assert printed.count("committed 0.5") == 10
+    assert "30 not met" in printed
+    assert printed.count(": committed ") == 10
     assert "  and 5 more\n" in printed
 
 
@@ -124,7 +128,7 @@ def test_what_was_changed_after_a_job_made_it_is_not_of_the_run(project, capsys)
     code, printed = said(capsys)
     assert code == 0
     assert "  sample: 3 exact" in printed
-    assert f"  not made by a job here: {OTHER} and 1 more\n" in printed
+    assert f"  not run here: mosi\n  not made by a job here: {MAIN}\n" in printed
 
 
 def test_another_commit_and_one_corpus_can_be_named(project, capsys):
