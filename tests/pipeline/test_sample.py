@@ -203,7 +203,7 @@ MEASURED = {"complexity": 2, "tables": 6}
         (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"),
          {"collect": 1, "tables": 6, "report": 1}),
         (("sample: {generator", "sample: {note: Another, generator"),
-         {"tables": 2, "report": 1}),
+         {"tables": 3, "report": 1}),
         (("device: cpu", "# a comment\ndevice: cpu"), {}),
     ],
 )  # fmt: skip
