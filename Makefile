@@ -1,7 +1,8 @@
 # make reproduce: set up, and run everything on the built-in sample
 # make test: set up, and run the fast tests; make test-all: all tests
+# make verify: say which committed numbers the last run met
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce test test-all test-slurm docs audit bench experiments record day lint format rulegraph clean
+.PHONY: help setup reproduce verify test test-all test-slurm docs audit bench experiments record day lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVI
 OPTIONS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(MIRROR),--config mirror=$(MIRROR))
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 setup: $(VENV)/.ready
 
@@ -29,7 +30,12 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 reproduce: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) all $(OPTIONS)
-	@$(BIN)/python -m hycon.commands.show
+	@$(BIN)/hycon show
+	@$(BIN)/hycon verify || true
+
+# which committed numbers the last run met; for scripts, hycon verify has the exit codes
+verify: setup
+	@$(BIN)/hycon verify
 
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 

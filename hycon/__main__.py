@@ -12,6 +12,7 @@ COMMANDS = {
     "export": "write an aligned corpus for another framework",
     "predict": "predict with a trained run on other utterances",
     "show": "print the tables of the last run",
+    "verify": "compare the last run's numbers with the committed ones",
 }
 
 

@@ -52,6 +52,10 @@ RUN_BY = {
     ),
     "hycon corpora mosi": "tests/commands/test_corpora.py::"
     "test_a_corpus_is_missing_partly_here_verified_or_different",
+    **dict.fromkeys(
+        ("make verify", "hycon verify"),
+        "tests/commands/test_verify.py::test_a_run_that_met_every_number_ends_with_0",
+    ),
     "hycon export --format mmsa": "tests/commands/test_export.py::"
     "test_with_an_encoder_every_token_has_the_audio_and_vision_of_its_word",
     "dvc repro": DVC + "test_a_second_repro_changes_nothing_and_is_quick",

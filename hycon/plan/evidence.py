@@ -8,7 +8,16 @@ from typing import Any
 from hycon.params import ADAPTED, Claim, get_path
 from hycon.plan import tasks
 from hycon.plan.job import Job
-from hycon.plan.paths import GRAPH, RESAMPLED, RESULTS, aligned, runs, unique, with_formats
+from hycon.plan.paths import (
+    GRAPH,
+    MEASURED_TABLE,
+    RESAMPLED,
+    RESULTS,
+    aligned,
+    runs,
+    unique,
+    with_formats,
+)
 from hycon.plan.rows import Rows
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_CODE, TABLE_FORMATS, Scores
 from hycon.provenance import ROOT
@@ -120,13 +129,13 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
             published=published, rows=list(unique(rows)), inference=plan.params.inference
         )
     if measured := measured_rows(plan, corpus):
-        found["complexity"] = tasks.CostTable(
-            measured=RESULTS / corpus / "complexity.json",
-            labels={
-                row: (plan.scored(corpus, row).model, plan.scored(corpus, row).encoder)
-                for row in measured
-            },
-        )
+        rows = [plan.scored(corpus, row) for row in measured]
+        for name, part in (("complexity", "counted"), (MEASURED_TABLE, "measured")):
+            found[name] = tasks.CostTable(
+                part=part,
+                measured=RESULTS / corpus / "complexity.json",
+                labels={row.row: (row.model, row.encoder) for row in rows},
+            )
     return found
 
 
@@ -456,8 +465,12 @@ def report(plan: Rows) -> Job:
 
 
 def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
-    titles = {"claims": "The paper's claims", "published": "Published numbers and ours",
-              "complexity": "Complexity"}  # fmt: skip
+    titles = {
+        "claims": "The paper's claims",
+        "published": "Published numbers and ours",
+        "complexity": "Complexity",
+        MEASURED_TABLE: "Complexity: times and memory",
+    }
     items = []
     for name, table in tables(plan, corpus).items():
         more = ": differences" if table.kind == "differences" else ""

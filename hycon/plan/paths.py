@@ -8,6 +8,8 @@ DATA, RESULTS = Path("data"), Path("results")
 MANIFEST = Path("corpora.manifest.json")  # sources and digests of fetched files; in git
 RESAMPLED = "resampled.safetensors"  # next to each scores.json
 GRAPH = Path("docs/rulegraph.svg")
+# the table of times and memory: it differs from machine to machine, and the others do not
+MEASURED_TABLE = "complexity-measured"
 
 
 def aligned(corpus: str) -> Path:

@@ -27,6 +27,16 @@ def record(job: Job | JobDocument) -> None:
     write_json(_path(job), {"key": job.key, "outputs": outputs})
 
 
+def digests(*stages: str) -> dict[str, Any]:
+    """Return the digest of each output as its job has left it, of all jobs of some stages."""
+    found: dict[str, Any] = {}
+    for stage in stages:
+        for path in sorted((RECORDS / stage).rglob("*.json")):
+            outputs = _read(path).get("outputs")
+            found |= outputs if isinstance(outputs, dict) else {}
+    return found
+
+
 def modified(jobs: Collection[Job], targets: Collection[str] = ()) -> list[str]:
     """Return the existing outputs that were modified after their job finished. Writes nothing.
 

@@ -238,9 +238,10 @@ class PublishedTable(Strict):
 
 
 class CostTable(Strict):
-    """Complexity of each row."""
+    """Complexity of each row: what is the same on every machine, or what was measured on one."""
 
     kind: Literal["costs"] = "costs"
+    part: Literal["counted", "measured"]
     measured: Path
     labels: dict[str, tuple[str, str]]  # model and text encoder by row
 

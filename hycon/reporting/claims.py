@@ -173,7 +173,7 @@ def _of_costs(planned: PlannedClaim, costs: Path | None) -> Result:
         ratios = _ratios(planned, costs)
         fewer = [ratio <= claim.at_most for ratio in ratios.values()]
         # measured times differ from machine to machine; the table of complexity has them
-        detail = "see the table of complexity" if ratios else ""
+        detail = "see the table of times" if ratios else ""
         held = len(ratios) == len(claim.rows) and all(fewer)
     word = (
         "not run" if not fewer

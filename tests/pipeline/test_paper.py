@@ -121,7 +121,11 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
         tables = {path.stem for path in (results / corpus / "tables").glob("*.md")}
         experiments = {"main", *FEWER}
         differences = {f"{name}-differences" for name in experiments}
-        assert tables == experiments | differences | {"published", "complexity"}
+        assert tables == experiments | differences | {
+            "published",
+            "complexity",
+            "complexity-measured",
+        }
         published = (results / corpus / "tables/published.md").read_text()
         assert "(n = 1)" in published
         assert "MMSA, result-stat.md" in published
@@ -140,7 +144,7 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
         assert all(name in costs for name in ("MISA", "Tensor fusion", "Triplet loss"))
         assert "alpha 0.7" not in costs
     tables = {path.stem for path in (results / "iemocap/tables").glob("*.md")}
-    assert tables == {*experiments, *differences, "complexity"}
+    assert tables == {*experiments, *differences, "complexity", "complexity-measured"}
     assert "| GloVe " in (results / "iemocap/tables/ablation.md").read_text()
     emotions = (results / "iemocap/tables/main.md").read_text()
     assert "Left out: bert needs words, and iemocap has only vectors; xlnet needs" in emotions

@@ -47,7 +47,7 @@ READERS = {
     "scores.json": read_scores,
     "run.json": lambda path: _record(path, {"corpus": {}, "encoder": {}, "settings": {}}),
     "complexity.json": lambda path: cost_table.make(
-        CostTable(measured=path, labels={}), "sample", CORPUS
+        CostTable(part="measured", measured=path, labels={}), "sample", CORPUS
     ),
     "folds.json": read_folds,
 }
