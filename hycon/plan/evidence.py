@@ -70,6 +70,23 @@ def collect(plan: Rows) -> Job:
     )  # fmt: skip
 
 
+def claims(plan: Rows) -> Iterator[Job]:
+    """Yield the job that writes the table of claims over corpora; nothing without claims."""
+    if not plan.claims:
+        return
+    corpora = plan.params.corpora
+    tables = {corpus: RESULTS / corpus / "tables" / "claims.csv" for corpus in corpora}
+    stem = RESULTS / "claims"
+    yield Job(
+        stage="claims", name="", phase="evidence", code=("hycon.stages.claims",),
+        task=tasks.ClaimsTask(
+            tables=tables, corpora={corpus: plan.params.catalogue[corpus] for corpus in corpora},
+            output=stem,
+        ),
+        reads=tuple(map(str, tables.values())), writes=with_formats(stem, TABLE_FORMATS),
+    )  # fmt: skip
+
+
 def _plotted(plan: Rows, corpus: str, row: str) -> tasks.PlottedRuns:
     labels = plan.scored(corpus, row)
     return tasks.PlottedRuns(

@@ -73,6 +73,7 @@ class Plan(Rows):
         for corpus in self.params.corpora:
             yield from self._corpus(corpus)
         yield evidence.collect(self)
+        yield from evidence.claims(self)
         yield evidence.report(self)
 
     def _corpus(self, corpus: str) -> Iterator[Job]:

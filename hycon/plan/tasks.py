@@ -197,6 +197,14 @@ class CollectTask(Strict):
     output: Path  # folder
 
 
+class ClaimsTask(Strict):
+    """Write the table of claims over corpora."""
+
+    tables: dict[str, Path]  # CSV by corpus
+    corpora: dict[str, Corpus]
+    output: Path  # without file extension
+
+
 class ScoreTable(Strict):
     """Means and standard deviations of an experiment's rows."""
 
@@ -437,6 +445,7 @@ TASKS: dict[str, type[Strict]] = {
     "tune_row": TuneTask,
     "aggregate": AggregateTask,
     "collect": CollectTask,
+    "claims": ClaimsTask,
     "tables": TableTask,
     "figures": FigureTask,
     "complexity": ComplexityTask,

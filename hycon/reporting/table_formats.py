@@ -52,11 +52,15 @@ def number(value: float, factor: int, more: int = 0, sign: bool = False) -> str:
 
 def effect(found: Comparison, factor: int) -> str:
     """Return a difference with its 95% interval, in points or in units of the metric."""
-    shown = number(found.difference, factor, sign=True)
-    interval = found.interval()
-    if interval is None:
+    return interval(found.difference, found.interval(), factor)
+
+
+def interval(middle: float, bounds: tuple[float, float] | None, factor: int) -> str:
+    """Return a difference, and its interval if it has one: +0.9 [-0.1, +1.9]."""
+    shown = number(middle, factor, sign=True)
+    if bounds is None:
         return shown
-    return f"{shown} [{', '.join(number(bound, factor, sign=True) for bound in interval)}]"
+    return f"{shown} [{', '.join(number(bound, factor, sign=True) for bound in bounds)}]"
 
 
 def p_value(p: float | None) -> str:

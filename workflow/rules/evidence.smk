@@ -34,6 +34,29 @@ rule collect:
         STAGE
 
 
+# the paper's claims over all corpora
+rule claims:
+    input:
+        reads("claims"),
+    output:
+        csv="results/claims.csv",
+        markdown="results/claims.md",
+        latex="results/claims.tex",
+        html=report(
+            "results/claims.html",
+            caption="../report/claims.rst",
+            category="The paper's claims",
+        ),
+    log:
+        "logs/claims.log",
+    resources:
+        **needs("claims"),
+    params:
+        **given("claims"),
+    shell:
+        STAGE
+
+
 # scores, differences, published numbers, complexity
 rule tables:
     input:
