@@ -87,7 +87,7 @@ class CorpusClaims(NamedTuple):
         """Return a comparison in words: what is compared, difference [95% interval], seeds."""
         factor = columns_of(self.corpus)[effect.metric][1]
         size = interval(effect.difference, effect.at_95, factor)
-        return f"{effect.model} – {effect.reference} {size}, n = {effect.n}"
+        return f"{effect.model} – {effect.reference} {size}, n\u00a0=\u00a0{effect.n}"
 
     def open(self) -> list[tuple[str, str, list[str]]]:
         """Return what could not be tested: what is the matter, why, and claims with encoders."""
@@ -154,7 +154,7 @@ def _effect(line: dict[str, str], corpus: Corpus) -> Effect:
     return Effect(
         line["model"], line["reference"], line["metric"], line["comparison"],
         _finite(line["difference"]), bounds("low", "high"), bounds("low_90", "high_90"),
-        int(line["n"]), _finite(line["margin"]),
+        round(_finite(line["n"])), _finite(line["margin"]),
     )  # fmt: skip
 
 

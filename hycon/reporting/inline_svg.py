@@ -1,4 +1,4 @@
-"""SVG drawings inside a page: figures with unique ids, and training curves."""
+"""SVG drawings inside a page: figures with unique ids, training curves, and intervals."""
 
 import math
 import re
@@ -21,6 +21,7 @@ SHAPES = {
     "polygon", "text", "tspan", "use", "image",
 }  # fmt: skip
 LOOKS = 4  # line styles s1 to s4 of the page
+SPAN = 92  # per cent of a bar's width that its axis takes
 
 
 class Curve(NamedTuple):
@@ -170,3 +171,53 @@ def _said(curves: Sequence[Curve], score: str) -> str:
         for curve in curves
     ]
     return f"Validation {score} by epoch: {'; '.join(each)}."
+
+
+def bar_svg(
+    middle: float,
+    thin: tuple[float, float] | None,
+    thick: tuple[float, float] | None,
+    margin: float,
+    label: str,
+) -> str:
+    """Return a difference and its intervals as one line, as wide as what it is put in.
+
+    Args:
+        middle: on an axis from -1 to 1.
+        thin, thick: intervals; None for none.
+        margin: the shaded band goes from -margin to margin.
+        label: description.
+    """
+    parts = [
+        f'<rect class="margin" x="{_across(-margin)}" width="{min(margin, 1) * SPAN:.1f}%"'
+        ' height="100%"/>',
+        '<line class="zero" x1="50%" x2="50%" y1="0" y2="100%"/>',
+    ]
+    for name, bounds in (("thin", thin), ("thick", thick)):
+        if bounds:
+            low, high = map(_across, bounds)
+            parts.append(f'<line class="{name}" x1="{low}" x2="{high}" y1="7" y2="7"/>')
+    low, high = thin or (middle, middle)
+    if low < -1:
+        parts.append('<text x="0" y="11">◂</text>')
+    if high > 1:
+        parts.append('<text x="100%" y="11" text-anchor="end">▸</text>')
+    if abs(middle) <= 1:
+        parts.append(f'<circle class="point" cx="{_across(middle)}" cy="7" r="3.5"/>')
+    said = escape(label)
+    return f'<svg role="img" aria-label="{said}"><title>{said}</title>{"".join(parts)}</svg>'
+
+
+def axis_svg(low: str, high: str) -> str:
+    """Return the axis of `bar_svg`s: the numbers at its ends, and which one is better."""
+    said = escape(f"Axis: from {low}, worse, to {high}, better")
+    return (
+        f'<svg role="img" aria-label="{said}"><text x="0" y="11">{escape(low)} worse</text>'
+        '<text x="50%" y="11" text-anchor="middle">0</text>'
+        f'<text x="100%" y="11" text-anchor="end">better {escape(high)}</text></svg>'
+    )
+
+
+def _across(value: float) -> str:
+    """Return where a value from -1 to 1 is; the ends are left to the signs of what lies beyond."""
+    return f"{50 + min(1.0, max(-1.0, value)) * SPAN / 2:.1f}%"

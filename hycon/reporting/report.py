@@ -10,14 +10,20 @@ from markupsafe import Markup
 
 from hycon.atomic_io import atomic_file
 from hycon.errors import HyConError
-from hycon.evaluation.aggregation import read_scores
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_FORMATS, PageCorpus, PageItem, ReportTask
 from hycon.progress import progress
-from hycon.reporting import controls, inline_svg, run_records, table_formats, verdicts
+from hycon.reporting import (
+    claims_overview,
+    claims_section,
+    inline_svg,
+    run_records,
+    table_formats,
+    verdicts,
+)
 from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
 
 PAGE = Path(__file__).parent / "page"
-TITLE = "HyCon, reproduced: tables, figures and training curves"
+TITLE = "HyCon, reproduced: claims, tables and figures"
 
 
 def write(task: ReportTask) -> None:
@@ -39,7 +45,6 @@ def write(task: ReportTask) -> None:
         for part in task.corpora
     }
     every = [row for each in rows.values() for row in each]
-    warnings = [warning for part in task.corpora if (warning := _warning(part, rows[part.key]))]
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined,
         keep_trailing_newline=True,
@@ -50,9 +55,8 @@ def write(task: ReportTask) -> None:
         count=sum(len(row.records) for row in every),
         facts=_facts(every),
         corpora=[_corpus(task, part, rows[part.key]) for part in task.corpora],
-        warnings=warnings,
+        claims=_claims(task),
         overview=_html(_overview(task, rows), "overview"),
-        convention=verdicts.CONVENTION,
         environment=_html(run_records.environments(every), "environment"),
         files=task.files,
         commands=[_command(task, "all"), _command(task, "report", "results/report.html")],
@@ -64,17 +68,6 @@ def write(task: ReportTask) -> None:
     )
     with atomic_file(task.output) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _warning(part: PageCorpus, rows: list[run_records.RowRecord]) -> str:
-    """Return the warning that a corpus's modalities add nothing together; "" if they do."""
-    plain = (
-        read_scores(each.row.scores)
-        for each, row in zip(part.rows, rows, strict=True)
-        if controls.plain_modalities({"settings": row.settings})
-    )
-    found = controls.warning(plain, part.corpus)
-    return f"{part.corpus.title}: {found}" if found else ""
 
 
 def _script() -> str:
@@ -127,16 +120,34 @@ def _overview(task: ReportTask, rows: dict[str, list[run_records.RowRecord]]) ->
     return DisplayTable(headings, "llrrrr", cells, caption, "overview", 1)
 
 
+def _claims(task: ReportTask) -> dict[str, Any] | None:
+    """Return the section of claims; None if no corpus has a table of them."""
+    corpora = [
+        claims_overview.read(
+            task.results / part.key / "tables" / f"{each.name}.csv", part.key, part.corpus
+        )
+        for part in task.corpora
+        for each in part.tables
+        if each.kind == "claims"
+    ]
+    if not corpora:
+        return None
+    return claims_section.section(corpora) | {
+        "files": [f"claims.{form}" for form in TABLE_FORMATS],
+        "command": _command(task, "claims", "results/claims.csv"),
+    }
+
+
 def _corpus(
     task: ReportTask, part: PageCorpus, rows: list[run_records.RowRecord]
 ) -> dict[str, Any]:
     """Return the part of the report for a corpus."""
     key = part.key
-    read = {
-        each: verdicts.read_table(task.results / key / "tables" / f"{each.name}.csv")
+    published = [
+        verdicts.read_table(task.results / key / "tables" / f"{each.name}.csv")
         for each in part.tables
-        if each.kind in ("differences", "published")
-    }
+        if each.kind == "published"
+    ]
     return {
         "key": key,
         "title": part.corpus.title,
@@ -144,13 +155,7 @@ def _corpus(
         "note": part.corpus.note,
         "verdicts": [
             _html(verdicts.verdicts(frame, f"{key}-verdicts"), f"verdicts, {part.corpus.title}")
-            for each, frame in read.items()
-            if each.kind == "published"
-        ],
-        "comparisons": [
-            verdicts.comparison(frame, each.title.removesuffix(": differences"), part.corpus)
-            for each, frame in read.items()
-            if each.kind == "differences"
+            for frame in published
         ],
         "tables": [_table(task, part, each) for each in part.tables],
         "figures": [_figure(task, part, each) for each in part.figures],

@@ -7,7 +7,7 @@ Tablesort.extend("value", () => false, (a, b) => {
   return x < y ? -1 : Number(x > y);
 });
 
-for (const table of document.querySelectorAll("table")) {
+for (const table of document.querySelectorAll("table:not(.claims)")) {
   new Tablesort(table);
   for (const heading of table.tHead.rows[0].cells) {
     // a button is announced as one, and the space bar presses it too
