@@ -181,13 +181,14 @@ def sheet(corpora: Sequence[CorpusClaims]) -> DisplayTable:
     ]
     scales = " ".join(f"{opening(each.corpus)} {each.scale}." for each in corpora)
     gone = " ".join(
-        f"{each.corpus.title}: {problem.lower()}{why and f', {why}'} ({len(claims)} claims)."
+        f"{each.corpus.title}: {problem.lower()}{why and f', {why}'} "
+        f"({len(claims)} claim{'s' * (len(claims) > 1)})."
         for each in corpora
         for problem, why, claims in each.open()
     )
     caption = (
-        f"The paper's claims by corpus, test fold. Below each verdict the weakest comparison; n: "
-        f"seeds. {scales} {NOTE} {gone}"
+        "The paper's claims by corpus, test fold. In brackets: the weakest comparison; n: seeds. "
+        f"{scales} {NOTE} {gone}"
     )
     sides = "l" * (len(corpora) + 1)
     return DisplayTable(

@@ -194,7 +194,7 @@ def bar_svg(
         '<line class="zero" x1="50%" x2="50%" y1="0" y2="100%"/>',
     ]
     for name, bounds in (("thin", thin), ("thick", thick)):
-        if bounds:
+        if bounds and bounds[0] < 1 and bounds[1] > -1:
             low, high = map(_across, bounds)
             parts.append(f'<line class="{name}" x1="{low}" x2="{high}" y1="7" y2="7"/>')
     low, high = thin or (middle, middle)

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from hycon.corpus.utterances import read_table
 from hycon.errors import HyConError
-from hycon.params import load, load_published
+from hycon.params import load, load_claims, load_published
 from hycon.plan.planner import Plan
 from hycon.plan.records import record
 from tests.pipeline.repository import ROOT, jobs, make
@@ -64,7 +64,7 @@ def test_the_rules_make_what_the_plan_says(tmp_path):
     lines = printed.split("output_file\t")[1].splitlines()[1:]
     found = {tuple(line.split("\t")[index] for index in (0, 2)) for line in lines if "\t" in line}
     params = load(tmp_path)
-    plan = Plan(params, load_published(tmp_path))
+    plan = Plan(params, load_published(tmp_path), load_claims(params, tmp_path))
     assert found == {(path, job.stage) for job in plan.jobs.values() for path in job.writes}
 
 
@@ -90,6 +90,7 @@ def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
     assert set(jobs(printed)) == {
         "aggregate",
         "collect",
+        "claims",
         "tables",
         "figures",
         "report",
@@ -112,7 +113,8 @@ def train_by_hand(repository, overlay):
     """Write and record the outputs of training and scoring for every row; return the plan."""
     generator = np.random.default_rng(1)
     with contextlib.chdir(repository.folder):
-        plan = Plan(load(overlay=overlay), load_published())
+        params = load(overlay=overlay)
+        plan = Plan(params, load_published(), load_claims(params))
         count = len(read_table(repository / "data/aligned/sample/utterances.csv"))
         for job in plan.jobs.values():
             if job.stage == "train":

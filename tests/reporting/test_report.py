@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import itertools
+import math
 import re
 import warnings
 from html.parser import HTMLParser
@@ -14,11 +15,14 @@ from hycon.errors import HyConError
 from hycon.params import load
 from hycon.plan.tasks import ReportTask
 from hycon.reporting import inline_svg, report, run_records, table_formats, verdicts
+from hycon.reporting.claims import VERDICTS
+from hycon.reporting.claims_section import SIGNS
 from hycon.reporting.figures import Panel, write_curve
 from hycon.reporting.inline_svg import Curve
 from hycon.reporting.report import PAGE, write
 from hycon.reporting.table_formats import Cell, DisplayTable
 from tests.reporting.browser import Browser, chromium
+from tests.reporting.claims_tables import judged, write_claims
 from tests.reporting.scored_rows import DIGEST, scored_row
 from tests.running import run_stage
 from tests.test_params import ROOT
@@ -27,7 +31,6 @@ PARAMS = load(ROOT)
 SCORED, REAL = (PARAMS.catalogue[key] for key in ("sample", "mosi-utterance"))
 GRAPH = ROOT / "docs/rulegraph.svg"
 SCRIPT, IMAGE = "<script>alert(1)</script>", '"><img src=x onerror=alert(2)>'
-COMPARED = ["text_encoder", "model", "reference", "metric", "difference", "p_t_test", "n"]
 VOID = {"meta", "input", "img", "br", "link", "hr"}
 SETTINGS = {"model": {"width": 8, "gate": None}, "train": {"alpha": 0.8, "other": {"rate": 0.1}}}
 
@@ -76,20 +79,24 @@ def write_tables(folder, key):
         sides = "ll" + "r" * (len(columns) - 2)
         sheet = DisplayTable(columns, sides, cells, caption, f"{key}-{name}")
         table_formats.write(sheet, pd.DataFrame({"x": [1]}), folder / name)
-    values = [
-        ("mae_all", -0.1, 0.01),
-        ("acc7", -0.02, 0.04),
-        ("corr_all", 0.1, 0.5),
-        ("f1_pos", 0, ""),
-    ]
-    lines = [("BERT", f"HyCon {SCRIPT}", f"None {IMAGE}", *each, 2) for each in values]
-    lines.append(("GloVe", "Other", f"None {IMAGE}", "acc7", 0.1, 0.05, 2))
-    compared = pd.DataFrame(lines, columns=COMPARED)
     table_formats.write(
         DisplayTable(["Model"], "l", [[Cell("a")]], caption, f"{key}-main-differences", 1),
-        compared,
+        pd.DataFrame({"x": [1]}),
         folder / "main-differences",
     )
+    write_claims(
+        folder,
+        judged("c-1", "supported", (f"None {IMAGE}", -0.1, 0.05), ("Other", -0.05, 0.04),
+               preregistered="yes"),
+        judged("c-2", "contradicted", ("None", 9.0, 0.05)),
+        judged("c-3", "not supported", ("None", 0.0, 0.01), seeds_to_decide=""),
+        judged("c-4", "undecided", ("None", 0.01, 0.1), seeds_to_decide=23.0,
+               testable="unknown: no control rows"),
+        judged("c-5", "not testable", ("None", 0.01, 0.1), evidence="undecided",
+               testable=f"no: {SCRIPT} alone: undecided", seeds_to_decide=math.inf),
+        judged("c-6", "not run", missing="TFN", preregistered=""),
+        judged("c-7", "supported", detail=f"HyCon 9; TFN {IMAGE}", preregistered=""),
+    )  # fmt: skip
     said = pd.DataFrame(
         [("MulT", "BERT", each) for each in ("agrees", "better", "worse", "worse", "")],
         columns=["model", "text_encoder", "verdict"],
@@ -119,6 +126,7 @@ def make(folder, graph=None):
             "second": {"network": {"kind": IMAGE}, "train": {"alpha": 0.5}},
         }
         kinds = {
+            "claims": "claims",
             "main": "scores",
             "wide": "costs",
             "main-differences": "differences",
@@ -255,7 +263,7 @@ def test_headings_are_in_order_and_everything_has_a_name(read):
 def test_every_table_figure_and_curve_is_there_with_files_and_command(page, read):
     text = page.read_text(encoding="utf-8")
     for key in ("sample", "mosi-utterance"):
-        for name in ("main", "wide", "main-differences", "published"):
+        for name in ("claims", "main", "wide", "main-differences", "published"):
             assert text.count(f'<table id="table-{key}-{name}">') == 1
             for form in ("csv", "md", "tex", "html"):
                 assert f'href="{key}/tables/{name}.{form}"' in text
@@ -265,7 +273,8 @@ def test_every_table_figure_and_curve_is_there_with_files_and_command(page, read
     assert f"{command}tables -- results/sample/tables/main-differences.csv" in read.text
     assert f"{command}figures -- results/sample/figures/main-curve.svg" in read.text
     # two corpora, two rows, two seeds
-    assert len(read.of("polyline")) == len(read.of("circle")) == 8
+    assert len(read.of("polyline")) == 8
+    assert len([each for _, each in read.of("circle") if "r" in each and each["r"] == "3"]) == 8
 
 
 def test_the_head_says_when_and_of_what_the_runs_were_and_a_sample_is_called_one(read):
@@ -276,22 +285,57 @@ def test_the_head_says_when_and_of_what_the_runs_were_and_a_sample_is_called_one
     assert len(notices) == 2  # of the one that is made up: on top, and at its own heading
 
 
-def test_differences_are_said_with_what_chance_alone_would_give():
-    lines = [
-        ("e", f"m{row}", "None", "mae_all", 0.1, p, 3) for row, p in enumerate([0.01, 0.05, ""])
+def test_the_first_section_has_every_claim_with_its_verdict_in_words(page, read):
+    text = page.read_text(encoding="utf-8")
+    start, end = text.index('<section aria-labelledby="claims">'), text.index('id="overview">')
+    assert start < end
+    claims = Reader(text[start : text.index("</section>", start) + len("</section>")])
+    assert claims.open == []
+    words = [each for each in SIGNS if f"{SIGNS[each]} {each}" in claims.text]
+    assert words == list(VERDICTS)
+    at = [claims.text.index(f"Claim {name}") for name in ("c-1", "c-2", "c-3", "c-4", "c-5")]
+    assert at == sorted(at)
+    bars = [
+        each["aria-label"] for tag, each in claims.of("svg") if "Axis" not in each["aria-label"]
     ]
-    frame = pd.DataFrame(lines, columns=COMPARED)
-    frame["p_t_test"] = pd.to_numeric(frame.p_t_test)
-    found = verdicts.comparison(frame, "Title", SCORED)
-    assert found.apart == ["m0, e: MAE all +0.100 (worse, p\u00a0.010)"]
-    assert found.alike == ["m1, e"]
-    assert found.words.startswith(
-        "1 of 2 rows are distinguishable from “None” on some metric. 1 of 2"
-    )
-    assert "1 could not be tested" in found.words
-    none = verdicts.comparison(frame[2:].reset_index(), "Title", SCORED)
-    assert (none.apart, none.alike) == ([], [])
-    assert none.words.startswith("Nothing could be tested against “None”")
+    assert len(bars) == 2 * 6  # a line for each comparison
+    assert f"HyCon – None {IMAGE} -0.100 [-0.150, -0.050], n\u00a0=\u00a05: better" in bars
+    for said in ("weakest: HyCon – Other -0.050", "preregistered", "exploratory", "MAE all, margin",
+                 "about 23 seeds would decide", "no number of seeds would decide",
+                 "the numbers alone: undecided", "1 supported, 1 contradicted"):  # fmt: skip
+        assert said in claims.text, said
+    assert claims.text.count("sample numbers") > 1
+
+
+def test_what_could_not_be_tested_is_listed_with_its_reason(read):
+    text = read.text[read.text.index("What could not be tested, and why") :]
+    assert f"Not testable: {SCRIPT} alone: undecided. 1 claim: Claim c-5 (MiniLM)." in text
+    assert "Not run: without TFN. 1 claim: Claim c-6 (MiniLM)." in text
+    assert "Not known to be testable: no control rows. 1 claim: Claim c-4 (MiniLM)." in text
+
+
+def test_without_claims_the_page_begins_with_the_overview(tmp_path):
+    task = make(tmp_path)
+    for part in task.corpora:
+        part.tables[:] = [each for each in part.tables if each.kind != "claims"]
+    write(task)
+    text = task.output.read_text(encoding="utf-8")
+    assert "#claims" not in text
+    assert "What could not be tested" not in text
+
+
+def test_a_bar_is_drawn_on_its_axis_and_says_where_it_goes_beyond():
+    drawn = inline_svg.bar_svg(0.5, (-2.0, 0.75), (0.25, 0.7), 0.25, SCRIPT)
+    half = inline_svg.SPAN / 2
+    assert f'cx="{50 + half / 2:.1f}%"' in drawn
+    assert f'class="thin" x1="{50 - half:.1f}%" x2="{50 + 0.75 * half:.1f}%"' in drawn
+    assert f'class="margin" x="{50 - half / 4:.1f}%" width="{half / 2:.1f}%"' in drawn
+    assert ("◂" in drawn, "▸" in drawn) == (True, False)
+    assert SCRIPT not in drawn
+    beyond = inline_svg.bar_svg(3.0, (2.0, 4.0), None, 0.25, "x")
+    assert "▸" in beyond
+    assert "circle" not in beyond
+    assert "thin" not in beyond
 
 
 def test_verdicts_are_counted_by_published_model(read):
@@ -336,6 +380,8 @@ def test_a_curve_has_a_point_an_epoch_on_axes_that_all_rows_share():
         ("runs/sample/first/seed-1/history.csv", "epoch,validation\n", "train again"),
         ("sample/figures/main-curve.svg", "<svg", "draw again"),
         ("sample/tables/published.csv", None, "run again"),
+        ("sample/tables/claims.csv", None, "run again"),
+        ("sample/tables/claims.csv", "claim,verdict\n", "run again"),
         ("sample/tables/main.html", None, "run again"),
     ],
 )
@@ -365,7 +411,8 @@ def test_a_page_of_350_runs_is_small(tmp_path):
 
 # what is read on what, and what only has to be seen on what
 READ = [("ink", "paper"), ("ink", "panel"), ("quiet", "paper"), ("quiet", "panel"),
-        ("link", "paper"), ("notice-ink", "notice")]  # fmt: skip
+        ("link", "paper"), ("notice-ink", "notice"), ("yes", "paper"), ("no", "paper"),
+        ("ink", "band")]  # fmt: skip
 SEEN = [(f"seed-{number}", "panel") for number in range(1, 5)]
 
 
@@ -461,6 +508,19 @@ def test_on_a_phone_the_page_does_not_scroll_sideways_but_its_tables_do(browser,
     assert browser.value("getComputedStyle(document.querySelector('.plate')).backgroundColor") == (
         "rgb(255, 255, 255)"
     )
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1500, True), (1000, True), (390, False)])
+def test_corpora_are_side_by_side_where_there_is_room(browser, page, width, beside):
+    browser.open(page.as_uri(), width=width)
+    top = "[...document.querySelectorAll('.claims tbody tr:first-child td')].map(each => each.{})"
+    tops = browser.value(top.format("getBoundingClientRect().top"))
+    assert (tops[0] == tops[1]) == beside
+    names = browser.value(top.format("querySelector('.whose').checkVisibility()"))
+    assert names == [not beside] * 2
+    assert browser.value("document.scrollingElement.scrollWidth") <= width
+    # the first claim is on the first screen of a desk
+    assert beside is False or max(tops) < 700
 
 
 def test_a_figure_becomes_as_wide_as_the_page_and_the_first_tab_skips_to_the_content(browser, page):

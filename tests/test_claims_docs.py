@@ -1,0 +1,53 @@
+"""The documentation's page of claims and README.md's table are those of the tables in results."""
+
+import shutil
+
+from hycon.reporting import claims_docs
+from tests.reporting.claims_tables import judged, write_claims
+from tests.test_params import ROOT
+
+ADVICE = "run `python -m hycon.reporting.claims_docs`"
+
+
+def test_both_files_are_up_to_date():
+    corpora = claims_docs.committed(ROOT)
+    text = (ROOT / claims_docs.README).read_text()
+    assert claims_docs.readme(text, corpora) == text, ADVICE
+    assert claims_docs.page(corpora, ROOT) == (ROOT / claims_docs.PAGE).read_text(), ADVICE
+
+
+def project(folder):
+    for name in ("params.yaml", "corpora.yaml"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def test_without_a_table_nothing_is_judged(tmp_path):
+    corpora = claims_docs.committed(project(tmp_path))
+    assert corpora == []
+    assert claims_docs.NOTHING in claims_docs.page(corpora, tmp_path)
+    text = "Before.\n<!-- claims -->\nold\n<!-- /claims -->\nAfter.\n"
+    found = claims_docs.readme(text, corpora)
+    assert found == text.replace("old\n", claims_docs.NOTHING)
+    assert claims_docs.readme(found, corpora) == found
+
+
+def test_the_page_has_every_corpus_and_the_rule_once_and_the_readme_no_sample(tmp_path):
+    for key in ("sample", "mosi-utterance"):
+        write_claims(
+            project(tmp_path) / f"results/{key}/tables",
+            judged("contrastive-learning", "undecided", ("None", -0.01, 0.05)),
+            judged("b", "contradicted", ("None", 0.1, 0.05)),
+            judged("c", "contradicted", ("None", 0.1, 0.05)),
+        )
+    corpora = claims_docs.committed(tmp_path)
+    page = claims_docs.page(corpora, tmp_path)
+    assert "\n## Sample (generated) – sample numbers\n" in page
+    assert "\n## CMU-MOSI, utterance-level audio and face features\n" in page
+    assert page.count(claims_docs.NOTE) == 1
+    table = claims_docs.block(corpora)
+    assert "ample" not in table
+    assert "undecided (HyCon – None -0.010 [-0.060, +0.040], n = 5)" in table
+    # claims with the same verdicts share a line
+    assert "| Claim b. Claim c." in table
+    assert "MAE all, margin 0.020" in table
