@@ -93,7 +93,8 @@ def write_tables(folder, key):
         judged("c-4", "undecided", ("None", 0.01, 0.1), seeds_to_decide=23.0,
                testable="unknown: no control rows"),
         judged("c-5", "not testable", ("None", 0.01, 0.1), evidence="undecided",
-               testable=f"no: {SCRIPT} alone: undecided", seeds_to_decide=math.inf),
+               testable=f"no: {SCRIPT} alone: undecided"),
+        judged("c-8", "undecided", ("None", 0.01, 0.1), seeds_to_decide=math.inf),
         judged("c-6", "not run", missing="TFN", preregistered=""),
         judged("c-7", "supported", detail=f"HyCon 9; TFN {IMAGE}", preregistered=""),
     )  # fmt: skip
@@ -298,11 +299,12 @@ def test_the_first_section_has_every_claim_with_its_verdict_in_words(page, read)
     bars = [
         each["aria-label"] for tag, each in claims.of("svg") if "Axis" not in each["aria-label"]
     ]
-    assert len(bars) == 2 * 6  # a line for each comparison
+    assert len(bars) == 2 * 7  # a line for each comparison
     assert f"HyCon – None {IMAGE} -0.100 [-0.150, -0.050], n\u00a0=\u00a05: better" in bars
     for said in ("weakest: HyCon – Other -0.050", "preregistered", "exploratory", "MAE all, margin",
                  "about 23 seeds would decide", "no number of seeds would decide",
-                 "the numbers alone: undecided", "1 supported, 1 contradicted"):  # fmt: skip
+                 "the numbers alone: undecided",
+                 "2 supported, 1 contradicted, 1 not supported, 2 undecided"):  # fmt: skip
         assert said in claims.text, said
     assert claims.text.count("sample numbers") > 1
 
@@ -381,7 +383,7 @@ def test_a_curve_has_a_point_an_epoch_on_axes_that_all_rows_share():
         ("sample/figures/main-curve.svg", "<svg", "draw again"),
         ("sample/tables/published.csv", None, "run again"),
         ("sample/tables/claims.csv", None, "run again"),
-        ("sample/tables/claims.csv", "claim,verdict\n", "run again"),
+        ("sample/tables/claims.csv", "claim,verdict\na,b\n", "run again"),
         ("sample/tables/main.html", None, "run again"),
     ],
 )
