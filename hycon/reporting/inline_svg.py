@@ -209,12 +209,12 @@ def bar_svg(
 
 
 def axis_svg(low: str, high: str) -> str:
-    """Return the axis of `bar_svg`s: the numbers at its ends, and which one is better."""
+    """Return the axis of `bar_svg`s: the numbers at its ends; the right one is better."""
     said = escape(f"Axis: from {low}, worse, to {high}, better")
     return (
-        f'<svg role="img" aria-label="{said}"><text x="0" y="11">{escape(low)} worse</text>'
+        f'<svg role="img" aria-label="{said}"><text x="0" y="11">{escape(low)}</text>'
         '<text x="50%" y="11" text-anchor="middle">0</text>'
-        f'<text x="100%" y="11" text-anchor="end">better {escape(high)}</text></svg>'
+        f'<text x="100%" y="11" text-anchor="end">{escape(high)}</text></svg>'
     )
 
 
