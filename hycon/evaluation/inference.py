@@ -279,10 +279,8 @@ def power(effect: float, degrees: float, level: float = LEVEL) -> float:
         level: of the test.
     """
     bound = stats.t.ppf(1 - level / 2, degrees)
-    # scipy has NaN for some chances near 0 and 1, where the normal distribution does as well
-    chance = float(stats.nct.sf(bound, degrees, effect))
-    other = np.nan_to_num(stats.nct.cdf(-bound, degrees, effect))
-    return chance + float(other) if chance == chance else float(stats.norm.sf(bound - effect))
+    # the lower tail as the upper one of -effect: scipy's nct.cdf is NaN far below the effect
+    return float(stats.nct.sf(bound, degrees, effect) + stats.nct.sf(bound, degrees, -effect))
 
 
 def equivalence_power(margin: float, degrees: float, level: float = LEVEL) -> float:
@@ -357,6 +355,27 @@ def seeds_to_decide(found: Comparison, level: float = LEVEL) -> float | None:
         middle = (low + high) // 2
         low, high = (low, middle) if decides(middle) else (middle, high)
     return high
+
+
+def chances(found: Comparison, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Return the probabilities of the two findings with n seeds.
+
+    Args:
+        found: of `compare`, with more than one run.
+        n: number of seeds, more than 1.
+        level: of the tests.
+
+    Returns:
+        that a true difference of the margin is found, and that two equal systems are found
+        equivalent.
+    """
+    of_seeds, fixed = found.run_variance / n, found.utterance_error**2
+    variance = of_seeds + fixed
+    if variance == 0:
+        return 1.0, 1.0
+    degrees = variance**2 / (of_seeds**2 / (n - 1) + fixed**2 / max(found.groups - 1, 1))
+    ratio = found.margin / math.sqrt(variance)
+    return power(ratio, degrees, level), equivalence_power(ratio, degrees, level)
 
 
 def probability_better(
