@@ -22,6 +22,12 @@ from hycon.plan.rows import Rows
 from hycon.plan.tasks import FIGURE_FORMATS, TABLE_CODE, TABLE_FORMATS, Scores
 from hycon.provenance import ROOT
 
+# figures of comparisons with a reference, and what their titles begin with
+COMPARED = {
+    "forest": "Differences from the reference",
+    "seeds": "Scores of single seeds, and the chances of a finding",
+}
+
 
 def aggregate(plan: Rows, corpus: str) -> Job:
     """Return the job that aggregates the scores of a corpus's rows."""
@@ -376,12 +382,16 @@ def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
 def figures(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the figures of a corpus by name.
 
-    Names are EXPERIMENT-KIND-ENCODER; kinds are curve, robustness and tsne.
+    Names are EXPERIMENT-KIND-ENCODER; kinds are forest, seeds, curve, robustness and tsne.
     """
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
         experiment, rows = plan.params.experiments[name], plan.params.rows(name, corpus)
         pair = experiment.tsne or []
+        pairs = _pairs(plan, corpus, name)
+        compared = unique(plan.rows[each.row.row][1] for each in pairs)
+        for encoder, kind in itertools.product(compared, COMPARED):
+            found[f"{name}-{kind}-{encoder}"] = _comparison(plan, name, pairs, encoder, kind)
         for encoder in unique(encoder for _, encoder in rows) if experiment.curve else ():
             found[f"{name}-curve-{encoder}"] = _curve(plan, corpus, name, encoder)
         for encoder in unique(encoder for _, encoder in rows):
@@ -400,6 +410,18 @@ def figures(plan: Rows, corpus: str) -> dict[str, Any]:
             for encoder in unique(encoder for _, encoder in rows):
                 found[f"{name}-tsne-{encoder}"] = _tsne(plan, corpus, pair, encoder)
     return found
+
+
+def _comparison(
+    plan: Rows, name: str, pairs: list[tasks.RowPair], encoder: str, kind: str
+) -> tasks.ComparisonFigure:
+    return tasks.ComparisonFigure(
+        kind=kind,
+        reference=plan.params.variants[plan.params.experiments[name].reference].label,
+        pairs=pairs,
+        shown=[pair.row.row for pair in pairs if plan.rows[pair.row.row][1] == encoder],
+        inference=plan.params.inference,
+    )
 
 
 def _curve(plan: Rows, corpus: str, name: str, encoder: str) -> tasks.CurveFigure:
@@ -437,6 +459,9 @@ def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
     title = f"{plan.params.experiments[experiment].title}. Text encoder: {label}"
     if figure.kind == "curve":
         reads = scores_of(point.row for point in figure.points)
+    elif figure.kind in COMPARED:
+        title = f"{COMPARED[figure.kind]}. {title}"
+        reads = runs_of(row for pair in figure.pairs for row in (pair.row, pair.reference))
     elif figure.kind == "robustness":
         title = f"Scores with missing or noisy input. {title}"
         reads = (str(figure.measured),)

@@ -339,6 +339,16 @@ class RobustnessFigure(Strict):
     metrics: list[str]
 
 
+class ComparisonFigure(Strict):
+    """Differences of an experiment's rows from their reference, or its single seeds and chances."""
+
+    kind: Literal["forest", "seeds"]
+    reference: str  # its label
+    pairs: list[RowPair]  # of all text encoders, for which the verdicts are corrected
+    shown: Annotated[list[str], Field(min_length=1)]  # rows of one text encoder
+    inference: InferenceConfig
+
+
 class FigureTask(Strict):
     """Draw one figure in every format."""
 
@@ -346,7 +356,10 @@ class FigureTask(Strict):
     corpus: Corpus
     title: str
     colours: FigureConfig
-    figure: Annotated[CurveFigure | TsneFigure | RobustnessFigure, Field(discriminator="kind")]
+    figure: Annotated[
+        CurveFigure | TsneFigure | RobustnessFigure | ComparisonFigure,
+        Field(discriminator="kind"),
+    ]
     output: Path  # without file extension
 
 
@@ -400,7 +413,8 @@ class PageItem(Strict):
 
     name: str
     kind: Literal[
-        "claims", "scores", "differences", "published", "costs", "robustness", "curve", "tsne"
+        "claims", "scores", "differences", "published", "costs", "robustness", "curve", "tsne",
+        "forest", "seeds",
     ]  # fmt: skip
     title: str
 

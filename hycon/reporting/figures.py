@@ -126,7 +126,7 @@ def write_curve(
         figure.legend(
             entries.values(), entries, loc="outside upper center", ncols=2 if width == COLUMN else 5
         )
-        _save(figure, caption, path)
+        save(figure, caption, path)
 
 
 def _draw_curve(axes: Axes, panel: Panel, colours: FigureConfig) -> None:
@@ -141,7 +141,7 @@ def _draw_curve(axes: Axes, panel: Panel, colours: FigureConfig) -> None:
         axes.plot(*zip(*runs, strict=True), ".", label="seed", **small)
     ring = {"color": "black", "markersize": 7.5, "fillstyle": "none", "linestyle": "none"}
     axes.plot(x[best], means[best], "o", label="best mean", **ring)
-    axes.set_ylabel(panel.label + _unit(panel.label, panel.factor))
+    axes.set_ylabel(panel.label + unit(panel.label, panel.factor))
     axes.margins(x=0.08, y=0.12)
     axes.grid(axis="y", color="0.9", linewidth=0.5)
     axes.set_axisbelow(True)
@@ -183,13 +183,13 @@ def write_lines(
                 look = _look(names.index(name), colours)
                 axes.plot(x, means, color=look["color"], marker=look["marker"], markersize=3.5,
                           linewidth=1.2, label=name)  # fmt: skip
-            axes.set(xlabel=x_label, ylabel=label + _unit(label, factor))
+            axes.set(xlabel=x_label, ylabel=label + unit(label, factor))
             axes.grid(axis="y", color="0.9", linewidth=0.5)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         handles, labels = rows[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=columns)
-        _save(figure, caption, path)
+        save(figure, caption, path)
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
@@ -199,7 +199,8 @@ def legend_columns(labels: Sequence[str], width: float) -> int:
     return max(1, min(5, int(72 * width // needed)))
 
 
-def _unit(label: str, factor: int) -> str:
+def unit(label: str, factor: int) -> str:
+    """Return the unit of a metric in brackets, by its heading and factor; "" if it has none."""
     if factor == 100:
         return " (%)"
     return " (score units)" if label.startswith("MAE") else ""  # a correlation has none
@@ -273,7 +274,7 @@ def write_pair(left: Cloud, right: Cloud, caption: str, path: Path, colours: Fig
             for number, name in enumerate(names)
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=4, handletextpad=0.2)
-        _save(figure, caption, path)
+        save(figure, caption, path)
 
 
 def _look(number: int, colours: FigureConfig) -> dict[str, str | float]:
@@ -301,7 +302,7 @@ def _draw_cloud(axes: Axes, cloud: Cloud, names: Sequence[str], colours: FigureC
     )
 
 
-def _save(figure: Figure, caption: str, path: Path) -> None:
+def save(figure: Figure, caption: str, path: Path) -> None:
     """Write PATH.svg, PATH.pdf and PATH.png, of the same bytes from run to run, and PATH.txt."""
     # not with_suffix, because a name may contain a point, as in `alpha-0.8`
     formats = {

@@ -11,10 +11,27 @@ from hycon.corpus.labels import sentiment_classes
 from hycon.corpus.utterances import Utterance, read_table
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import check_parameters, read_output, read_scores
+from hycon.evaluation.inference import RESAMPLES
 from hycon.logs import log
-from hycon.params import Corpus
-from hycon.plan.tasks import CurveFigure, FigureTask, RobustnessFigure, TsneFigure, digests
+from hycon.params import Corpus, lower_is_better
+from hycon.plan.tasks import (
+    ComparisonFigure,
+    CurveFigure,
+    FigureTask,
+    RobustnessFigure,
+    TsneFigure,
+    digests,
+)
 from hycon.reporting.captions import columns_of, metrics_note, opening
+from hycon.reporting.comparison_figures import (
+    REACH,
+    Measure,
+    Row,
+    seed_differences,
+    write_forest,
+    write_seeds,
+)
+from hycon.reporting.differences import RULE, differences
 from hycon.reporting.figures import (
     NEIGHBOURS,
     Cloud,
@@ -26,7 +43,7 @@ from hycon.reporting.figures import (
     write_pair,
 )
 from hycon.reporting.robustness import NOTE, read_curves
-from hycon.reporting.table_formats import seed_ranges
+from hycon.reporting.table_formats import number, seed_ranges
 from hycon.stages import Machine
 from hycon.untrusted.safe_json import read_json
 
@@ -34,20 +51,12 @@ POLARITIES = np.array(["negative", "neutral", "positive"])
 
 
 def main(task: FigureTask, _: Machine) -> None:
-    if task.figure.kind == "robustness":
-        _robustness(task, task.figure)
-        log.info("%s.svg, .pdf, .png, .txt: written", task.output)
-        return
-    shown = task.figure.points if task.figure.kind == "curve" else task.figure.runs
-    check_parameters(digests(each.row for each in shown))
-    if task.figure.kind == "curve":
-        _curve(task, task.figure)
-    else:
-        _tsne(task, task.figure)
+    DRAW[task.figure.kind](task, task.figure)
     log.info("%s.svg, .pdf, .png, .txt: written", task.output)
 
 
 def _curve(task: FigureTask, figure: CurveFigure) -> None:
+    check_parameters(digests(point.row for point in figure.points))
     columns = columns_of(task.corpus)
     for metric in figure.metrics:
         if metric not in columns:
@@ -125,7 +134,93 @@ def _robustness(task: FigureTask, figure: RobustnessFigure) -> None:
     write_lines(panels, x_labels, caption, task.output, task.colours)
 
 
+def _comparison(task: FigureTask, figure: ComparisonFigure) -> None:
+    pairs, metric = figure.pairs, figure.inference.primary_of(task.corpus.task)
+    check_parameters(digests(row for pair in pairs for row in (pair.row, pair.reference)))
+    heading, factor = columns_of(task.corpus)[metric]
+    measure = Measure(heading, factor, lower_is_better(metric))
+    found = differences(pairs, task.corpus, figure.inference)
+    compared = [each for each in found if each.metric == metric]
+    rows, read = [], {}
+    for pair, each in zip(pairs, compared, strict=True):
+        if pair.row.row not in figure.shown:
+            continue
+        sides = []
+        for path in (pair.row.scores, pair.reference.scores):
+            scores = read.setdefault(path, read_scores(path))
+            sides.append(dict(zip(scores["seeds"], _values(path, scores, metric), strict=True)))
+        mine, reference = sides
+        single = seed_differences(mine, reference, each.found.paired)
+        rows.append(Row(each.model, np.array([*mine.values()]), single, each.found, each.verdict))
+    note = (_forest_note if figure.kind == "forest" else _seeds_note)(rows, measure)
+    seeds = {int(seed) for scores in read.values() for seed in scores["seeds"]}
+    counts = sorted({len(scores["seeds"]) for scores in read.values()})
+    caption = (
+        f"{task.title}. {opening(task.corpus)} Reference: {figure.reference}, with the same text "
+        f"encoder. Test fold, {heading}, seeds {seed_ranges(seeds)} (n = "
+        f"{', '.join(map(str, counts))}); epoch selected on validation only. {note} "
+        f"{metrics_note(task.corpus, [*read.values()])}"
+    )
+    if figure.kind == "forest":
+        write_forest(rows, figure.reference, measure, caption, task.output, task.colours)
+    else:
+        theirs = figure.reference, np.array([*reference.values()])
+        write_seeds(rows, theirs, measure, caption, task.output, task.colours)
+
+
+def _forest_note(rows: list[Row], measure: Measure) -> str:
+    parts = []
+    if any(row.found.error is not None for row in rows):
+        paired = all(row.found.paired for row in rows)
+        parts += [
+            f"Diamond: mean difference{', paired by seed' if paired else ''}; bars: its 90% (thick)"
+            " and 95% (thin) interval, not corrected for the number of rows, of one t distribution "
+            f"whose error has two parts: from seeds, and from utterances, by {RESAMPLES} bootstrap "
+            "resamples of whole videos or dialogues. Triangles, on both sides of 0: the smallest "
+            "true difference found with a probability of 80%."
+        ]
+    parts += [
+        "Small points: differences of single seeds.",
+        f"Shaded: the margin, ±{_margin(rows, measure)}.",
+        f"Arrows: beyond the axis, which leaves out what is more than {REACH} times as far from 0 "
+        "as the middle row; a mean there is written with its 95% interval.",
+        "Right: the verdict; its p is corrected for the rows of the table of differences (Holm).",
+        RULE,
+    ]
+    if not all(row.found.paired for row in rows):
+        parts.append(
+            "Rows without two seeds in common with the reference are not paired: a point is a run "
+            "minus the mean of the reference."
+        )
+    if any(row.found.error is None for row in rows):
+        parts.append("One run says nothing about other seeds, so it has no interval.")
+    return " ".join(parts)
+
+
+def _seeds_note(rows: list[Row], measure: Measure) -> str:
+    note = (
+        "Points: single seeds; diamond: their mean; line: their interquartile mean, which single "
+        f"runs cannot move far. Arrows: runs beyond the axis, which leaves out what is more than "
+        f"{REACH} times as far from the middle as the middle row; their values are written."
+    )
+    if all(row.found.error is None for row in rows):
+        return note
+    return (
+        f"{note} Right, for the number of seeds below: the probability that a true difference of "
+        f"the margin ({_margin(rows, measure)}) is found, and that two equal rows are found "
+        "equivalent within it, at p < 0.05 without correction, on this test fold. It follows from "
+        "the errors of each row; dotted: 80%; dashed: the present n."
+    )
+
+
+def _margin(rows: list[Row], measure: Measure) -> str:
+    unit = " score units" if measure.heading.startswith("MAE") else ""
+    unit = " points" if measure.factor == 100 else unit
+    return f"{number(rows[0].found.margin, measure.factor)}{unit}"
+
+
 def _tsne(task: FigureTask, figure: TsneFigure) -> None:
+    check_parameters(digests(run.row for run in figure.runs))
     utterances = read_table(figure.aligned / "utterances.csv")
     # networks of different rounds have different spaces, so only the first one is shown
     held_out, fold = next(iter(training_rounds(utterances).items()))
@@ -187,3 +282,12 @@ def _seed(path: Path) -> int:
         return read_json(path)["seed"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); delete it and train again") from None
+
+
+DRAW = {
+    "curve": _curve,
+    "robustness": _robustness,
+    "forest": _comparison,
+    "seeds": _comparison,
+    "tsne": _tsne,
+}

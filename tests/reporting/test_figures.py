@@ -221,7 +221,7 @@ def test_a_legend_of_long_labels_stays_within_the_figure(length, tmp_path, monke
         legend = figure.legends[0].get_window_extent()
         found.append((legend.x0, figure.bbox.width - legend.x1))
 
-    monkeypatch.setattr(figures, "_save", measure)
+    monkeypatch.setattr(figures, "save", measure)
     panels = [("MAE all", 1, lines)] * 4
     figures.write_lines(panels, ["x"] * 4, "c", tmp_path / "f", COLOURS)
     assert min(found[0]) >= 0
