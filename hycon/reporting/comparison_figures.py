@@ -124,35 +124,40 @@ def _draw_forest(axes: Axes, rows: Sequence[Row], measure: Measure, colours: Fig
     axes.axvspan(-factor * margin, factor * margin, color="0.9", linewidth=0, label="margin")
     axes.axvline(0, color="black", linewidth=0.6)
     for y, row in enumerate(rows):
-        found, mean = row.found, factor * row.found.difference
-        wide, narrow = (
-            [factor * end for end in found.interval(coverage) or ()]
-            for coverage in (1 - LEVEL, 1 - 2 * LEVEL)
-        )
-        _bar(axes, wide, y, low, high, color="black", linewidth=1, label="95% interval")
-        _bar(axes, narrow, y, low, high, color=colours.line, linewidth=4, label="90% interval")
-        if wide and low <= mean <= high:
-            _marks(
-                axes, [mean], [y], "D", "mean difference", markerfacecolor="white", markersize=4.5
-            )
-        if detectable := smallest_detectable(found):
-            shown = [
-                end for end in (-factor * detectable, factor * detectable) if low <= end <= high
-            ]
-            heights = [y - 0.27] * len(shown)
-            _marks(axes, shown, heights, "v", "detectable", fillstyle="none", markersize=3.5)
-        lane = y + 0.27 * bool(wide) + 0.12 * _jitter(len(row.differences))
+        _draw_difference(axes, y, row, low, high, factor, colours.line)
+        lane = y + 0.27 * (row.found.error is not None) + 0.12 * _jitter(len(row.differences))
         _seeds(axes, factor * row.differences, lane, low, high)
-        for edge, marker, side, beyond, gone in (
-            (low, "<", "left", any(end < low for end in wide), mean < low),
-            (high, ">", "right", any(end > high for end in wide), mean > high),
-        ):
-            if beyond or gone:
-                axes.plot([edge], [y], marker, color="black", markersize=4.5)
-            if gone:
-                _note(axes, edge, y, side, effect(found, factor))
         axes.text(1.01, y, row.verdict, va="center", transform=axes.get_yaxis_transform())
     _frame(axes, low, high, len(rows))
+
+
+def _draw_difference(
+    axes: Axes, y: int, row: Row, low: float, high: float, factor: int, colour: str
+) -> None:
+    """Draw intervals, mean and smallest detectable difference, as far as the axis goes."""
+    found, mean = row.found, factor * row.found.difference
+    wide, narrow = (
+        [factor * end for end in found.interval(coverage) or ()]
+        for coverage in (1 - LEVEL, 1 - 2 * LEVEL)
+    )
+    _bar(axes, wide, y, low, high, color="black", linewidth=1, label="95% interval")
+    _bar(axes, narrow, y, low, high, color=colour, linewidth=4, label="90% interval")
+    if wide:
+        if low <= mean <= high:
+            white = {"markerfacecolor": "white", "markersize": 4.5}
+            _marks(axes, [mean], [y], "D", "mean difference", **white)
+        both = [sign * factor * smallest_detectable(found) for sign in (-1, 1)]
+        shown = [end for end in both if low <= end <= high]
+        hollow = {"fillstyle": "none", "markersize": 3.5}
+        _marks(axes, shown, [y - 0.27] * len(shown), "v", "detectable", **hollow)
+    for edge, marker, side, beyond, gone in (
+        (low, "<", "left", any(end < low for end in wide), mean < low),
+        (high, ">", "right", any(end > high for end in wide), mean > high),
+    ):
+        if beyond or gone:
+            axes.plot([edge], [y], marker, color="black", markersize=4.5)
+        if gone:
+            _note(axes, edge, y, side, effect(found, factor))
 
 
 def write_seeds(
