@@ -24,6 +24,7 @@ from hycon.plan.tasks import (
 )
 from hycon.reporting.captions import columns_of, metrics_note, opening
 from hycon.reporting.comparison_figures import (
+    LEAST,
     REACH,
     Measure,
     Row,
@@ -183,7 +184,7 @@ def _forest_note(rows: list[Row], measure: Measure) -> str:
         "Small points: differences of single seeds.",
         f"Shaded: the margin, ±{_margin(rows, measure)}.",
         f"Arrows: beyond the axis, which leaves out what is more than {REACH} times as far from 0 "
-        "as the middle row; a mean there is written with its 95% interval.",
+        f"as the middle row, or as {LEAST} margins; a mean there is written with its 95% interval.",
         "Right: the verdict; its p is corrected for the rows of the table of differences (Holm).",
         RULE,
     ]
@@ -201,7 +202,8 @@ def _seeds_note(rows: list[Row], measure: Measure) -> str:
     note = (
         "Points: single seeds; diamond: their mean; line: their interquartile mean, which single "
         f"runs cannot move far. Arrows: runs beyond the axis, which leaves out what is more than "
-        f"{REACH} times as far from the middle as the middle row; their values are written."
+        f"{REACH} times as far from the middle as the middle row, or as {LEAST} margins; their values "
+        "are written."
     )
     if all(row.found.error is None for row in rows):
         return note
