@@ -202,8 +202,8 @@ def _seeds_note(rows: list[Row], measure: Measure) -> str:
     note = (
         "Points: single seeds; diamond: their mean; line: their interquartile mean, which single "
         f"runs cannot move far. Arrows: runs beyond the axis, which leaves out what is more than "
-        f"{REACH} times as far from the middle as the middle row, or as {LEAST} margins; their values "
-        "are written."
+        f"{REACH} times as far from the middle as the middle row, or as {LEAST} margins; their "
+        "values are written."
     )
     if all(row.found.error is None for row in rows):
         return note
