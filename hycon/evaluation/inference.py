@@ -357,27 +357,6 @@ def seeds_to_decide(found: Comparison, level: float = LEVEL) -> float | None:
     return high
 
 
-def chances(found: Comparison, n: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return the probabilities of the two findings with n seeds.
-
-    Args:
-        found: of `compare`, with more than one run.
-        n: number of seeds, more than 1.
-        level: of the tests.
-
-    Returns:
-        that a true difference of the margin is found, and that two equal systems are found
-        equivalent.
-    """
-    of_seeds, fixed = found.run_variance / n, found.utterance_error**2
-    variance = of_seeds + fixed
-    if variance == 0:
-        return 1.0, 1.0
-    degrees = variance**2 / (of_seeds**2 / (n - 1) + fixed**2 / max(found.groups - 1, 1))
-    ratio = found.margin / math.sqrt(variance)
-    return power(ratio, degrees, level), equivalence_power(ratio, degrees, level)
-
-
 def probability_better(
     row: Sequence[float], reference: Sequence[float], lower: bool
 ) -> tuple[float, float, float] | None:

@@ -189,7 +189,7 @@ def _planned(plan: Rows, corpus: str, claim: Claim) -> list[tasks.PlannedClaim]:
         ]
         for encoder in plan.params.encoders if encoder in encoders
     }  # fmt: skip
-    most = max(map(len, there.values()))
+    most = max(map(len, there.values()), default=0)
     variants = plan.params.variants
     found = []
     for encoder, pairs in there.items():

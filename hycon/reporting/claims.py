@@ -234,7 +234,7 @@ def write(claims: Claims, path: Path) -> None:
 
 
 def weakest(judged: list[Judged], lower: bool) -> Judged | None:
-    """Return the comparison that supports a claim least: its best bound is the lowest."""
+    """Return the comparison that supports a claim least, None without comparisons."""
     if not judged:
         return None
     sign = -1 if lower else 1

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from hycon.errors import HyConError
-from hycon.params import load, load_published
+from hycon.params import load, load_claims, load_published
 from hycon.plan.job import read_document
 from hycon.plan.planner import Plan
 from hycon.plan.rows import scores_digest
@@ -42,7 +42,8 @@ def everything(plan):
 
 @pytest.mark.parametrize("overlay", OVERLAYS.values(), ids=OVERLAYS)
 def test_every_job_comes_out_of_its_document_as_it_went_in(overlay):
-    jobs = everything(Plan(load(ROOT, overlay), load_published(ROOT)))
+    params = load(ROOT, overlay)
+    jobs = everything(Plan(params, load_published(ROOT), load_claims(params, ROOT)))
     for job in jobs:
         text = job.document()
         assert "\n" not in text

@@ -5,10 +5,8 @@ import math
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from safetensors.numpy import save_file
 from scipy import optimize, stats
 
-from hycon.atomic_io import sha256_of
 from hycon.errors import HyConError
 from hycon.evaluation.inference import Runs, compare, verdict
 from hycon.params import load
@@ -251,16 +249,11 @@ def test_everything_stays_within_the_figure(tmp_path, monkeypatch):
 
 
 def scored(folder, values, name, encoder="BERT", corpus="sample"):
-    """Write the scores of a row, the same number for every metric, and its resamples."""
-    metrics, file = columns_of(PARAMS.catalogue[corpus]), folder / name / "resampled.safetensors"
-    file.parent.mkdir(parents=True)
-    save_file({each: np.tile(values[:, None], 8) for each in metrics}, file)
+    """Write the scores of a row, the same number for every metric."""
+    metrics = columns_of(PARAMS.catalogue[corpus])
     seeds = {str(n): {"test": dict.fromkeys(metrics, value)} for n, value in enumerate(values, 1)}
-    content = {
-        "resampled": {"sha256": sha256_of(file), "groups": 20},
-        "settings": {"train": {"emotion_decision": "joint"}},
-    }
-    return scored_row(file.with_name("scores.json"), seeds, content, name, encoder, name)
+    content = {"settings": {"train": {"emotion_decision": "joint"}}}
+    return scored_row(folder / name / "scores.json", seeds, content, name, encoder, name)
 
 
 def draw(folder, kind, pairs, shown, corpus="sample"):
