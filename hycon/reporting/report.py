@@ -19,6 +19,7 @@ from hycon.reporting import (
     run_records,
     table_formats,
     verdicts,
+    verification,
 )
 from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
 
@@ -27,7 +28,7 @@ TITLE = "HyCon, reproduced: claims, tables and figures"
 
 
 def write(task: ReportTask) -> None:
-    """Write the report; the same results give the same bytes.
+    """Write the report; the same results at the same commit give the same bytes.
 
     Args:
         task: its parts, and the folder of results.
@@ -58,6 +59,7 @@ def write(task: ReportTask) -> None:
         claims=_claims(task),
         overview=_html(_overview(task, rows), "overview"),
         environment=_html(run_records.environments(every), "environment"),
+        verification=_verification(),
         files=task.files,
         commands=[_command(task, "all"), _command(task, "report", "results/report.html")],
         graph=task.graph
@@ -118,6 +120,15 @@ def _overview(task: ReportTask, rows: dict[str, list[run_records.RowRecord]]) ->
     seeds = seed_ranges(task.seeds)
     caption = f"A row is a variant with a text encoder; each is run with seed{s} {seeds}."
     return DisplayTable(headings, "llrrrr", cells, caption, "overview", 1)
+
+
+def _verification() -> dict[str, Any] | None:
+    """Return which committed numbers were met; None without git, or if none are committed."""
+    try:
+        found = verification.verify()
+    except HyConError:
+        return None
+    return _html(verification.table(found), "committed numbers that were met")
 
 
 def _claims(task: ReportTask) -> dict[str, Any] | None:

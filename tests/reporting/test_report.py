@@ -21,6 +21,7 @@ from hycon.reporting.figures import Panel, write_curve
 from hycon.reporting.inline_svg import Curve
 from hycon.reporting.report import PAGE, write
 from hycon.reporting.table_formats import Cell, DisplayTable
+from hycon.reporting.verification import Number, Verification
 from tests.reporting.browser import Browser, chromium
 from tests.reporting.claims_tables import judged, write_claims
 from tests.reporting.scored_rows import DIGEST, scored_row
@@ -324,6 +325,22 @@ def test_without_claims_the_page_begins_with_the_overview(tmp_path):
     text = task.output.read_text(encoding="utf-8")
     assert "#claims" not in text
     assert "What could not be tested" not in text
+
+
+def test_the_page_counts_the_committed_numbers_that_were_met(tmp_path, monkeypatch, page):
+    assert "Committed numbers" not in page.read_text(encoding="utf-8")
+    file = "results/sample/tables/main.csv"
+    numbers = [
+        Number(file, "HyCon", "mae_all_mean", 0.5, 0.5, "exact", 0.0),
+        Number(file, "HyCon", "corr_all_mean", 0.5, 0.1, "not met", 4.0),
+    ]
+    found = Verification("abc123", numbers, [], [])
+    monkeypatch.setattr(report.verification, "verify", lambda: found)
+    task = make(tmp_path)
+    write(task)
+    reader = Reader(task.output.read_text(encoding="utf-8"))
+    assert "Committed numbers (commit abc123) that this run met" in reader.text
+    assert ("h2", {"id": "verification"}) in reader.found
 
 
 def test_a_bar_is_drawn_on_its_axis_and_says_where_it_goes_beyond():
