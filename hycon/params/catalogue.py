@@ -81,8 +81,11 @@ class SourceFile(Strict):
         return [f"{root.rstrip('/')}/{path}" for root in roots for path in paths] + whole
 
 
+Strength = Annotated[float, Field(ge=0, le=3)]
+
+
 class Generator(Strict):
-    """Size and seed of a generated corpus."""
+    """Size, seed and planted truth of a generated corpus."""
 
     videos: Annotated[int, Field(ge=8, le=10_000)]
     """Number of videos."""
@@ -90,6 +93,14 @@ class Generator(Strict):
     """Utterances of each video."""
     seed: Annotated[int, Field(ge=0)]
     """Seed of the generator."""
+    truthful: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """How often a modality shows the utterance's own sign or emotion; otherwise one at random."""
+    strength: tuple[Strength, Strength] = (0.0, 3.0)
+    """Least and largest size of a score, which no modality shows; unused by emotions."""
+    longest: Annotated[int, Field(ge=5, le=25)] = 8
+    """Words of the longest sentence."""
+    synonyms: Annotated[int, Field(ge=1, le=8)] = 1
+    """Words of each meaning that speakers use, of those that the language has."""
 
 
 # a value of a column; YAML reads some as numbers

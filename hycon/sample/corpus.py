@@ -21,7 +21,7 @@ from hycon.sample.utterances import TASKS, Utterance, draw
 
 MIN_VIDEOS = 8
 MIN_UTTERANCES = 2
-FOLD_SHARES = {"valid": 0.15, "test": 0.25}  # the rest is the training fold
+FOLD_SHARES = {"valid": 0.2, "test": 0.4}  # few for training, where contrastive learning can help
 RARE = 0.01  # share of the utterances that each kind of dirt befalls, at least one
 # `silent`: nothing but a pause; `unseen`: no visual frame; `nan`, `inf`: in a few acoustic frames;
 # `instant`: a word of no length; `cut`: the segment ends inside its last word
@@ -46,6 +46,10 @@ def generate(
     videos: int,
     utterances_per_video: int,
     seed: int,
+    truthful: float,
+    strength: tuple[float, float],
+    longest: int,
+    synonyms: int,
 ) -> None:
     """Write a sample corpus: words, vectors, audio, vision and labels (.csd) and folds.json.
 
@@ -58,6 +62,7 @@ def generate(
         videos: number of videos, at least 8.
         utterances_per_video: average number, at least 2.
         seed: of all random numbers, at least 0.
+        truthful, strength, longest, synonyms: as of `hycon.sample.utterances.draw`.
 
     Raises:
         HyConError: an argument is out of range, `folder` has other files, or no training fold has
@@ -69,7 +74,7 @@ def generate(
     ids = ["sample_00"] + [f"sample_{number:03d}" for number in range(1, videos)]
     spread = utterances_per_video // 3
     counts = utterances_per_video + rng.integers(-spread, spread + 1, size=videos)
-    utterances = draw(task, counts.sum(), rng)
+    utterances = draw(task, counts.sum(), truthful, strength, longest, synonyms, rng)
     dirt = _draw_dirt(len(utterances), rng)
     unordered = rng.permutation(ids)[: max(1, round(UNORDERED * videos))]
     vectors = embed(task, rng)
@@ -87,7 +92,7 @@ def generate(
         for video, group in zip(ids, groups, strict=True)
     }
     folds = _draw_folds(classes, rng)
-    identity = f"{task}/{videos}/{utterances_per_video}/{seed}"
+    identity = f"{task}/{videos}/{utterances_per_video}/{seed}/{truthful}/{strength}/{longest}/{synonyms}"
     with atomic_folder(folder) as partial:
         for name, sequence in sequences.items():
             _write(partial / f"{name}.csd", sequence, _metadata(name, task, identity))

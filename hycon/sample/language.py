@@ -11,7 +11,7 @@ import numpy as np
 
 EMOTIONS = ("happy", "sad", "angry", "neutral")
 VECTOR_SIZE = 50
-LENGTHS = range(3, 26)  # words in an utterance
+SHORTEST = 3  # words in an utterance
 
 # words by polarity, in units of the label scale of [-3, 3]
 _ADJECTIVES = {
@@ -122,10 +122,6 @@ SENTIMENT_GRAMMAR = _SHARED | {
     ],
     "PARTS": ["actors", "characters", "effects", "jokes", "scenes", "songs", "costumes"],
     "ROLE": ["detective", "robot", "soldier", "nurse", "pilot", "king", "thief", "singer"],
-    "ADJECTIVE": list(_spread(_ADJECTIVES)),
-    "LIKE": list(_spread(_ATTITUDES)),
-    "NOUN": list(_spread(_NOUNS)),
-    "VERDICT": list(_spread(_VERDICTS)),
 }
 EMOTION_GRAMMAR = _SHARED | {
     "UTTERANCE": [
@@ -156,18 +152,36 @@ EMOTION_GRAMMAR = _SHARED | {
         *["call", "result", "picture", "summer", "school", "boat", "flat", "holiday", "game"],
         *["exam", "visit", "kitchen", "concert", "interview"],
     ],
-    "ADJECTIVE": list(_spread(_FEELINGS)),
-    "DEED": list(_spread(_DEEDS)),
-    "EVENT": list(_spread(_EVENTS)),
 }
-GRAMMARS = {"sentiment": SENTIMENT_GRAMMAR, "emotion": EMOTION_GRAMMAR}
+MEANINGS = {  # words by meaning that these symbols stand for
+    "sentiment": {
+        **{"ADJECTIVE": _ADJECTIVES, "LIKE": _ATTITUDES},
+        **{"NOUN": _NOUNS, "VERDICT": _VERDICTS},
+    },
+    "emotion": {"ADJECTIVE": _FEELINGS, "DEED": _DEEDS, "EVENT": _EVENTS},
+}
+GRAMMARS = {
+    task: grammar | {symbol: list(_spread(table)) for symbol, table in MEANINGS[task].items()}
+    for task, grammar in (("sentiment", SENTIMENT_GRAMMAR), ("emotion", EMOTION_GRAMMAR))
+}
 
 
-def utter(task: str, rng: np.random.Generator) -> list[str]:
-    """Draw one sentence of 3 to 25 words from the grammar of `task`, in lower case."""
+def utter(task: str, longest: int, synonyms: int, rng: np.random.Generator) -> list[str]:
+    """Draw one sentence from the grammar of `task`, in lower case.
+
+    Args:
+        task: key of `GRAMMARS`.
+        longest: number of words that it has at most; it has 3 at least.
+        synonyms: words of each meaning that are used, of those that the language has.
+        rng: source of all random numbers.
+    """
+    few = {
+        symbol: [word for words in table.values() for word in words.split()[:synonyms]]
+        for symbol, table in MEANINGS[task].items()
+    }
     while True:
-        words = list(_expand("UTTERANCE", GRAMMARS[task], rng))
-        if len(words) in LENGTHS:
+        words = list(_expand("UTTERANCE", GRAMMARS[task] | few, rng))
+        if SHORTEST <= len(words) <= longest:
             return [
                 "an" if word == "a" and following[0] in "aeiou" else word
                 for word, following in zip(words, [*words[1:], "."], strict=True)

@@ -9,12 +9,5 @@ LABELS = {"regression": "sentiment", "classification": "emotion"}
 
 
 def main(task: GenerateTask, _: Machine) -> None:
-    settings = task.generator
-    generate(
-        task.output,
-        task=LABELS[task.task],
-        videos=settings.videos,
-        utterances_per_video=settings.utterances_per_video,
-        seed=settings.seed,
-    )
-    log.info("%s: generated %d videos", task.output, settings.videos)
+    generate(task.output, task=LABELS[task.task], **task.generator.model_dump())
+    log.info("%s: generated %d videos", task.output, task.generator.videos)
