@@ -93,8 +93,14 @@ class Generator(Strict):
     """Utterances of each video."""
     seed: Annotated[int, Field(ge=0)]
     """Seed of the generator."""
+    training: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    """Share of the videos in the training fold; 3/8 of the rest are for validation."""
     truthful: Annotated[float, Field(ge=0, le=1)] = 0.8
     """How often a modality shows the utterance's own sign or emotion; otherwise one at random."""
+    noise: Annotated[float, Field(ge=0, le=10)] = 0.5
+    """Standard deviation of what audio and vision show; signs and emotions lie 2 apart."""
+    giveaway: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the training utterances, and of no others, whose vision gives the attitude away."""
     strength: tuple[Strength, Strength] = (0.0, 3.0)
     """Least and largest size of a score, which no modality shows; unused by emotions."""
     longest: Annotated[int, Field(ge=5, le=25)] = 8

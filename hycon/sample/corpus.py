@@ -21,12 +21,13 @@ from hycon.sample.utterances import TASKS, Utterance, draw
 
 MIN_VIDEOS = 8
 MIN_UTTERANCES = 2
-FOLD_SHARES = {"valid": 0.2, "test": 0.4}  # few for training, where contrastive learning can help
+VALID_SHARE = 0.375  # of the videos that are not for training
 RARE = 0.01  # share of the utterances that each kind of dirt befalls, at least one
 # `silent`: nothing but a pause; `unseen`: no visual frame; `nan`, `inf`: in a few acoustic frames;
 # `instant`: a word of no length; `cut`: the segment ends inside its last word
 DIRT = ("silent", "unseen", "nan", "inf", "instant", "cut")
 UNORDERED = 0.05  # share of videos whose labels are not in order of time; at least one
+GIVEAWAY = 3.0  # size of the giveaway's cues
 NAN_COLUMNS, INF_COLUMNS, BAD_FRAMES = [8, 9], [2], 5
 
 ROOTS = {  # as in the real files, a root need not be named after its file
@@ -46,7 +47,10 @@ def generate(
     videos: int,
     utterances_per_video: int,
     seed: int,
+    training: float,
     truthful: float,
+    noise: float,
+    giveaway: float,
     strength: tuple[float, float],
     longest: int,
     synonyms: int,
@@ -62,7 +66,8 @@ def generate(
         videos: number of videos, at least 8.
         utterances_per_video: average number, at least 2.
         seed: of all random numbers, at least 0.
-        truthful, strength, longest, synonyms: as of `hycon.sample.utterances.draw`.
+        training: share of the videos in the training fold.
+        truthful, noise, strength, longest, synonyms: as of `hycon.sample.utterances.draw`.
 
     Raises:
         HyConError: an argument is out of range, `folder` has other files, or no training fold has
@@ -74,25 +79,29 @@ def generate(
     ids = ["sample_00"] + [f"sample_{number:03d}" for number in range(1, videos)]
     spread = utterances_per_video // 3
     counts = utterances_per_video + rng.integers(-spread, spread + 1, size=videos)
-    utterances = draw(task, counts.sum(), truthful, strength, longest, synonyms, rng)
+    utterances = draw(task, counts.sum(), truthful, noise, strength, longest, synonyms, rng)
     dirt = _draw_dirt(len(utterances), rng)
     unordered = rng.permutation(ids)[: max(1, round(UNORDERED * videos))]
     vectors = embed(task, rng)
 
     sequences: Sequences = {name: {} for name in ROOTS}
     groups = np.split(np.arange(len(utterances)), np.cumsum(counts)[:-1])
-    for video, group in zip(ids, groups, strict=True):
-        parts = _film([utterances[i] for i in group], [dirt[i] for i in group], vectors, rng)
-        if video in unordered:
-            parts["labels"] = {name: np.roll(rows, 1, 0) for name, rows in parts["labels"].items()}
-        for name, part in parts.items():
-            sequences[name][video] = part
     classes = {
         video: {_class(utterances[i].label) for i in group}
         for video, group in zip(ids, groups, strict=True)
     }
-    folds = _draw_folds(classes, rng)
-    identity = f"{task}/{videos}/{utterances_per_video}/{seed}/{truthful}/{strength}/{longest}/{synonyms}"
+    folds = _draw_folds(classes, training, rng)
+    for video, group in zip(ids, groups, strict=True):
+        shown = giveaway if video in folds["train"] else 0.0
+        given = rng.random(len(group)) < shown
+        parts = _film(
+            [utterances[i] for i in group], [dirt[i] for i in group], given, vectors, rng
+        )
+        if video in unordered:
+            parts["labels"] = {name: np.roll(rows, 1, 0) for name, rows in parts["labels"].items()}
+        for name, part in parts.items():
+            sequences[name][video] = part
+    identity = f"{task}/{videos}/{utterances_per_video}/{seed}/{training}/{truthful}/{noise}/{giveaway}/{strength}/{longest}/{synonyms}"
     with atomic_folder(folder) as partial:
         for name, sequence in sequences.items():
             _write(partial / f"{name}.csd", sequence, _metadata(name, task, identity))
@@ -133,13 +142,16 @@ def _class(label: np.ndarray) -> str:
     return ("negative", "zero", "positive")[int(np.sign(label[0])) + 1]
 
 
-def _draw_folds(classes: dict[str, set[str]], rng: np.random.Generator) -> dict[str, list[str]]:
+def _draw_folds(
+    classes: dict[str, set[str]], training: float, rng: np.random.Generator
+) -> dict[str, list[str]]:
     """Return the videos of each fold, with every class in the train fold."""
-    sizes = {fold: max(1, round(share * len(classes))) for fold, share in FOLD_SHARES.items()}
+    rest = len(classes) - max(1, round(training * len(classes)))
+    tested = rest - max(1, round(VALID_SHARE * rest))
     every = set().union(*classes.values())
     for _ in range(1000):
         order = [str(video) for video in rng.permutation(list(classes))]
-        valid, test, train = np.split(order, np.cumsum(list(sizes.values())))
+        valid, test, train = np.split(order, [rest - tested, rest])
         if every == set().union(*(classes[video] for video in train)):
             folds = {"train": train, "valid": valid, "test": test}
             return {fold: sorted(part.tolist()) for fold, part in folds.items()}
@@ -149,14 +161,17 @@ def _draw_folds(classes: dict[str, set[str]], rng: np.random.Generator) -> dict[
 def _film(
     utterances: list[Utterance],
     dirt: list[str],
+    given: np.ndarray,
     vectors: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the intervals and features of one video by sequence, with its dirt."""
     tokens, intervals, spans = _speak([u.words for u in utterances], dirt, rng)
     spoken = [row for row, token in enumerate(tokens) if token != "sp"]
-    audio = synthesise(AUDIO, spans, np.array([u.audio for u in utterances]), rng)
-    vision = synthesise(VISION, spans, np.array([u.vision for u in utterances]), rng)
+    audio, vision = (np.array([getattr(u, m) for u in utterances]) for m in ("audio", "vision"))
+    hints = GIVEAWAY * given[:, None] * np.array([u.giveaway for u in utterances])
+    audio = synthesise(AUDIO, spans, np.column_stack([audio, 0 * hints]), rng)
+    vision = synthesise(VISION, spans, np.column_stack([vision, hints]), rng)
     segments = spans.copy()
     for number, (kind, (start, stop)) in enumerate(zip(dirt, spans, strict=True)):
         if kind in ("nan", "inf"):

@@ -20,22 +20,23 @@ CUES = {
     "sentiment": ((-1.0, 0.0), (1.0, 0.0)),
     "emotion": ((1.0, 1.0), (-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0)),
 }
-CUE_NOISE = 0.5  # standard deviation of a cue
 
 
 class Utterance(NamedTuple):
-    """A sentence, its label (C,) float32, and the two cues (2,) of audio and of vision."""
+    """A sentence, its label (C,) float32, and the cues of audio, of vision and of a giveaway, (2,)."""
 
     words: list[str]
     label: np.ndarray
     audio: np.ndarray
     vision: np.ndarray
+    giveaway: np.ndarray
 
 
 def draw(
     task: str,
     count: int,
     truthful: float,
+    noise: float,
     strength: tuple[float, float],
     longest: int,
     synonyms: int,
@@ -47,6 +48,7 @@ def draw(
         task: one of `TASKS`.
         count: number of utterances.
         truthful: how often a modality shows the attitude; else it shows one drawn at random.
+        noise: standard deviation of a cue; the attitudes' cues lie 2 apart.
         strength: least and largest size of a score.
         longest, synonyms: as of `hycon.sample.language.utter`.
         rng: source of all random numbers.
@@ -62,7 +64,7 @@ def draw(
         for _ in range(3)
     )
     audio, vision = (
-        np.array(CUES[task])[shown] + rng.normal(scale=CUE_NOISE, size=(count, 2))
+        np.array(CUES[task])[shown] + rng.normal(scale=noise, size=(count, 2))
         for shown in (heard, seen)
     )
     if task == "emotion":
@@ -73,7 +75,11 @@ def draw(
     sentences = [_tell(task, attitude, longest, synonyms, rng) for attitude in told]
     return [
         Utterance(*parts)
-        for parts in zip(sentences, labels.astype(np.float32), audio, vision, strict=True)
+        for parts in zip(
+            *(sentences, labels.astype(np.float32), audio, vision),
+            *(np.array(CUES[task])[attitudes],),
+            strict=True,
+        )
     ]
 
 
