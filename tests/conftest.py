@@ -8,6 +8,7 @@ SLOW = (
     "slurm",
     "untrusted_input/test_shell.py",
     "test_wheel.py",
+    "sample/test_planted.py::test_contrastive_learning",
     "bad_input/test_fuzz.py",
     "plan/test_planner.py::test_300_rows",
     "plan/test_planner.py::test_the_rules_make",

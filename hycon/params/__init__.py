@@ -6,7 +6,7 @@ receives these values; nothing else reads a configuration file.
 """
 
 from hycon.params.base import merge
-from hycon.params.catalogue import Corpus, Encoder, Generator
+from hycon.params.catalogue import Corpus, Encoder, Generator, Planted
 from hycon.params.claims import Claim, Preregistration, load_claims, load_preregistrations
 from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
@@ -38,6 +38,7 @@ __all__ = [
     "MetricsConfig",
     "ModelConfig",
     "Params",
+    "Planted",
     "Preregistration",
     "Published",
     "Settings",

@@ -81,7 +81,24 @@ class SourceFile(Strict):
         return [f"{root.rstrip('/')}/{path}" for root in roots for path in paths] + whole
 
 
-Strength = Annotated[float, Field(ge=0, le=3)]
+Strength = Annotated[list[Annotated[float, Field(ge=0, le=3)]], Field(min_length=2, max_length=2)]
+
+
+class Planted(Strict):
+    """What is true of a generated corpus, so that verdicts on it can be checked."""
+
+    training: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    """Share of the videos in the training fold; 3/8 of the others are for validation."""
+    noise: Annotated[float, Field(ge=0, le=10)] = 0.8
+    """Standard deviation of the cues in audio and vision; those of two signs, or of two emotions,
+    are at least 2 apart."""
+    strength: Strength = Field(default=[0.0, 3.0])
+    """Least and largest absolute value of a score. Features show its sign, and nothing of its
+    size. Unused by emotions."""
+    longest: Annotated[int, Field(ge=5, le=25)] = 8
+    """Words of the longest sentence. The text encoders with random weights read short ones best."""
+    synonyms: Annotated[int, Field(ge=1, le=8)] = 1
+    """Words of one meaning that speakers use."""
 
 
 class Generator(Strict):
@@ -93,20 +110,8 @@ class Generator(Strict):
     """Utterances of each video."""
     seed: Annotated[int, Field(ge=0)]
     """Seed of the generator."""
-    training: Annotated[float, Field(gt=0, lt=1)] = 0.6
-    """Share of the videos in the training fold; 3/8 of the rest are for validation."""
-    truthful: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """How often a modality shows the utterance's own sign or emotion; otherwise one at random."""
-    noise: Annotated[float, Field(ge=0, le=10)] = 0.5
-    """Standard deviation of what audio and vision show; signs and emotions lie 2 apart."""
-    giveaway: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the training utterances, and of no others, whose vision gives the attitude away."""
-    strength: tuple[Strength, Strength] = (0.0, 3.0)
-    """Least and largest size of a score, which no modality shows; unused by emotions."""
-    longest: Annotated[int, Field(ge=5, le=25)] = 8
-    """Words of the longest sentence."""
-    synonyms: Annotated[int, Field(ge=1, le=8)] = 1
-    """Words of each meaning that speakers use, of those that the language has."""
+    planted: Planted = Planted()
+    """What is true of the corpus."""
 
 
 # a value of a column; YAML reads some as numbers

@@ -15,6 +15,7 @@ import numpy as np
 
 from hycon.atomic_io import atomic_folder
 from hycon.errors import HyConError
+from hycon.params import Planted
 from hycon.sample.language import EMOTIONS, VECTOR_SIZE, embed
 from hycon.sample.signals import AUDIO, VISION, synthesise
 from hycon.sample.utterances import TASKS, Utterance, draw
@@ -27,7 +28,6 @@ RARE = 0.01  # share of the utterances that each kind of dirt befalls, at least 
 # `instant`: a word of no length; `cut`: the segment ends inside its last word
 DIRT = ("silent", "unseen", "nan", "inf", "instant", "cut")
 UNORDERED = 0.05  # share of videos whose labels are not in order of time; at least one
-GIVEAWAY = 3.0  # size of the giveaway's cues
 NAN_COLUMNS, INF_COLUMNS, BAD_FRAMES = [8, 9], [2], 5
 
 ROOTS = {  # as in the real files, a root need not be named after its file
@@ -37,6 +37,7 @@ ROOTS = {  # as in the real files, a root need not be named after its file
     "vision": "Sample_FACET",
     "labels": "Opinion Segment Labels",
 }
+PLANTED = Planted()
 Sequences = dict[str, dict[str, dict[str, np.ndarray]]]
 
 
@@ -47,13 +48,7 @@ def generate(
     videos: int,
     utterances_per_video: int,
     seed: int,
-    training: float,
-    truthful: float,
-    noise: float,
-    giveaway: float,
-    strength: tuple[float, float],
-    longest: int,
-    synonyms: int,
+    planted: Planted = PLANTED,
 ) -> None:
     """Write a sample corpus: words, vectors, audio, vision and labels (.csd) and folds.json.
 
@@ -66,8 +61,7 @@ def generate(
         videos: number of videos, at least 8.
         utterances_per_video: average number, at least 2.
         seed: of all random numbers, at least 0.
-        training: share of the videos in the training fold.
-        truthful, noise, strength, longest, synonyms: as of `hycon.sample.utterances.draw`.
+        planted: what is true of the corpus.
 
     Raises:
         HyConError: an argument is out of range, `folder` has other files, or no training fold has
@@ -79,7 +73,7 @@ def generate(
     ids = ["sample_00"] + [f"sample_{number:03d}" for number in range(1, videos)]
     spread = utterances_per_video // 3
     counts = utterances_per_video + rng.integers(-spread, spread + 1, size=videos)
-    utterances = draw(task, counts.sum(), truthful, noise, strength, longest, synonyms, rng)
+    utterances = draw(task, counts.sum(), planted, rng)
     dirt = _draw_dirt(len(utterances), rng)
     unordered = rng.permutation(ids)[: max(1, round(UNORDERED * videos))]
     vectors = embed(task, rng)
@@ -90,18 +84,15 @@ def generate(
         video: {_class(utterances[i].label) for i in group}
         for video, group in zip(ids, groups, strict=True)
     }
-    folds = _draw_folds(classes, training, rng)
+    folds = _draw_folds(classes, planted.training, rng)
     for video, group in zip(ids, groups, strict=True):
-        shown = giveaway if video in folds["train"] else 0.0
-        given = rng.random(len(group)) < shown
-        parts = _film(
-            [utterances[i] for i in group], [dirt[i] for i in group], given, vectors, rng
-        )
+        parts = _film([utterances[i] for i in group], [dirt[i] for i in group], vectors, rng)
         if video in unordered:
             parts["labels"] = {name: np.roll(rows, 1, 0) for name, rows in parts["labels"].items()}
         for name, part in parts.items():
             sequences[name][video] = part
-    identity = f"{task}/{videos}/{utterances_per_video}/{seed}/{training}/{truthful}/{noise}/{giveaway}/{strength}/{longest}/{synonyms}"
+    size = f"{task}/{videos}/{utterances_per_video}/{seed}"
+    identity = f"{size}/{planted.model_dump_json()}"
     with atomic_folder(folder) as partial:
         for name, sequence in sequences.items():
             _write(partial / f"{name}.csd", sequence, _metadata(name, task, identity))
@@ -161,17 +152,14 @@ def _draw_folds(
 def _film(
     utterances: list[Utterance],
     dirt: list[str],
-    given: np.ndarray,
     vectors: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Return the intervals and features of one video by sequence, with its dirt."""
     tokens, intervals, spans = _speak([u.words for u in utterances], dirt, rng)
     spoken = [row for row, token in enumerate(tokens) if token != "sp"]
-    audio, vision = (np.array([getattr(u, m) for u in utterances]) for m in ("audio", "vision"))
-    hints = GIVEAWAY * given[:, None] * np.array([u.giveaway for u in utterances])
-    audio = synthesise(AUDIO, spans, np.column_stack([audio, 0 * hints]), rng)
-    vision = synthesise(VISION, spans, np.column_stack([vision, hints]), rng)
+    audio = synthesise(AUDIO, spans, np.array([u.audio for u in utterances]), rng)
+    vision = synthesise(VISION, spans, np.array([u.vision for u in utterances]), rng)
     segments = spans.copy()
     for number, (kind, (start, stop)) in enumerate(zip(dirt, spans, strict=True)):
         if kind in ("nan", "inf"):

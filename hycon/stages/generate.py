@@ -9,5 +9,13 @@ LABELS = {"regression": "sentiment", "classification": "emotion"}
 
 
 def main(task: GenerateTask, _: Machine) -> None:
-    generate(task.output, task=LABELS[task.task], **task.generator.model_dump())
-    log.info("%s: generated %d videos", task.output, task.generator.videos)
+    settings = task.generator
+    generate(
+        task.output,
+        task=LABELS[task.task],
+        videos=settings.videos,
+        utterances_per_video=settings.utterances_per_video,
+        seed=settings.seed,
+        planted=settings.planted,
+    )
+    log.info("%s: generated %d videos", task.output, settings.videos)
