@@ -409,7 +409,7 @@ def test_a_variant_of_one_modality_has_no_loss_across_modalities():
     }
     params = load(ROOT, overlay)
     lambdas = {
-        name: params.settings("sample", name, "glove").train.lambdas.model_dump()
+        name: params.settings("mosi", name, "glove").train.lambdas.model_dump()
         for name in overlay["variants"]
     }
     assert lambdas == {
