@@ -65,7 +65,7 @@ def run(folder, command, **variables):
 def copy(folder):
     for name in ("Snakefile", "params.yaml", "corpora.yaml"):
         shutil.copy(ROOT / name, folder)
-    for name in ("workflow", "profiles"):
+    for name in ("workflow", "profiles", "paper"):
         shutil.copytree(ROOT / name, folder / name)
     (folder / "mini.yaml").write_text(OVERLAY)
     return folder
