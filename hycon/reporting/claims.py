@@ -230,6 +230,8 @@ def write(claims: Claims, path: Path) -> None:
         caption, f"{key}-{path.stem}", named=1,
     )  # fmt: skip
     numbers = pd.DataFrame(line for each in results for line in _lines(each, key, metric, table))
+    if "n" in numbers:
+        numbers["n"] = numbers["n"].astype("Int64")  # a claim that was not run has none
     table_formats.write(sheet, numbers, path)
 
 

@@ -3,18 +3,26 @@
 `python -m hycon.reporting.claims_docs` writes both; a test fails if they are out of date.
 """
 
+import functools
 import re
+import textwrap
 from pathlib import Path
 
 from hycon.atomic_io import atomic_file
 from hycon.params import load
 from hycon.reporting.claims import NOTE
 from hycon.reporting.claims_overview import CorpusClaims, names, read
-from hycon.reporting.table_formats import Cell, DisplayTable, markdown
 
 PAGE, README, RESULTS = Path("docs/claims.md"), Path("README.md"), Path("results")
 BLOCK = re.compile(r"(?<=<!-- claims -->\n).*?(?=<!-- /claims -->)", re.DOTALL)
 CENTRAL = "contrastive-learning"  # the claim whose effect README.md shows
+FORM = (
+    "In brackets: the comparison that supports the claim least, mean over n seeds [95% interval "
+    "over seeds and utterances], test fold."
+)
+wrapped = functools.partial(
+    textwrap.fill, width=118, break_long_words=False, break_on_hyphens=False
+)
 HEAD = f"""# The paper's claims
 
 Generated from the tables `claims` in `results`. [Results](results.md) has what to know of the
@@ -48,39 +56,30 @@ def page(corpora: list[CorpusClaims], root: Path = Path()) -> str:
 
 
 def block(corpora: list[CorpusClaims]) -> str:
-    """Return README.md's table of claims and verdicts, without sample corpora.
-
-    Claims with the same verdicts share a line.
-    """
+    """Return README.md's list of verdicts for each corpus, without sample corpora."""
     real = [each for each in corpora if each.corpus.generator is None]
     if not real:
         return NOTHING
-    lines: dict[tuple[str, ...], list[str]] = {}
-    for name, words in names(real).items():
-        verdicts = tuple(_verdict(each, name) for each in real)
-        lines.setdefault(verdicts, []).append(words)
-    rows = [
-        [Cell(" ".join(claims)), *map(Cell, verdicts)] for verdicts, claims in lines.items()
-    ]  # fmt: skip
-    scales = "; ".join(f"{each.corpus.title}: {each.scale}" for each in real if each.scale)
-    caption = (
-        "In brackets: the weakest comparison, mean over n seeds [95% interval over seeds and "
-        f"utterances], test fold. {scales}."
-    )
-    sheet = DisplayTable(
-        ["claim", *(each.title for each in real)], "l" * (len(real) + 1), rows, caption, ""
-    )
-    return markdown(sheet)
+    items = [wrapped(_verdicts(each), initial_indent="- ", subsequent_indent="  ") for each in real]
+    return "\n".join([*items, "", wrapped(FORM), ""])
 
 
-def _verdict(corpus: CorpusClaims, name: str) -> str:
-    judged = corpus.of(name)
-    found = []
-    for each in judged:
-        encoder = f"{each.encoder}: " if len(judged) > 1 else ""
-        central = each.weakest if name == CENTRAL else None
-        found.append(f"{encoder}{each.verdict}{f' ({corpus.shown(central)})' if central else ''}")
-    return "; ".join(found)
+def _verdicts(corpus: CorpusClaims) -> str:
+    """Return the claims of each verdict, and the effect of the central one."""
+    found: dict[str, list[str]] = {}
+    for name, words in names([corpus]).items():
+        for each in corpus.of(name):
+            several = len(corpus.of(name)) > 1
+            encoder = f" ({each.encoder})" if several else ""
+            central = each.weakest if name == CENTRAL else None
+            fixed = ", preregistered" if each.preregistered == "yes" else ""
+            effect = f" ({corpus.shown(central)}{fixed})" if central else ""
+            found.setdefault(each.verdict, []).append(f"{words.rstrip('.')}{encoder}{effect}")
+    lists = [
+        f"**{word}**: {'; '.join(claims) if word != 'not run' else f'{len(claims)} claims'}."
+        for word, claims in found.items()
+    ]
+    return " ".join([f"{corpus.title} ({corpus.scale}).", *lists])
 
 
 def readme(text: str, corpora: list[CorpusClaims]) -> str:
