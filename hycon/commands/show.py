@@ -11,6 +11,7 @@ from hycon.untrusted.safe_json import read_json
 
 PLACES = {
     "results/report.html": "everything on one page: open it in a browser",
+    "results/claims.md": "the verdict on each claim of the paper, by corpus",
     "results/metrics.json": "means and spreads of every metric, for dvc metrics diff",
     "results/CORPUS/tables/": "each table as Markdown, CSV (full precision), LaTeX and HTML",
     "results/CORPUS/figures/": "each figure as SVG, PDF and PNG, with its caption",
@@ -34,8 +35,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(f"{strange[0]!r} is no name of a corpus or an experiment")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise HyConError(f"{path}: cannot be read ({error}); run snakemake --cores 1 all") from None
-    for corpus, experiment in names:
-        table = arguments.results / corpus / "tables" / f"{experiment}.md"
+    tables = [
+        *(
+            arguments.results / corpus / "tables" / f"{experiment}.md"
+            for corpus, experiment in names
+        ),
+        *arguments.results.glob("claims.md"),
+    ]
+    for table in tables:
         lines = map(printable, table.read_text(encoding="utf-8").splitlines())
         print(f"\n{table}\n", *lines, sep="\n")
     width = max(map(len, PLACES))

@@ -37,19 +37,20 @@ def test_a_second_repro_changes_nothing_and_is_quick(clone):
     assert clone.git("status", "--porcelain") == ""
 
 
-# what follows from other scores: each corpus's metrics and those of all, two tables and their
-# differences, the curve, the page
-SHOWN = {"aggregate": 1, "collect": 1, "tables": 4, "figures": 1, "report": 1}
+# what follows from other scores: each corpus's metrics and those of all; two tables, their
+# differences and the claims; the curve and two pictures of each differences; the page
+SHOWN = {"aggregate": 1, "collect": 1, "tables": 5, "claims": 1, "figures": 5, "report": 1}
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new", "expected"),
     [
-        ("params.yaml", "line: '#0072B2'", "line: '#009E73'", {"figures": 1, "report": 1}),
+        ("params.yaml", "line: '#0072B2'", "line: '#009E73'", {"figures": 5, "report": 1}),
         ("params.yaml", "f1: weighted", "f1: macro", {"evaluate": 3} | SHOWN),
         # a row for another alpha, and its name in the experiment
         ("params.yaml", "    - alpha-05\n", "    - alpha-05\n    - alpha-07\n",
-         {"train": 1, "evaluate": 1} | SHOWN | {"tables": 2}),
+         {"train": 1, "evaluate": 1, "aggregate": 1, "collect": 1, "tables": 2, "figures": 3,
+          "report": 1}),
         ("params.yaml", "- 1\n- 2\n", "- 1\n- 2\n- 5\n", {"train": 3, "evaluate": 3} | SHOWN),
         # not the row without contrastive terms, and nothing is encoded again
         ("params.yaml", "intra: 0.3", "intra: 0.2", {"train": 2, "evaluate": 2} | SHOWN),
@@ -63,10 +64,10 @@ SHOWN = {"aggregate": 1, "collect": 1, "tables": 4, "figures": 1, "report": 1}
         ("hycon/losses/semi.py", "\ndef semi_term", "\nANOTHER = 1\n\n\ndef semi_term",
          {"train": 3, "evaluate": 3} | SHOWN),
         ("hycon/reporting/figures.py", "\nNEIGHBOURS", "\nANOTHER = 1\nNEIGHBOURS",
-         {"figures": 1, "report": 1}),
+         {"figures": 5, "report": 1}),
         # a table depends on the code of its own kind only
         ("hycon/reporting/differences.py", "\nSHOWN", "\nANOTHER = 1\nSHOWN",
-         {"tables": 2, "report": 1}),
+         {"tables": 2, "figures": 5, "report": 1}),
         # how jobs are planned changes nothing of what they make
         ("hycon/plan/planner.py", "\nDAY = ", "\nANOTHER = 1\nDAY = ", {}),
     ],

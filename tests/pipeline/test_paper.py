@@ -122,6 +122,7 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
         experiments = {"main", *FEWER}
         differences = {f"{name}-differences" for name in experiments}
         assert tables == experiments | differences | {
+            "claims",
             "published",
             "complexity",
             "complexity-measured",
@@ -134,7 +135,13 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
         assert [main.count(f"| {name} ") for name in ("GloVe", "BERT", "XLNet")] == [3, 4, 3]
         figures = {path.stem for path in (results / corpus / "figures").glob("*.svg")}
         pairs = {f"main-tsne-{encoder}" for encoder in ("glove", "bert", "xlnet")}
-        assert figures == {"alpha-curve-bert", *pairs}
+        compared = {
+            f"{name}-{kind}-{encoder}"
+            for name in experiments
+            for kind in ("forest", "seeds")
+            for encoder in (("glove", "bert", "xlnet") if name == "main" else ("bert",))
+        }
+        assert figures == {"alpha-curve-bert", *pairs, *compared}
         alpha = (results / corpus / "tables/alpha.md").read_text()
         assert alpha.index("alpha 0.7") < alpha.index("HyCon-v2")
         peers = (results / corpus / "tables/peers.md").read_text()
@@ -144,7 +151,7 @@ def test_the_papers_set_runs_through_from_the_servers_files_to_every_table(serve
         assert all(name in costs for name in ("MISA", "Tensor fusion", "Triplet loss"))
         assert "alpha 0.7" not in costs
     tables = {path.stem for path in (results / "iemocap/tables").glob("*.md")}
-    assert tables == {*experiments, *differences, "complexity", "complexity-measured"}
+    assert tables == {*experiments, *differences, "claims", "complexity", "complexity-measured"}
     assert "| GloVe " in (results / "iemocap/tables/ablation.md").read_text()
     emotions = (results / "iemocap/tables/main.md").read_text()
     assert "Left out: bert needs words, and iemocap has only vectors; xlnet needs" in emotions

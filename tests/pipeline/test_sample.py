@@ -180,8 +180,8 @@ def test_a_second_run_has_nothing_to_do_even_with_another_mirror_or_device(proje
 
 
 # what follows from other scores, and from other costs
-SHOWN = {"aggregate": 2, "collect": 1, "tables": 2, "report": 1}
-MEASURED = {"complexity": 2, "tables": 6}
+SHOWN = {"aggregate": 2, "collect": 1, "tables": 4, "claims": 1, "report": 1}
+MEASURED = {"complexity": 2, "tables": 8}
 
 
 @pytest.mark.parametrize(
@@ -199,11 +199,11 @@ MEASURED = {"complexity": 2, "tables": 6}
          {"train": 4, "evaluate": 4} | SHOWN | MEASURED),
         # a reference among its variants makes an experiment compare them
         (("variants: [hycon-v2]", "reference: hycon-v2, variants: [hycon-v2, without-semi]"),
-         {"train": 4, "evaluate": 4} | SHOWN | MEASURED | {"tables": 8}),
+         {"train": 4, "evaluate": 4, "figures": 8} | SHOWN | MEASURED | {"tables": 10}),
         (("device: cpu", "device: cpu\nencoders: {bert: {label: Another}}"),
          {"collect": 1, "tables": 6, "report": 1}),
         (("sample: {generator", "sample: {note: Another, generator"),
-         {"tables": 3, "report": 1}),
+         {"tables": 4, "claims": 1, "report": 1}),
         (("device: cpu", "# a comment\ndevice: cpu"), {}),
     ],
 )  # fmt: skip
