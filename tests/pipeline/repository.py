@@ -43,6 +43,8 @@ def make(folder):
     params = merge(yaml.safe_load((ROOT / "params.yaml").read_text()), yaml.safe_load(SMALL))
     kept = yaml.safe_load(SMALL)["experiments"]
     params["experiments"] = {name: params["experiments"][name] for name in kept}
+    # those of the sample would hide edits of `train`
+    del params["per_corpus"]["sample"]["train"]["lambdas"]
     write(folder / "params.yaml", params)
     corpora = yaml.safe_load((ROOT / "corpora.yaml").read_text())
     catalogue = corpora["catalogue"]

@@ -189,7 +189,7 @@ MEASURED = {"complexity": 2, "tables": 8}
     [
         (("seeds: [1, 2]", "seeds: [1, 2, 3]"),
          {"train": 4, "evaluate": 4} | SHOWN),
-        (("train: {epochs: 2}", "train: {epochs: 2, lambdas: {intra: 0.2}}"),
+        (("train: {epochs: 2}", "train: {epochs: 2, alpha: 0.5}"),
          {"train": 4, "evaluate": 4} | SHOWN),
         # of a network's size its costs depend, unlike of the weight of a loss
         (("device: cpu", "device: cpu\nmodel: {heads: 1}"),
