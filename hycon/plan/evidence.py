@@ -230,7 +230,7 @@ def _score_table(plan: Rows, corpus: str, name: str) -> tasks.ScoreTable:
 def _pairs(plan: Rows, corpus: str, experiment: str) -> list[tasks.RowPair]:
     """Pair each row of an experiment with its reference row; empty if there is no reference."""
     reference = plan.params.experiments[experiment].reference
-    rows = plan.params.rows(experiment, corpus)
+    rows = plan.pairs(corpus, experiment)
     if reference not in {variant for variant, _ in rows}:
         return []
     return [
@@ -386,7 +386,7 @@ def figures(plan: Rows, corpus: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
-        experiment, rows = plan.params.experiments[name], plan.params.rows(name, corpus)
+        experiment, rows = plan.params.experiments[name], plan.pairs(corpus, name)
         pair = experiment.tsne or []
         pairs = _pairs(plan, corpus, name)
         compared = unique(plan.rows[each.row.row][1] for each in pairs)

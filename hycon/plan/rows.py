@@ -50,6 +50,7 @@ class Rows:
         # without labels and titles, on which results do not depend
         self.corpora = {name: each.as_input() for name, each in params.catalogue.items()}
         self.encoders = {name: each.as_input() for name, each in params.encoders.items()}
+        self._pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
         self._settings: dict[tuple[str, str], Settings] = {}
         self._scored: dict[tuple[str, str], ScoredRow] = {}
         size = params.seeds_per_job or len(params.seeds)
@@ -62,12 +63,18 @@ class Rows:
 
     def experiments_of(self, corpus: str) -> list[str]:
         """Return the experiments that have rows on a corpus."""
-        return [name for name in self.params.experiments if self.params.rows(name, corpus)]
+        return [name for name in self.params.experiments if self.pairs(corpus, name)]
+
+    def pairs(self, corpus: str, experiment: str) -> list[tuple[str, str]]:
+        """Return the variant and text encoder of each row of an experiment, in order."""
+        if (corpus, experiment) not in self._pairs:
+            self._pairs[corpus, experiment] = self.params.rows(experiment, corpus)
+        return self._pairs[corpus, experiment]
 
     def rows_of(self, corpus: str, experiment: str | None = None) -> list[str]:
         """Return the rows of one experiment, or of all, on a corpus, in the order of the tables."""
         chosen = [experiment] if experiment else self.params.experiments
-        found = [pair for name in chosen for pair in self.params.rows(name, corpus)]
+        found = [pair for name in chosen for pair in self.pairs(corpus, name)]
         return list(unique(f"{variant}-{encoder}" for variant, encoder in found))
 
     def settings(self, corpus: str, row: str) -> Settings:

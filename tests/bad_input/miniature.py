@@ -12,6 +12,7 @@ from hycon.encoders.tiny import build_bert
 from hycon.logs import USER_ERROR, copied_to, ending_well
 from hycon.params import load
 from hycon.plan import tasks
+from hycon.plan.paths import RESAMPLED
 from hycon.plan.rows import scores_digest
 from hycon.sample import corpus as sample
 from tests.running import run_stage
@@ -41,6 +42,8 @@ def make(folder):
     for stage, output in outputs.items():
         place.start(stage)
         (folder / "out").rename(folder / output)
+        if stage == "evaluate":
+            (folder / RESAMPLED).rename(folder / "runs" / RESAMPLED)
     return place
 
 
@@ -121,10 +124,13 @@ class Place:
         )  # fmt: skip
         out, aligned = self / "out", self / "aligned"
         tables = (
-            tasks.ScoreTable(experiment="main", title="t", rows=[row], left_out="", note=""),
+            tasks.ScoreTable(
+                experiment="main", title="t", rows=[row], left_out="", note="",
+                inference=PARAMS.inference,
+            ),
             tasks.DifferenceTable(
-                title="t", reference="R", aligned=aligned,
-                pairs=[tasks.RowPair(row=row, reference=row)],
+                title="t", reference="R", pairs=[tasks.RowPair(row=row, reference=row)],
+                inference=PARAMS.inference,
             ),
         )  # fmt: skip
         return {

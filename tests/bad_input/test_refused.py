@@ -237,7 +237,7 @@ CASES = [
          "aligned/utterances.csv: utterance sample_", "has the label '', expected a score in "),
         ("an unknown fold in the table", table(3, "fold", "dev"),
          "aligned/utterances.csv:4: not an utterance (fold 'dev'); align the corpus again"),
-        ("a cut line of the table", cut("aligned/utterances.csv", 130),
+        ("a cut line of the table", cut("aligned/utterances.csv", 85),
          "aligned/utterances.csv:", "not an utterance (", "align the corpus again"),
         ("a table that is not UTF-8", text_of("aligned/utterances.csv", b"id,video\n\xff,b\n"),
          "aligned/utterances.csv: cannot be read (", "align the corpus again"),
