@@ -18,7 +18,7 @@ def summary(repository):
 
 def test_dvc_makes_what_plain_snakemake_makes_without_git_and_dvc(plain, origin):
     expected = plain.contents(*TABLES)
-    assert len(expected) == 4 * 4 + 3
+    assert len(expected) == 5 * 4 + 3
     for name, content in {**expected, **plain.contents("data/aligned", "data/features")}.items():
         assert origin.made["A"][name] == content, name
     metrics = "results/metrics.json"
@@ -86,8 +86,12 @@ def test_dvc_reruns_what_snakemake_would(clone):
     assert "Stage 'runs' didn't change, skipping" in printed
     new = clone.contents("results")
     apart = {name for name in new if new[name] != old[name]}
-    drawn = "results/sample/figures/alpha-curve-glove"
-    assert apart == {f"{drawn}.{form}" for form in ("svg", "pdf", "png")} | {"results/report.html"}
+    drawn = {
+        f"results/sample/figures/{name}-glove.{form}"
+        for name in ("alpha-curve", "alpha-forest", "alpha-seeds", "main-forest", "main-seeds")
+        for form in ("svg", "pdf", "png")
+    }
+    assert apart == drawn | {"results/report.html"}
     # adding a seed trains only that seed: the others' files are the same
     clone.set("- 1\n- 2\n", "- 1\n- 2\n- 5\n")
     runs = clone.contents("results/runs")
