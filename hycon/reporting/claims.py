@@ -32,7 +32,8 @@ NOTE = (
     "need no correction). It is contradicted if one is “worse”, and not supported if one is "
     "“equivalent” or “negligible” (corrected for their number by Holm's method). Otherwise it is "
     "undecided; Seeds: so many would decide each comparison with a probability of 80%. Not "
-    "testable: the corpus lacks what the claim needs, whatever the effect. Weakest: the comparison "
+    "testable: the corpus is shown to lack what the claim needs, whatever the effect; where that "
+    "is unknown, rows that are equivalent leave the claim undecided. Weakest: the comparison "
     "that supports the claim least, mean over seeds [95% interval over seeds and utterances]. "
     "Preregistered: fixed in a commit before the runs; other verdicts are exploratory."
 )
@@ -105,12 +106,9 @@ def make(table: ClaimsTable, key: str, corpus: Corpus) -> Claims:
         judged = _judge(planned.pairs, found, lower_is_better(metric), LEVEL / fixed.looks)
         evidence = _evidence(judged, planned.missing)
         testable = _testable(planned.claim, controls.get(planned.encoder), corpus)
-        results.append(
-            Result(
-                planned, judged, "not testable" if testable[:2] == "no" and judged else evidence,
-                evidence, testable, fixed.words if judged else "", "",
-            )
-        )  # fmt: skip
+        word = _verdict(evidence, testable) if judged else evidence
+        fixed_words = fixed.words if judged else ""
+        results.append(Result(planned, judged, word, evidence, testable, fixed_words, ""))
     return Claims(table, key, corpus, results)
 
 
@@ -136,6 +134,15 @@ def _evidence(judged: list[Judged], missing: list[str]) -> str:
     return "supported" if better and not missing else "undecided"
 
 
+def _verdict(evidence: str, testable: str) -> str:
+    """Return the verdict of what the comparisons show, given whether the claim is testable."""
+    if testable.startswith("no:"):
+        return "not testable"
+    # without a signal to gain from, equal rows say nothing against a claim
+    known = testable == "yes" or evidence != "not supported"
+    return evidence if known else "undecided"
+
+
 def _testable(claim: Claim, found: Conditions | None, corpus: Corpus) -> str:
     """Return whether a claim can be tested on a corpus: yes; no and why; or unknown."""
     if not claim.needs:
@@ -149,9 +156,11 @@ def _testable(claim: Claim, found: Conditions | None, corpus: Corpus) -> str:
     if "together" in claim.needs:
         wanted += [found.together] if found.together else []
         complete = complete and found.together is not None
-    unmet = [f"{each.words}: {each.verdict}" for each in wanted if not each.met]
+    unmet = [each for each in wanted if not each.met]
     if unmet:
-        return f"no: {'; '.join(unmet)}"
+        shown = any(each.verdict != "undecided" for each in unmet)
+        reasons = "; ".join(f"{each.words}: {each.verdict}" for each in unmet)
+        return f"{'no' if shown else 'unknown'}: {reasons}"
     return "yes" if complete else "unknown: control rows are missing"
 
 

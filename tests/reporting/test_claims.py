@@ -112,6 +112,14 @@ def test_a_claim_cannot_be_tested_where_modalities_add_nothing(tmp_path, judged)
     assert (result.verdict, result.testable) == ("supported", "yes")
     (result,) = judged(rows, needs=needs).results
     assert (result.verdict, result.testable) == ("supported", "unknown: no control rows")
+    near = [row(tmp_path, "near", VALUES["near"])]
+    assert judged(near, needs=needs).results[0].verdict == "undecided"
+    unsure = controls(tmp_path, [0.80, 0.90, 0.85, 0.86])
+    (result,) = judged(rows, controls=unsure, needs=needs).results
+    assert result.verdict == "supported"
+    assert result.testable == (
+        "unknown: text, audio and vision together against text alone: undecided"
+    )
     some = controls(tmp_path, [0.7, 0.71, 0.7, 0.7])[:2]
     (result,) = judged(rows, controls=some, needs=needs).results
     assert result.testable == "unknown: control rows are missing"
