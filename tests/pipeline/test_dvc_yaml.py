@@ -31,6 +31,7 @@ CHANGES = [
     ("model", {"model": {"feature_dropout": 0.2}}),
     ("train", {"train": {"clip_norm": 2.0}}),
     ("metrics", {"metrics": {"f1": "macro"}}),
+    ("inference", {"inference": {"margins": {"mae": 0.05}}}),
     ("complexity", {"complexity": {"repeats": 1}}),
     ("figures", {"figures": {"line": "#009E73"}}),
 ]

@@ -19,7 +19,7 @@ import yaml
 from safetensors import safe_open
 
 from hycon.logs import TRY_AGAIN, USER_ERROR
-from hycon.params import load, load_published
+from hycon.params import load, load_claims, load_published
 from hycon.plan.planner import Plan
 from tests.pipeline.processes import Stage
 from tests.pipeline.repository import ROOT, make
@@ -58,7 +58,8 @@ def reference(tmp_path_factory):
         busy.kill()
         busy.wait()
     with contextlib.chdir(repository.folder):
-        plan = Plan(load(overlay=yaml.safe_load(OVERLAY)), load_published())
+        params = load(overlay=yaml.safe_load(OVERLAY))
+        plan = Plan(params, load_published(), load_claims(params))
         jobs = [*plan.jobs.values(), plan.job("tune_row", "sample/hycon-v2-bert")]
         return repository.folder, [(job.stage, job.document()) for job in jobs]
 
