@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from hycon.errors import HyConError
 from hycon.params.base import Count, Name, Positive, Strict, Text, check_distinct, check_known
+from hycon.params.inference import SentimentMetric
 from hycon.params.loading import read_yaml
 from hycon.params.messages import explain
 from hycon.params.schema import Params
@@ -53,7 +54,7 @@ class Preregistration(Strict):
     corpus: Name
     encoder: Name
     """Text encoder."""
-    metric: Name | str
+    metric: SentimentMetric | Literal["acc", "f1"]
     """Primary metric."""
     margin: Positive
     """Largest difference that counts as none."""

@@ -24,7 +24,7 @@ from hycon.reporting import table_formats
 from hycon.reporting.captions import columns_of, opening
 from hycon.reporting.controls import Conditions, conditions
 from hycon.reporting.preregistration import status
-from hycon.reporting.table_formats import Cell, DisplayTable, effect, number
+from hycon.reporting.table_formats import Cell, DisplayTable, effect, number, seed_count
 from hycon.untrusted.safe_json import read_json
 
 NOTE = (
@@ -273,8 +273,7 @@ def _row(result: Result, lower: bool, factor: int) -> list[Cell]:
         Cell(compared or result.detail),
         shown,
         n,
-        Cell("" if seeds is None else f"{seeds:.0f}" if finite else "none",
-             value=seeds if finite else None),
+        Cell(seed_count(seeds), value=seeds if finite else None),
         Cell(result.testable),
         Cell(result.preregistered),
     ]  # fmt: skip
@@ -311,20 +310,13 @@ def _lines(result: Result, key: str, metric: str, table: ClaimsTable) -> list[di
 
 def _comparison(each: Judged, metric: str, inference: InferenceConfig) -> dict[str, Any]:
     found = each.found
-    low, high = found.interval() or (None, None)
-    low_90, high_90 = found.interval(1 - 2 * LEVEL) or (None, None)
     return {
         "model": each.pair.row.model,
         "reference": each.pair.reference.model,
         "metric": metric,
         "comparison": each.verdict,
         "comparison_corrected": each.corrected,
-        "difference": found.difference,
-        "low": low,
-        "high": high,
-        "low_90": low_90,
-        "high_90": high_90,
-        "n": found.n,
+        **table_formats.columns(found),
         "p": found.p,
         "p_equivalent": found.p_equivalent,
         "margin": inference.margin(metric),

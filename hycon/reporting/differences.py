@@ -8,7 +8,6 @@ import pandas as pd
 
 from hycon.evaluation.aggregation import check_parameters, read_runs
 from hycon.evaluation.inference import (
-    LEVEL,
     RESAMPLES,
     VERDICTS,
     Comparison,
@@ -25,7 +24,14 @@ from hycon.plan.tasks import DifferenceTable, RowPair, digests
 from hycon.progress import progress
 from hycon.reporting import table_formats
 from hycon.reporting.captions import columns_of, opening
-from hycon.reporting.table_formats import Cell, DisplayTable, effect, number, p_value
+from hycon.reporting.table_formats import (
+    Cell,
+    DisplayTable,
+    effect,
+    number,
+    p_value,
+    seed_count,
+)
 
 METHOD = (
     "mean over seeds [95% interval]. The interval and p (two-sided) are of one t distribution "
@@ -213,19 +219,12 @@ def _interval(found: Comparison, factor: int, bold: bool) -> Cell:
     return Cell(effect(found, factor), bold, found.difference)
 
 
-def seed_count(seeds: float | None) -> str:
-    """Return a number of seeds that would decide."""
-    return "" if seeds is None else "none" if math.isinf(seeds) else f"{seeds:.0f}"
-
-
 def _numbers(found: list[Difference], reference: str, key: str) -> pd.DataFrame:
     return pd.DataFrame(_line(each, reference, key) for each in found)
 
 
 def _line(each: Difference, reference: str, key: str) -> dict[str, str | float | int | None]:
     found = each.found
-    low, high = found.interval() or (None, None)
-    low_90, high_90 = found.interval(1 - 2 * LEVEL) or (None, None)
     probability, better_low, better_high = each.better or (None, None, None)
     return {
         "corpus": key,
@@ -234,12 +233,7 @@ def _line(each: Difference, reference: str, key: str) -> dict[str, str | float |
         "reference": reference,
         "metric": each.metric,
         "verdict": each.verdict,
-        "difference": found.difference,
-        "low": low,
-        "high": high,
-        "low_90": low_90,
-        "high_90": high_90,
-        "n": found.n,
+        **table_formats.columns(found),
         "paired": found.paired,
         "groups": found.groups,
         "seed_error": found.seed_error,

@@ -1,6 +1,7 @@
 """Tables for readers, and their formats: Markdown, LaTeX (booktabs), HTML."""
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from hycon.atomic_io import atomic_file
-from hycon.evaluation.inference import Comparison
+from hycon.evaluation.inference import LEVEL, Comparison
 
 # the elements that `html` writes; an untrusted file may contain others
 TAG = re.compile(
@@ -61,6 +62,25 @@ def interval(middle: float, bounds: tuple[float, float] | None, factor: int) -> 
     if bounds is None:
         return shown
     return f"{shown} [{', '.join(number(bound, factor, sign=True) for bound in bounds)}]"
+
+
+def columns(found: Comparison) -> dict[str, float | int | None]:
+    """Return a difference, its intervals and its number of seeds at full precision, for a CSV."""
+    low, high = found.interval() or (None, None)
+    low_90, high_90 = found.interval(1 - 2 * LEVEL) or (None, None)
+    return {
+        "difference": found.difference,
+        "low": low,
+        "high": high,
+        "low_90": low_90,
+        "high_90": high_90,
+        "n": found.n,
+    }
+
+
+def seed_count(seeds: float | None) -> str:
+    """Return a number of seeds that would decide."""
+    return "" if seeds is None else "none" if math.isinf(seeds) else f"{seeds:.0f}"
 
 
 def p_value(p: float | None) -> str:
