@@ -21,6 +21,7 @@ from hycon.params import (
 from hycon.plan.planner import Plan
 from hycon.plan.records import modified, refresh
 from hycon.plan.snakemake import remake
+from hycon.stages import server
 
 # parameters that change where a job runs or finds its files, but not its result
 APART = ("mirror", "device")
@@ -37,6 +38,7 @@ class Rules:
     """
 
     def __init__(self, workflow: Any, config: dict[str, Any]) -> None:
+        self._workflow = workflow
         settings = workflow.config_settings
         try:
             # Snakemake has already read the overlays, but accepts duplicate keys and aliases
@@ -62,6 +64,11 @@ class Rules:
             note = "not made by a job here; regenerated if needed"
             print(f"{changed[0]}{more}: {note}", file=sys.stderr)
         return changed
+
+    def before_a_run(self) -> None:
+        """Start the process in which jobs on this machine run."""
+        if self._workflow.local_exec:
+            server.started()
 
     def after_a_run(self) -> None:
         """Cache the digests of all outputs, so that the next run need not read them."""

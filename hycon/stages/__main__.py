@@ -6,14 +6,17 @@ import sys
 from pathlib import Path
 
 from hycon.logs import copied_to, ending_well, log
-from hycon.plan.job import read_document
-from hycon.plan.records import record
-from hycon.plan.tasks import TASKS
 from hycon.stages import Machine
+from hycon.stages.server import ask
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the stage on the command line; exit codes are those of `hycon.logs.ending_well`."""
+    # these take half a second, which a job that the server runs need not wait for
+    from hycon.plan.job import read_document
+    from hycon.plan.records import record
+    from hycon.plan.tasks import TASKS
+
     options = argparse.ArgumentParser(prog="python -m hycon.stages", description=__doc__)
     options.add_argument("stage", choices=TASKS)
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -30,4 +33,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    if (code := ask(sys.argv[1:])) is not None:
+        sys.exit(code)
     main()

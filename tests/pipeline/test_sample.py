@@ -285,11 +285,13 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     assert "Reference: SupCon loss," in compared
     assert compared.count("| Graph fusion ") == 2
     figures = {path.name for path in (folder / "results/sample/figures").iterdir()}
-    assert figures == {
-        f"main-tsne-{encoder}.{form}"
+    names = [
+        f"main-{kind}-{encoder}"
         for encoder in ("xlnet", "bert-tuned")
-        for form in ("svg", "pdf", "png", "txt")
-    }
+        for kind in ("forest", "seeds", "tsne")
+    ]
+    names += ["peers-forest-xlnet", "peers-seeds-xlnet"]
+    assert figures == {f"{name}.{form}" for name in names for form in ("svg", "pdf", "png", "txt")}
     assert "SAMPLE NUMBERS" in (folder / "results/sample/figures/main-tsne-xlnet.txt").read_text()
     peers = (folder / "results/sample/tables/peers.md").read_text()
     assert "| LF-DNN " in peers

@@ -41,6 +41,10 @@ wildcard_constraints:
     file=r"[^/]+(?<!\.sha256)",
 
 
+onstart:
+    RULES.before_a_run()
+
+
 onsuccess:
     RULES.after_a_run()
 
