@@ -114,6 +114,9 @@ class Variant(Changes):
     """Variant that this one is a change of."""
     peer: PeerSettings | None = None
     """Network of the package MMSA and its sizes, in place of `model`."""
+    seeds: Count | None = None
+    """Number of seeds if fewer than the others have: the first ones of `seeds`. Not inherited by
+    `of`."""
 
     @model_validator(mode="after")
     def _check_peer(self) -> Self:
@@ -477,6 +480,10 @@ class Params(Strict):
             for encoder in self.encoders_of(experiment, corpus)
             for variant in self.variants_of(experiment, corpus)
         ]
+
+    def seeds_of(self, variant: str) -> list[int]:
+        """Return the seeds of a variant."""
+        return self.seeds[: self.variants[variant].seeds]
 
     def variants_of(self, experiment: str, corpus: str) -> list[str]:
         """Return the variants that can be trained on a corpus (see `lacking`)."""

@@ -98,7 +98,7 @@ def _plotted(plan: Rows, corpus: str, row: str) -> tasks.PlottedRuns:
     return tasks.PlottedRuns(
         panel=f"{corpus}: {labels.model}, {labels.encoder}",
         runs=runs(corpus, row),
-        seeds=plan.params.seeds,
+        seeds=plan.seeds_of(row),
         corpus=plan.corpora[corpus],
         aligned=aligned(corpus),
     )
@@ -336,7 +336,7 @@ def robustness(plan: Rows, corpus: str) -> Iterator[Job]:
                     )
                     for row, each in given.items()
                 ],
-                seeds=plan.params.seeds, missing=chosen.missing, noise=chosen.noise,
+                seeds=min(map(plan.seeds_of, rows), key=len), missing=chosen.missing, noise=chosen.noise,
                 metrics=plan.params.metrics, output=target,
             ),
             reads=unique([*(str(path) for each in given.values() for path in each["inputs"]),

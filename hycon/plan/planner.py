@@ -214,7 +214,7 @@ class Plan(Rows):
     def _row(self, corpus: str, row: str) -> Iterator[Job]:
         """Yield the jobs that train a row, and the one that scores it."""
         given, folder = self.given(corpus, row), runs(corpus, row)
-        for block, seeds in self.blocks.items():
+        for block, seeds in self.blocks_of(row).items():
             record = folder / f"runs-{block}.json"
             yield Job(
                 stage="train", name=f"{corpus}/{row}/{block}", phase="runs",
@@ -233,7 +233,7 @@ class Plan(Rows):
         return Job(
             stage="evaluate", name=f"{corpus}/{row}", phase="runs", code=("hycon.stages.evaluate",),
             task=tasks.EvaluateTask(
-                **given, metrics=self.params.metrics, seeds=self.params.seeds,
+                **given, metrics=self.params.metrics, seeds=self.seeds_of(row),
                 runs=runs(corpus, row), output=target,
             ),
             reads=(f"{aligned(corpus)}/utterances.csv", *self.records(corpus, row)),

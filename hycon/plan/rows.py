@@ -101,9 +101,20 @@ class Rows:
                 self.encoders[encoder],
                 self.settings(corpus, row),
                 self.params.metrics,
-                self.params.seeds,
+                self.seeds_of(row),
             ),
         )
+
+    def seeds_of(self, row: str) -> list[int]:
+        """Return the seeds of a row."""
+        return self.params.seeds_of(self.rows[row][0])
+
+    def blocks_of(self, row: str) -> dict[str, list[int]]:
+        """Return the seeds that each job of a row trains, by block number."""
+        chosen = set(self.seeds_of(row))
+        found = {name: [each for each in seeds if each in chosen]
+                 for name, seeds in self.blocks.items()}  # fmt: skip
+        return {name: seeds for name, seeds in found.items() if seeds}
 
     def encoder_label(self, corpus: str, encoder: str) -> str:
         """Return the label of a text encoder; for word vectors, the corpus names them."""
@@ -113,7 +124,7 @@ class Rows:
 
     def records(self, corpus: str, row: str) -> list[str]:
         """Return the records of a row's trained seeds, one per block."""
-        return [f"{runs(corpus, row)}/runs-{block}.json" for block in self.blocks]
+        return [f"{runs(corpus, row)}/runs-{block}.json" for block in self.blocks_of(row)]
 
     def tiny(self, corpus: str, encoder: str) -> list[str]:
         """Return the weights file of an encoder's tiny model, as a list; empty if it has none."""

@@ -38,9 +38,7 @@ def write(task: ReportTask) -> None:
     """
     rows = {
         part.key: [
-            run_records.read_row(
-                each.row.scores.parent, each.row.model, each.row.encoder, task.seeds
-            )
+            run_records.read_row(each.row.scores.parent, each.row.model, each.row.encoder)
             for each in progress(part.rows, f"page, {part.key}", unit="rows")
         ]
         for part in task.corpora
@@ -118,7 +116,11 @@ def _overview(task: ReportTask, rows: dict[str, list[run_records.RowRecord]]) ->
     headings = ["Corpus", "Data", "Rows", "Seeds", "Runs", "Training time"]
     s = "" if len(task.seeds) == 1 else "s"
     seeds = seed_ranges(task.seeds)
-    caption = f"A row is a variant with a text encoder; each is run with seed{s} {seeds}."
+    fewer = any(len(row.records) < len(task.seeds) for each in rows.values() for row in each)
+    caption = (
+        f"A row is a variant with a text encoder; each is run with seed{s} {seeds}"
+        f"{', some with the first of them' if fewer else ''}."
+    )
     return DisplayTable(headings, "llrrrr", cells, caption, "overview", 1)
 
 

@@ -40,13 +40,12 @@ class RowRecord:
         return [record["seconds"] for record in self.records.values()]
 
 
-def read_row(folder: Path, model: str, encoder: str, seeds: list[int]) -> RowRecord:
+def read_row(folder: Path, model: str, encoder: str) -> RowRecord:
     """Read a row's scores.json and the history of each of its runs.
 
     Args:
         folder: of the row.
         model, encoder: its labels.
-        seeds: of the runs.
 
     Raises:
         HyConError: a file cannot be read or lacks something.
@@ -55,8 +54,8 @@ def read_row(folder: Path, model: str, encoder: str, seeds: list[int]) -> RowRec
     scores = read_scores(path)
     try:
         records = {
-            seed: {key: scores["seeds"][str(seed)][key] for key in KEYS} for seed in seeds
-        }  # fmt: skip
+            int(seed): {key: run[key] for key in KEYS} for seed, run in scores["seeds"].items()
+        }
         curves = [
             Curve(seed, points, epoch)
             for seed, record in records.items()

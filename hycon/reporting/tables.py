@@ -121,13 +121,19 @@ def _runaways(
 
 def _seeds(rows: list[tuple[ScoredRow, dict, list[str]]]) -> str:
     """Return the seeds of the numbers, and how they are summarised."""
-    seeds = rows[0][2]
+    models: dict[tuple[str, ...], list[str]] = {}
+    for row, _, seeds in rows:
+        models.setdefault(tuple(seeds), []).append(row.model)
+    seeds, *fewer = sorted(models, key=len, reverse=True)
     if len(seeds) == 1:
         return f"one seed ({seeds[0]}), so no spread"
-    return (
-        f"mean ± standard deviation (ddof 1) over seeds {seed_ranges(map(int, seeds))} "
-        f"(n = {len(seeds)})"
-    )
+    given = [f"over {_counted(seeds)}"]
+    given += [f"{_counted(each)} of {', '.join(dict.fromkeys(models[each]))}" for each in fewer]
+    return f"mean ± standard deviation (ddof 1) {'; '.join(given)}"
+
+
+def _counted(seeds: tuple[str, ...]) -> str:
+    return f"seeds {seed_ranges(map(int, seeds))} (n = {len(seeds)})"
 
 
 def cell(

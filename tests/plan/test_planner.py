@@ -58,6 +58,28 @@ def test_2000_rows_with_200_seeds_are_planned_within_ten_seconds(block):
     assert len({key for key, _ in documents}) == len(documents)
 
 
+def test_a_variant_with_fewer_seeds_is_trained_and_scored_with_the_first_of_them():
+    overlay = {
+        "corpora": ["sample"],
+        "seeds": [5, 6, 7, 8, 9],
+        "seeds_per_job": 2,
+        "variants": {"hycon": {"seeds": 3}},
+    }
+    plan = Plan(load(ROOT, overlay), load_published(ROOT))
+    trained = {
+        name: [job.task.seeds for job in plan.jobs.values()
+               if job.stage == "train" and f"/{name}-bert/" in job.name]
+        for name in ("hycon", "hycon-v2")
+    }  # fmt: skip
+    assert trained == {"hycon": [[5, 6], [7]], "hycon-v2": [[5, 6], [7, 8], [9]]}
+    scored = plan.job("evaluate", "sample/hycon-bert")
+    assert scored.task.seeds == [5, 6, 7]
+    assert [path for path in scored.reads if "runs-" in path] == plan.records(
+        "sample", "hycon-bert"
+    )
+    assert len(plan.records("sample", "hycon-bert")) == 2
+
+
 def test_the_rules_make_what_the_plan_says(tmp_path):
     repository = make(tmp_path)
     printed = repository.snakemake("--summary", "--", "all")

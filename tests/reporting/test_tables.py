@@ -102,6 +102,12 @@ def test_latex_escapes_names_and_balances_its_braces(table, tmp_path):
     assert text.count(r"\begin{") == text.count(r"\end{")
 
 
+def test_rows_with_fewer_seeds_are_named(tmp_path):
+    few = scores("MulT", "BERT", tmp_path / "a/scores.json", [0.5])
+    many = scores("HyCon", "BERT", tmp_path / "b/scores.json", [0.5, 0.6, 0.7])
+    assert "over seeds 1-3 (n = 3); seeds 1 (n = 1) of MulT; epoch" in table_of([few, many]).caption
+
+
 def test_a_single_seed_is_shown_without_a_spread(tmp_path):
     caption = table_of([scores("HyCon", "BERT", tmp_path / "a/scores.json", [0.5])]).caption
     assert "one seed (1), so no spread" in caption
