@@ -337,7 +337,8 @@ def robustness(plan: Rows, corpus: str) -> Iterator[Job]:
                     for row, each in given.items()
                 ],
                 seeds=min(map(plan.seeds_of, rows), key=len),
-                missing=chosen.missing, noise=chosen.noise, metrics=plan.params.metrics, output=target,
+                missing=chosen.missing, noise=chosen.noise, metrics=plan.params.metrics,
+                output=target,
             ),
             reads=unique([*(str(path) for each in given.values() for path in each["inputs"]),
                           *records]),
