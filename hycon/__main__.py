@@ -8,12 +8,16 @@ from hycon.errors import HyConError
 from hycon.logs import USER_ERROR, copied_to, ending_well
 
 COMMANDS = {
+    "compare": "test whether systems differ, from their predictions",
     "corpora": "list the corpora and the state of their files",
     "export": "write an aligned corpus for another framework",
     "predict": "predict with a trained run on other utterances",
+    "score": "compute every metric of predictions, under every convention",
     "show": "print the tables of the last run",
     "verify": "compare the last run's numbers with the committed ones",
 }
+# these need no project
+ANYWHERE = ("compare", "score")
 
 
 def main() -> None:
@@ -29,7 +33,8 @@ def main() -> None:
         if not wanted:
             print(f"\nerror: unknown command {name}", file=sys.stderr)
         sys.exit(0 if wanted else USER_ERROR)
-    if not Path("params.yaml").is_file() and "--help" not in sys.argv:
+    here = name in ANYWHERE or Path("params.yaml").is_file()
+    if not here and "--help" not in sys.argv:
         print("error: params.yaml: not found; run hycon in the project's folder", file=sys.stderr)
         sys.exit(USER_ERROR)
     with copied_to(None), ending_well():

@@ -22,9 +22,18 @@ def read_json(path: Path) -> Any:
         content = file.read(LARGEST_JSON + 1)
     if len(content) > LARGEST_JSON:
         raise ValueError(f"larger than the limit of {LARGEST_JSON} bytes")
+    return parse_json(content.decode("utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """Return the content of JSON text; see `read_json`.
+
+    Raises:
+        ValueError: as of `read_json`.
+    """
     try:
         return json.loads(
-            content.decode("utf-8"),
+            text,
             object_pairs_hook=_distinct,
             parse_constant=_refuse,
             parse_float=_float,
