@@ -1,4 +1,4 @@
-"""Scores under every convention agree with scikit-learn, SciPy and MMSA; comparisons with inference."""
+"""Scores agree with scikit-learn, SciPy and MMSA, comparisons with the inference."""
 
 import numpy as np
 import pytest
