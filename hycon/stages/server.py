@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ADDRESS = "HYCON_STAGES"  # environment variable with the path of the server's socket
+ALONE = ("complexity",)  # measures memory, of which a fork has more
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REFUSED = 0  # in place of the number of a process
 # before numpy is imported; Snakemake gives jobs of one thread the same
@@ -58,7 +59,7 @@ def ask(arguments: list[str]) -> int | None:
     Args:
         arguments: of `python -m hycon.stages`.
     """
-    if ADDRESS not in os.environ:
+    if ADDRESS not in os.environ or not arguments or arguments[0] in ALONE:
         return None
     request = json.dumps([arguments, os.getcwd(), dict(os.environ)]).encode()
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as server:

@@ -106,7 +106,7 @@ rule figures:
         STAGE
 
 
-# alone on the machine and in a new process, because it measures times and memory
+# alone on the machine, because it measures times
 rule complexity:
     input:
         reads("complexity"),
@@ -121,7 +121,7 @@ rule complexity:
     params:
         **given("complexity"),
     shell:
-        STAGE.replace("exec ", "exec env -u HYCON_STAGES ").replace("{threads}", "1")
+        STAGE.replace("{threads}", "1")
 
 
 rule robustness:
