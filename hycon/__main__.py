@@ -8,6 +8,7 @@ from hycon.errors import HyConError
 from hycon.logs import USER_ERROR, copied_to, ending_well
 
 COMMANDS = {
+    "audit": "show what runs report if epochs or seeds are chosen on the test fold",
     "compare": "test whether systems differ, from their predictions",
     "corpora": "list the corpora and the state of their files",
     "export": "write an aligned corpus for another framework",
@@ -17,7 +18,7 @@ COMMANDS = {
     "verify": "compare the last run's numbers with the committed ones",
 }
 # these need no project
-ANYWHERE = ("compare", "score")
+ANYWHERE = ("audit", "compare", "score")
 
 
 def main() -> None:

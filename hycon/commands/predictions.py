@@ -172,7 +172,7 @@ def _folder(path: Path, arguments: argparse.Namespace) -> Predictions:
 
 
 def _file(path: Path, arguments: argparse.Namespace) -> Predictions:
-    _check(path)
+    check(path)
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return Predictions(str(path), {"1": _array(path)})
@@ -182,7 +182,12 @@ def _file(path: Path, arguments: argparse.Namespace) -> Predictions:
     return _parse(path, columns, arguments)
 
 
-def _check(path: Path) -> None:
+def check(path: Path) -> None:
+    """Refuse what is no regular file of a known format: pickles, and files that are too large.
+
+    Raises:
+        HyConError: it is refused.
+    """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise HyConError(f"{path}: is no regular file")
@@ -228,11 +233,16 @@ def _columns(path: Path, suffix: str) -> Columns:
     if suffix == ".parquet":
         return read_parquet(path)
     if suffix == ".npz":
-        return _archive(path)
+        return read_archive(path)
     return _json(path, lines=suffix != ".json")
 
 
-def _archive(path: Path) -> Columns:
+def read_archive(path: Path) -> Columns:
+    """Return the arrays of an .npz file.
+
+    Raises:
+        HyConError: it cannot be read.
+    """
     import zlib
     from zipfile import BadZipFile, ZipFile
 
@@ -427,7 +437,7 @@ def _check_names(found: Predictions) -> None:
 
 def _with_labels(found: Predictions, arguments: argparse.Namespace) -> Predictions:
     path = arguments.labels
-    _check(path)
+    check(path)
     if path.suffix.lower() == ".npy":
         return replace(found, labels=_numbers(path, "label", _array(path)))
     columns = _columns(path, path.suffix.lower())

@@ -132,6 +132,9 @@ class TrainConfig(Strict):
     missing: Probability = 0.0
     """Share of the steps of each modality that are replaced by zeros in training, drawn anew for
     each batch. For networks that are robust to missing data; 0 in the paper."""
+    every_epoch: bool = False
+    """Whether a run keeps its predictions of the validation and the test fold after each epoch
+    (epochs.safetensors), for `hycon audit` and the table of protocols. Not with leave-one-out."""
     emotion_decision: Literal["one-against-rest", "joint"] | None
     """How emotions are predicted: yes or no for each one, as the field reports them, or one
     choice among all."""

@@ -145,6 +145,8 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
                 rows=[plan.scored(corpus, row) for row in robust],
                 metrics=headline(plan, corpus),
             )
+        if kept := _kept(plan, corpus, name):
+            found[f"{name}-protocols"] = tasks.ProtocolTable(**_protocols(plan, corpus, name, kept))
     if published := [each for each in plan.published if each.corpus == corpus]:
         here = set(plan.rows_of(corpus))
         rows = [plan.scored(corpus, each.row) for each in published if each.row in here]
@@ -160,6 +162,21 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
                 labels={row.row: (row.model, row.encoder) for row in rows},
             )
     return found
+
+
+def _kept(plan: Rows, corpus: str, experiment: str) -> list[str]:
+    """Return the rows of an experiment that keep the predictions of every epoch."""
+    rows = plan.rows_of(corpus, experiment)
+    return [row for row in rows if plan.settings(corpus, row).train.every_epoch]
+
+
+def _protocols(plan: Rows, corpus: str, experiment: str, rows: list[str]) -> dict[str, Any]:
+    return {
+        "title": plan.params.experiments[experiment].title,
+        "rows": [plan.scored(corpus, row) for row in rows],
+        "aligned": aligned(corpus),
+        "inference": plan.params.inference,
+    }
 
 
 def _claims_table(plan: Rows, corpus: str) -> tasks.ClaimsTable:
@@ -284,6 +301,8 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
                 for row in (pair.row, pair.reference)]  # fmt: skip
         rows += [row for each in table.controls.values() for row in each]
         reads = [*runs_of(rows), *([str(table.costs)] if table.costs else [])]
+    elif table.kind == "protocols":
+        reads = list(_read_by_protocols(plan, corpus, table))
     elif table.kind == "robustness":
         reads = [str(table.measured)]
     elif table.kind == "scores":
@@ -298,6 +317,11 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
         ),
         reads=unique(reads), writes=with_formats(stem, TABLE_FORMATS),
     )  # fmt: skip
+
+
+def _read_by_protocols(plan: Rows, corpus: str, table: tasks.ProtocolTable) -> tuple[str, ...]:
+    records = [path for row in table.rows for path in plan.records(corpus, row.row)]
+    return (*scores_of(table.rows), f"{table.aligned}/utterances.csv", *records)
 
 
 def _robustness_file(corpus: str, experiment: str) -> Path:
@@ -383,7 +407,8 @@ def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
 def figures(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the figures of a corpus by name.
 
-    Names are EXPERIMENT-KIND-ENCODER; kinds are forest, seeds, curve, robustness and tsne.
+    Names are EXPERIMENT-KIND-ENCODER; kinds are forest, seeds, curve, robustness, protocols
+    and tsne.
     """
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
@@ -406,6 +431,11 @@ def figures(plan: Rows, corpus: str) -> dict[str, Any]:
                     measured=_robustness_file(corpus, name),
                     rows=robust,
                     metrics=headline(plan, corpus),
+                )
+            kept = [row for row in _kept(plan, corpus, name) if plan.rows[row][1] == encoder]
+            if kept:
+                found[f"{name}-protocols-{encoder}"] = tasks.ProtocolFigure(
+                    **_protocols(plan, corpus, name, kept), metrics=headline(plan, corpus)
                 )
         if pair and set(pair) <= {variant for variant, _ in rows}:
             for encoder in unique(encoder for _, encoder in rows):
@@ -463,6 +493,9 @@ def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
     elif figure.kind in COMPARED:
         title = f"{COMPARED[figure.kind]}. {title}"
         reads = runs_of(row for pair in figure.pairs for row in (pair.row, pair.reference))
+    elif figure.kind == "protocols":
+        title = f"Scores under other protocols. {title}"
+        reads = _read_by_protocols(plan, corpus, figure)
     elif figure.kind == "robustness":
         title = f"Scores with missing or noisy input. {title}"
         reads = (str(figure.measured),)

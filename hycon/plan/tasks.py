@@ -36,6 +36,7 @@ TABLE_CODE = {
     "costs": "hycon.reporting.cost_table",
     "robustness": "hycon.reporting.robustness",
     "claims": "hycon.reporting.claims",
+    "protocols": "hycon.reporting.protocols",
 }
 
 
@@ -264,6 +265,16 @@ class RobustnessTable(Strict):
     metrics: list[str]  # that are shown
 
 
+class ProtocolTable(Strict):
+    """What rows report if epochs or seeds are chosen on the test fold."""
+
+    kind: Literal["protocols"] = "protocols"
+    title: str
+    rows: Annotated[list[ScoredRow], Field(min_length=1)]
+    aligned: Path  # folder
+    inference: InferenceConfig
+
+
 class PlannedClaim(Strict):
     """A claim with the rows of one text encoder that it is about."""
 
@@ -291,7 +302,13 @@ class TableTask(Strict):
     key: str  # name of the corpus
     corpus: Corpus
     table: Annotated[
-        ScoreTable | DifferenceTable | PublishedTable | CostTable | RobustnessTable | ClaimsTable,
+        ScoreTable
+        | DifferenceTable
+        | PublishedTable
+        | CostTable
+        | RobustnessTable
+        | ClaimsTable
+        | ProtocolTable,
         Field(discriminator="kind"),
     ]
     output: Path  # without file extension
@@ -349,6 +366,12 @@ class ComparisonFigure(Strict):
     inference: InferenceConfig
 
 
+class ProtocolFigure(ProtocolTable):
+    """The same as a figure, of one text encoder."""
+
+    metrics: list[str]
+
+
 class FigureTask(Strict):
     """Draw one figure in every format."""
 
@@ -357,7 +380,7 @@ class FigureTask(Strict):
     title: str
     colours: FigureConfig
     figure: Annotated[
-        CurveFigure | TsneFigure | RobustnessFigure | ComparisonFigure,
+        CurveFigure | TsneFigure | RobustnessFigure | ComparisonFigure | ProtocolFigure,
         Field(discriminator="kind"),
     ]
     output: Path  # without file extension
@@ -413,8 +436,8 @@ class PageItem(Strict):
 
     name: str
     kind: Literal[
-        "claims", "scores", "differences", "published", "costs", "robustness", "curve", "tsne",
-        "forest", "seeds",
+        "claims", "scores", "differences", "published", "costs", "robustness", "protocols",
+        "curve", "tsne", "forest", "seeds",
     ]  # fmt: skip
     title: str
 

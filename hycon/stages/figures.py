@@ -18,6 +18,7 @@ from hycon.plan.tasks import (
     ComparisonFigure,
     CurveFigure,
     FigureTask,
+    ProtocolFigure,
     RobustnessFigure,
     TsneFigure,
     digests,
@@ -43,6 +44,8 @@ from hycon.reporting.figures import (
     write_lines,
     write_pair,
 )
+from hycon.reporting.protocols import NOTE as PROTOCOLS_NOTE
+from hycon.reporting.protocols import draw, make
 from hycon.reporting.robustness import NOTE, read_curves
 from hycon.reporting.table_formats import number, seed_ranges
 from hycon.stages import Machine
@@ -133,6 +136,20 @@ def _robustness(task: FigureTask, figure: RobustnessFigure) -> None:
         f"{seed_ranges(map(int, seeds))} (n = {len(seeds)}). {NOTE}"
     )
     write_lines(panels, x_labels, caption, task.output, task.colours)
+
+
+def _protocols(task: FigureTask, figure: ProtocolFigure) -> None:
+    found, columns = make(figure, task.key, task.corpus), columns_of(task.corpus)
+    labels = {row.row: row.model for row in figure.rows}
+    caption = (
+        f"{task.title}. {opening(task.corpus)} Test fold, mean over seeds "
+        f"{seed_ranges(map(int, found.seeds))} (n = {len(found.seeds)}), bars: standard deviation. "
+        f"{PROTOCOLS_NOTE}"
+    )
+    draw(
+        {labels[row]: each for row, each in found.audits.items()},
+        {metric: columns[metric] for metric in figure.metrics}, caption, task.output, task.colours,
+    )  # fmt: skip
 
 
 def _comparison(task: FigureTask, figure: ComparisonFigure) -> None:
@@ -289,6 +306,7 @@ def _seed(path: Path) -> int:
 DRAW = {
     "curve": _curve,
     "robustness": _robustness,
+    "protocols": _protocols,
     "forest": _comparison,
     "seeds": _comparison,
     "tsne": _tsne,

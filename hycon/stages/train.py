@@ -40,6 +40,7 @@ WRITTEN = (
     "representations.safetensors",
     "scales.safetensors",  # mean and deviation of the standardised features
 )
+EPOCHS = "epochs.safetensors"  # predictions of two folds after each epoch
 
 
 def main(task: TrainTask, machine: Machine) -> None:
@@ -99,10 +100,15 @@ def is_run_of(folder: Path, seed: int, provenance: dict[str, Any]) -> bool:
     try:
         record = read_json(folder / "run.json")
         found = {key: record[key] for key in ("seed", *provenance)}
-        written = {name: sha256_of(folder / name) for name in WRITTEN}
+        written = {name: sha256_of(folder / name) for name in _written(provenance["settings"])}
         return found == {"seed": seed, **provenance} and record["files"] == written
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _written(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Return the files of a run with these settings, besides its record."""
+    return (*WRITTEN, *([EPOCHS] if settings["train"]["every_epoch"] else []))
 
 
 def checkpoint_of(folder: Path) -> Path:
@@ -128,6 +134,11 @@ def _train(
         text = read_text(task.encoder, task.aligned, task.states, task.tiny)
     model = text and text.language_model
     scheme, emotions = task.settings.train.classes, task.corpus.emotions
+    if task.settings.train.every_epoch and set(rounds) != {""}:
+        raise HyConError(
+            f"{task.name}: train.every_epoch is set, but each group is held out once; set it to "
+            "false, or take a corpus with fixed folds"
+        )
 
     @functools.lru_cache(maxsize=1)
     def data(held_out: str) -> CorpusTensors:
@@ -294,6 +305,9 @@ def _write(folder: Path, trained: TrainingResult, data: CorpusTensors, record: d
     }
     save_numpy(scales, folder / "scales.safetensors")
     _write_history(folder, trained.history)
+    if trained.epochs:
+        epochs = {fold: each.cpu().contiguous() for fold, each in trained.epochs.items()}
+        save_file(epochs, folder / EPOCHS)
     _write_record(folder, record)
 
 
@@ -305,7 +319,7 @@ def _write_history(folder: Path, history: list[dict[str, Any]]) -> None:
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    digests = {name: sha256_of(folder / name) for name in WRITTEN}
+    digests = {name: sha256_of(folder / name) for name in _written(record["settings"])}
     write_json(folder / "run.json", {**record, "files": digests})
 
 

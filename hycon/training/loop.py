@@ -29,6 +29,7 @@ class TrainingResult:
     epoch: int  # the selected epoch, from 1
     score: float  # its validation score: MAE or cross-entropy
     history: list[dict[str, float]]  # one row per epoch
+    epochs: dict[str, Tensor]  # predictions (E, N) of each fold, if `every_epoch`; else empty
 
 
 @dataclass
@@ -104,6 +105,7 @@ class Training:
         self.order = torch.Generator().manual_seed(seed)
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
+        self.epochs: dict[str, list[Tensor]] = {}
         self.best_epoch, self.best_score = 0, float("inf")
         self._begin_epoch()
 
@@ -134,6 +136,9 @@ class Training:
             after_step,
         )
         score = validation_score(self.stepper.kept, self.data, self.options)
+        for fold in ("valid", "test") if self.options.every_epoch else ():
+            found = infer(self.stepper.kept, self.data, self.data.folds[fold]).prediction
+            self.epochs.setdefault(fold, []).append(found.float().cpu())
         self.history.append({"epoch": len(self.history) + 1, **losses, "validation": score})
         if score < self.best_score:
             self.best_epoch, self.best_score = len(self.history), score
@@ -151,7 +156,10 @@ class Training:
             score = self.history[-1]["validation"]
             raise FloatingPointError(f"validation score is {score} from the first epoch on")
         self.model.load_state_dict(self.best)
-        return TrainingResult(self.model.eval(), self.best_epoch, self.best_score, self.history)
+        epochs = {fold: torch.stack(each) for fold, each in self.epochs.items()}
+        return TrainingResult(
+            self.model.eval(), self.best_epoch, self.best_score, self.history, epochs
+        )
 
     def state(self) -> State:
         """Return the state of the run, without copying its tensors."""
@@ -164,6 +172,7 @@ class Training:
             **named("model", self.model.state_dict()),
             **named("best", self.best),
             **named("steps", steps.tensors),
+            **named("epochs", {fold: torch.stack(each) for fold, each in self.epochs.items()}),
         }
         if device.type == "cuda":
             tensors["random of device"] = torch.cuda.get_rng_state(device)
@@ -184,6 +193,7 @@ class Training:
         self.model.load_state_dict(state.group("model"))
         self.best = state.group("best")
         self.stepper.restore(State(state.group("steps"), values["steps"]))
+        self.epochs = {fold: list(each) for fold, each in state.group("epochs").items()}
         self.history = values["history"]
         self.best_epoch, self.best_score = values["best"]
         self.order.set_state(tensors["order"])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from hycon.params import merge
 from tests.pipeline.repository import jobs
@@ -253,6 +254,7 @@ experiments:
   alpha: null
   losses: null
 tuning: {variant: graph, encoder: bert-tuned, trials: 2, folds: 2}
+variants: {graph: {train: {every_epoch: true}}}
 """
 
 
@@ -281,6 +283,10 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     assert len({row["mae_all"]["mean"] for row in metrics.values()}) == 4
     scores = json.loads((folder / "results/runs/sample/graph-bert-tuned/scores.json").read_text())
     assert scores["seeds"]["1"]["parameters"]["language model"] > 10_000
+    protocols = (folder / "results/sample/tables/main-protocols.md").read_text()
+    assert protocols.count(" best test epoch of each metric ") == 2
+    epochs = load_file(folder / "results/runs/sample/graph-xlnet/seed-1/epochs.safetensors")
+    assert {fold: len(each) for fold, each in epochs.items()} == {"valid": 2, "test": 2}
     compared = (folder / "results/sample/tables/main-differences.md").read_text()
     assert "Reference: SupCon loss," in compared
     assert compared.count("| Graph fusion ") == 2
@@ -288,7 +294,7 @@ def test_xlnet_fine_tuning_another_fusion_another_loss_and_tuning_run_through(pr
     names = [
         f"main-{kind}-{encoder}"
         for encoder in ("xlnet", "bert-tuned")
-        for kind in ("forest", "seeds", "tsne")
+        for kind in ("forest", "protocols", "seeds", "tsne")
     ]
     names += ["peers-forest-xlnet", "peers-seeds-xlnet"]
     assert figures == {f"{name}.{form}" for name in names for form in ("svg", "pdf", "png", "txt")}

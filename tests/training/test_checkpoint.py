@@ -47,6 +47,8 @@ def _heard(monkeypatch, caplog):
 
 def same(run, other):
     assert (run.epoch, run.score, run.history) == (other.epoch, other.score, other.history)
+    assert run.epochs.keys() == other.epochs.keys()
+    assert all(torch.equal(value, other.epochs[fold]) for fold, value in run.epochs.items())
     weights, others = run.model.state_dict(), other.model.state_dict()
     assert weights.keys() == others.keys()
     assert all(torch.equal(value, others[name]) for name, value in weights.items())
@@ -58,6 +60,7 @@ VARIANTS = {
     "no best epoch after the first": {"learning_rate": 0.5, "patience": 3},
     "selected pairs": {"selection": {"beta": 0.5, "gamma": 1.0, "weighted": True}},
     "missing steps": {"missing": 0.3},
+    "every epoch kept": {"every_epoch": True},
     "without contrastive terms": {"lambdas": {"intra": 0, "inter": 0, "semi": 0}},
 }
 

@@ -56,6 +56,19 @@ def test_the_epoch_kept_is_the_one_with_the_lowest_validation_score():
     assert kept == trained.score == min(curve)
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_predictions_of_every_epoch_change_no_run_and_include_the_selected_one(outputs):
+    data = corpus(outputs)
+    plain = train(data, settings(averaging=0.5), 1, quiet)
+    kept = train(data, settings(averaging=0.5, every_epoch=True), 1, quiet)
+    assert plain.epochs == {}
+    assert plain.history == kept.history
+    for fold in ("valid", "test"):
+        found = infer(kept.model, data, data.folds[fold]).prediction
+        assert len(kept.epochs[fold]) == len(kept.history)
+        assert torch.equal(kept.epochs[fold][kept.epoch - 1], found)
+
+
 def test_test_labels_take_no_part_in_training_or_selection():
     data = corpus()
     before = train(data, settings(), 1, quiet)
