@@ -30,6 +30,15 @@ ours, theirs = (
     for first, second in (([0.0, 1, 2], [0.0, 1, 3]), ([1.0, 1, 2], [1.0, 1, 3]))
 )
 assert compare(ours, theirs, "mae_all", 0.02).difference == -1 / 3
+
+from hycon.evaluation import compare, published, score
+
+labels = np.array([1.0, -1.0, 0.0, 2.0])
+runs = {"1": labels + 0.25, "2": labels + 0.5}
+assert score(runs, labels)["mae_all"].values == {"1": 0.25, "2": 0.5}
+assert published(runs, labels, {"mae": ".375"})[0].fits[0].convention.name == "mae_all"
+(row,) = compare({"a": runs, "b": runs}, labels).rows
+assert row.verdict == "equivalent"
 """
 
 

@@ -4,12 +4,11 @@ A run of E epochs has its predictions of the validation and the test fold after 
 """
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from hycon.evaluation.aggregation import summarise
 
 Metrics = Callable[[np.ndarray], Mapping[str, float]]
 
@@ -65,7 +64,8 @@ class Audit:
 
     def std(self, protocol: str, metric: str) -> float | None:
         """Return the standard deviation over seeds (ddof 1), None of a single value."""
-        return summarise([{"": value} for value in self.runs[protocol][metric]])[""]["std"]
+        values = self.runs[protocol][metric]
+        return statistics.stdev(values) if len(values) > 1 else None
 
 
 def audit(

@@ -7,7 +7,7 @@ from typing import Any
 
 from hycon.errors import HyConError
 from hycon.params import ModelConfig
-from hycon.plan import evidence, tasks
+from hycon.plan import evidence, figures, tables, tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import (
     DATA,
@@ -92,10 +92,10 @@ class Plan(Rows):
             yield evidence.aggregate(self, corpus)
         yield from evidence.complexity(self, corpus)
         yield from evidence.robustness(self, corpus)
-        for name, table in evidence.tables(self, corpus).items():
-            yield evidence.table_job(self, corpus, name, table)
-        for name, figure in evidence.figures(self, corpus).items():
-            yield evidence.figure_job(self, corpus, name, figure)
+        for name, table in tables.tables(self, corpus).items():
+            yield tables.table_job(self, corpus, name, table)
+        for name, figure in figures.figures(self, corpus).items():
+            yield figures.figure_job(self, corpus, name, figure)
 
     def _by_name(self, stage: str, corpus: str = "", row: str = "", *_: str) -> Iterator[Job]:
         """Yield jobs that `all` may not ask for: of another corpus, row or text encoder."""

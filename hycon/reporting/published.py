@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from hycon.errors import HyConError
 from hycon.evaluation.aggregation import check_parameters, read_scores, summarise
 from hycon.params import Corpus, InferenceConfig, Published, lower_is_better
 from hycon.plan.tasks import PublishedTable, digests
@@ -19,6 +20,8 @@ NOTE = (
     "larger; otherwise ours is better or worse. Only metrics of the same convention are compared. "
     "An empty cell: not published, or not run here."
 )
+
+VERDICTS = ("agrees", "better", "worse", "")
 
 
 class Line(NamedTuple):
@@ -150,3 +153,29 @@ def _row(line: Line, sources: list[str]) -> list[Cell]:
         Cell(line.verdict),
         Cell(f"[{sources.index(line.published.source) + 1}]"),
     ]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read the CSV of a table.
+
+    Raises:
+        HyConError: it cannot be read.
+    """
+    try:
+        return pd.read_csv(path, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise HyConError(f"{path}: cannot be read ({error}); delete it and run again") from None
+
+
+def counts(frame: pd.DataFrame, label: str) -> DisplayTable:
+    """Return how often each published model is met, from the table's CSV."""
+    rows = []
+    for (model, encoder), found in frame.groupby(["model", "text_encoder"], sort=False):
+        numbers = [int((found.verdict == verdict).sum()) for verdict in VERDICTS]
+        cells = [Cell(str(count), value=count) for count in numbers]
+        rows.append([Cell(model), Cell(encoder), *cells])
+    return DisplayTable(
+        ["Published model", "Text encoder", "agrees", "better", "worse", "not run"], "llrrrr", rows,
+        "Metrics of each published row, by our verdict; the rule is below the table of published "
+        "numbers.", label,
+    )  # fmt: skip

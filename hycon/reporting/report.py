@@ -16,9 +16,9 @@ from hycon.reporting import (
     claims_overview,
     claims_section,
     inline_svg,
+    published,
     run_records,
     table_formats,
-    verdicts,
     verification,
 )
 from hycon.reporting.table_formats import Cell, DisplayTable, seed_ranges
@@ -156,8 +156,8 @@ def _corpus(
 ) -> dict[str, Any]:
     """Return the part of the report for a corpus."""
     key = part.key
-    published = [
-        verdicts.read_table(task.results / key / "tables" / f"{each.name}.csv")
+    frames = [
+        published.read_table(task.results / key / "tables" / f"{each.name}.csv")
         for each in part.tables
         if each.kind == "published"
     ]
@@ -167,8 +167,8 @@ def _corpus(
         "made_up": part.corpus.generator is not None,
         "note": part.corpus.note,
         "verdicts": [
-            _html(verdicts.verdicts(frame, f"{key}-verdicts"), f"verdicts, {part.corpus.title}")
-            for frame in published
+            _html(published.counts(frame, f"{key}-verdicts"), f"verdicts, {part.corpus.title}")
+            for frame in frames
         ],
         "tables": [_table(task, part, each) for each in part.tables],
         "figures": [_figure(task, part, each) for each in part.figures],

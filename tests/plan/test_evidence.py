@@ -1,8 +1,9 @@
 """Figures of the plan: their names, and what they read."""
 
 from hycon.params import load, load_published
-from hycon.plan import evidence
+from hycon.plan.figures import COMPARED, figures
 from hycon.plan.planner import Plan
+from hycon.plan.tables import tables
 from tests.test_params import ROOT
 
 PARAMS = load(ROOT)
@@ -10,7 +11,7 @@ PLAN = Plan(PARAMS, load_published(ROOT))
 
 
 def test_an_experiment_with_a_reference_has_both_figures_for_each_text_encoder():
-    found = evidence.figures(PLAN, "sample")
+    found = figures(PLAN, "sample")
     names = [name for name, figure in found.items() if figure.kind in ("forest", "seeds")]
     assert names == [
         f"{name}-{kind}-{encoder}"
@@ -21,12 +22,12 @@ def test_an_experiment_with_a_reference_has_both_figures_for_each_text_encoder()
     main = found["main-forest-glove"]
     assert main.shown == ["hycon-glove", "hycon-v2-glove"]
     # the verdicts are those of the table of differences
-    assert main.pairs == evidence.tables(PLAN, "sample")["main-differences"].pairs
+    assert main.pairs == tables(PLAN, "sample")["main-differences"].pairs
     assert main.reference == "No contrastive learning"
 
 
 def test_they_read_scores_and_resamples_of_all_compared_rows_only():
-    for kind, title in evidence.COMPARED.items():
+    for kind, title in COMPARED.items():
         job = PLAN.job("figures", f"sample/main-{kind}-bert")
         rows = [f"{variant}-{encoder}" for variant in ("hycon", "hycon-v2", "no-contrastive")
                 for encoder in ("glove", "bert", "xlnet")]  # fmt: skip
@@ -41,6 +42,6 @@ def test_they_read_scores_and_resamples_of_all_compared_rows_only():
 
 def test_without_a_reference_there_is_no_such_figure():
     overlay = {"experiments": {"main": {"reference": None}}}
-    found = evidence.figures(Plan(load(ROOT, overlay), []), "sample")
+    found = figures(Plan(load(ROOT, overlay), []), "sample")
     assert not [name for name in found if name.startswith(("main-forest", "main-seeds"))]
     assert "main-tsne-glove" in found

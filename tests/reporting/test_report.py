@@ -14,7 +14,7 @@ import pytest
 from hycon.errors import HyConError
 from hycon.params import load
 from hycon.plan.tasks import ReportTask
-from hycon.reporting import inline_svg, report, run_records, table_formats, verdicts
+from hycon.reporting import inline_svg, published, report, run_records, table_formats
 from hycon.reporting.claims import VERDICTS
 from hycon.reporting.claims_section import SIGNS
 from hycon.reporting.figures import Panel, write_curve
@@ -361,7 +361,7 @@ def test_verdicts_are_counted_by_published_model(read):
     said = pd.DataFrame(
         {"model": "M", "text_encoder": "B", "verdict": ["agrees", "worse", "worse", ""]}
     )
-    ((*_, agrees, better, worse, not_run),) = verdicts.verdicts(said, "x").rows
+    ((*_, agrees, better, worse, not_run),) = published.counts(said, "x").rows
     assert [each.value for each in (agrees, better, worse, not_run)] == [1, 0, 2, 1]
 
 
