@@ -28,7 +28,7 @@ GUESSES = {
 # one column for each seed, such as seed_1, pred-2 or prediction3; or for each emotion
 NUMBERED = re.compile(r"(?:seed|run|pred|prediction|y_pred)s?[ _.-]?(\d+)", re.IGNORECASE)
 # video and number of names such as VIDEO[3], VIDEO$_$3, VIDEO_3 and VIDEO/3
-OF_VIDEO = re.compile(r"(.+?)(?:\[\d+\]|\$_\$\d+|[_/]\d+)")
+OF_VIDEO = re.compile(r"(.+?)(?:\[(\d+)\]|\$_\$(\d+)|[_/](\d+))")
 Columns = dict[str, np.ndarray]
 
 
@@ -311,6 +311,8 @@ def _parse(path: Path, columns: Columns, arguments: argparse.Namespace) -> Predi
         )
     runs = {seed: _numbers(path, seed, run) for seed, run in runs.items()}
     labels = _numbers(path, "label", used["label"]) if "label" in used else None
+    if "name" in used:
+        used["name"] = np.array(list(map(_name, used["name"].ravel().tolist())))
     texts = {
         role: tuple(map(str, used[role].ravel().tolist())) for role in ("name", "group", "seed")
         if role in used
@@ -390,6 +392,12 @@ def _numbers(path: Path, what: str, column: np.ndarray) -> np.ndarray:
     return np.array(texts)
 
 
+def _name(name: object) -> str:
+    """Return the name of an utterance in one form, VIDEO[3], whatever framework wrote it."""
+    match = OF_VIDEO.fullmatch(str(name))
+    return f"{match[1]}[{next(filter(None, match.groups()[1:]))}]" if match else str(name)
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)
@@ -453,7 +461,7 @@ def _with_labels(found: Predictions, arguments: argparse.Namespace) -> Predictio
     if not found.names or "name" not in names:
         given = groups and tuple(map(str, groups))
         return replace(found, labels=labels, groups=found.groups or given)
-    keys = list(map(str, columns[names["name"]].tolist()))
+    keys = list(map(_name, columns[names["name"]].ravel().tolist()))
     places = {key: place for place, key in enumerate(keys)}
     if missing := [name for name in found.names if name not in places]:
         raise HyConError(

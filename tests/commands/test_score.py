@@ -179,6 +179,14 @@ def seeds(path, runs, names=NAMES, labels=LABELS):
     return path
 
 
+def test_names_of_other_frameworks_are_those_of_the_same_utterances(tmp_path, capsys):
+    a = seeds(tmp_path / "a.csv", RUNS)
+    theirs = [name.replace("[", "$_$").rstrip("]") for name in NAMES]
+    b = seeds(tmp_path / "b.csv", RUNS[:, ::-1], theirs[::-1], LABELS[::-1])
+    compare.main([str(a), str(b), "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["systems"]["b"]["difference"] == 0
+
+
 def test_systems_are_compared_by_utterances_and_seeds(tmp_path, capsys):
     order = RANDOM.permutation(N)
     a = seeds(tmp_path / "a.csv", RUNS)
