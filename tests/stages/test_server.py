@@ -26,8 +26,9 @@ def main(task, machine):
     {ends}
 """
 PARENT = """
-import os, subprocess, sys
+import os, signal, sys
 from hycon.stages import server
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # whatever starts the tests may ignore it
 server.started()
 print(os.environ[server.ADDRESS], flush=True)
 sys.stdin.read()
