@@ -21,8 +21,8 @@ from hycon.plan.tasks import ProtocolTable, ScoredRow, digests
 from hycon.reporting import table_formats
 from hycon.reporting.captions import columns_of, opening
 from hycon.reporting.figures import COLUMN, PAGE, STYLE, legend_columns, save, unit
-from hycon.reporting.table_formats import Cell, DisplayTable, number, seed_ranges
-from hycon.reporting.tables import cell
+from hycon.reporting.table_formats import Cell, DisplayTable, number
+from hycon.reporting.tables import cell, seeds_note
 
 NOTE = (
     "The same runs under six protocols; only the first two leave the test fold alone. Of one seed, "
@@ -41,7 +41,7 @@ class Protocols(NamedTuple):
     corpus: Corpus
     audits: dict[str, Audit]  # by row
     best: Audit | None  # of rows as if they were settings of one model
-    seeds: list[str]
+    seeds: str  # which, and how they are summarised
 
 
 def make(table: ProtocolTable, key: str, corpus: Corpus) -> Protocols:
@@ -65,16 +65,17 @@ def make(table: ProtocolTable, key: str, corpus: Corpus) -> Protocols:
         float(label) if corpus.emotions is None else corpus.emotions.index(label)
         for label in labels["valid"]
     ]
-    primary, audits, seeds = table.inference.primary_of(corpus.task), {}, []
+    primary, audits, read = table.inference.primary_of(corpus.task), {}, []
     for row in table.rows:
         seeds = list(read_scores(row.scores)["seeds"])
+        read.append((row, {}, seeds))
         runs = {seed: read_epochs(row, seed) for seed in seeds}
         try:
             audits[row.row] = audit(runs, valid, metrics, primary)
         except ValueError as error:
             raise HyConError(f"{row.scores.parent}: {error}; train again") from None
     best = tuned(audits, primary) if len(audits) > 1 else None
-    return Protocols(table, key, corpus, audits, best, seeds)
+    return Protocols(table, key, corpus, audits, best, seeds_note(read))
 
 
 def read_epochs(row: ScoredRow, seed: str) -> Epochs:
@@ -104,10 +105,7 @@ def write(found: Protocols, path: Path) -> None:
     primary = found.table.inference.primary_of(corpus.task)
     shown = [name for name in columns if corpus.emotions is not None or name in SHOWN]
     labels = {row.row: (row.encoder, row.model) for row in found.table.rows}
-    caption = (
-        f"{found.table.title}: protocols. {opening(corpus)} Test fold, mean ± standard deviation "
-        f"(ddof 1) over seeds {seed_ranges(map(int, found.seeds))} (n = {len(found.seeds)}). {NOTE}"
-    )
+    caption = f"{found.table.title}: protocols. {opening(corpus)} Test fold, {found.seeds}. {NOTE}"
     sheet = display(
         {labels[row]: each for row, each in found.audits.items()}, found.best,
         {name: columns[name] for name in shown}, primary, caption, f"{found.key}-{path.stem}",

@@ -80,7 +80,7 @@ def make(table: ScoreTable, key: str, corpus: Corpus) -> Table:
             *([table.note] if table.note else []),
             *([controls.NOTE] if table.show_controls and table.controls else []),
             *([controls.ONE_NOTE] if any(map(controls.has_one_modality, all_scores)) else []),
-            f"Test fold, {_seeds(read)}; epoch selected on validation only.",
+            f"Test fold, {seeds_note(read)}; epoch selected on validation only.",
             PARAMETERS_NOTE,
             metrics_note(corpus, all_scores),
             *([BOLD_NOTE] if best else []),
@@ -119,7 +119,7 @@ def _runaways(
     return [RUNAWAY_NOTE.format(rows="; ".join(found))] if found else []
 
 
-def _seeds(rows: list[tuple[ScoredRow, dict, list[str]]]) -> str:
+def seeds_note(rows: list[tuple[ScoredRow, dict, list[str]]]) -> str:
     """Return the seeds of the numbers, and how they are summarised."""
     models: dict[tuple[str, ...], list[str]] = {}
     for row, _, seeds in rows:

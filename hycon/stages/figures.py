@@ -141,11 +141,7 @@ def _robustness(task: FigureTask, figure: RobustnessFigure) -> None:
 def _protocols(task: FigureTask, figure: ProtocolFigure) -> None:
     found, columns = make(figure, task.key, task.corpus), columns_of(task.corpus)
     labels = {row.row: row.model for row in figure.rows}
-    caption = (
-        f"{task.title}. {opening(task.corpus)} Test fold, mean over seeds "
-        f"{seed_ranges(map(int, found.seeds))} (n = {len(found.seeds)}), bars: standard deviation. "
-        f"{PROTOCOLS_NOTE}"
-    )
+    caption = f"{task.title}. {opening(task.corpus)} Test fold, {found.seeds}. {PROTOCOLS_NOTE}"
     draw(
         {labels[row]: each for row, each in found.audits.items()},
         {metric: columns[metric] for metric in figure.metrics}, caption, task.output, task.colours,
