@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hycon.commands.prediction_files import check, read_archive
+from hycon.commands.predictions import aligned_of, named_paths
 from hycon.commands.score import printable_lines
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import read_scores
@@ -23,6 +25,7 @@ COLUMNS = {
     "acc7": ("Acc7", 100), "acc2_nonneg": ("Acc2 nonneg", 100), "acc2_pos": ("Acc2 pos", 100),
     "f1_pos": ("F1 pos", 100), "mae_all": ("MAE all", 1), "corr_all": ("Corr all", 1),
 }  # fmt: skip
+DRAWN = ("mae_all", "acc2_pos", "acc", "f1")  # metrics of the figure
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,14 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from hycon.reporting.protocols import NOTE, display, draw, numbers
     from hycon.reporting.table_formats import latex, markdown
 
-    found: dict[str, tuple[Audit, str, int]] = {}
-    for given in arguments.rows:
-        name, separator, path = given.partition("=")
-        if not separator or Path(given).exists():
-            name, path = Path(given).stem, given
-        if name in found:
-            raise HyConError(f"{given}: two rows are named {name!r}; write NAME=FILE")
-        found[name] = _audited(Path(path))
+    paths = named_paths(arguments.rows, "rows")
+    found = {name: _audited(path) for name, path in paths.items()}
     audits = {name: each for name, (each, _, _) in found.items()}
     primaries = {primary for _, primary, _ in found.values()}
     if len(primaries) > 1:
@@ -57,13 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"seeds. {NOTE}"
     )
     if arguments.figure:
-        from hycon.params.schema import FigureConfig
+        from hycon.reporting.figures import COLOURS
 
-        line, *classes = ("#0072B2", "#D55E00", "#56B4E9", "#000000", "#E69F00", "#0072B2",
-                          "#009E73", "#CC79A7")  # fmt: skip
-        chosen = {name: columns[name] for name in list(columns) if name in ("mae_all", "acc2_pos",
-                  "acc", "f1")}  # fmt: skip
-        draw(audits, chosen, caption, arguments.figure, FigureConfig(line=line, classes=classes))
+        chosen = {name: columns[name] for name in columns if name in DRAWN}
+        draw(audits, chosen, caption, arguments.figure, COLOURS)
     if arguments.format == "csv":
         print(numbers(audits, best).to_csv(index=False, lineterminator="\n"), end="")
         return
@@ -106,8 +100,7 @@ def _ours(folder: Path) -> tuple[dict[str, Epochs], list[np.ndarray]]:
         row=folder.name, model="", encoder="", scores=folder / "scores.json", parameters_digest=""
     )
     runs = {seed: read_epochs(row, seed) for seed in scores["seeds"]}
-    # RESULTS/runs/CORPUS/ROW; the aligned corpus is beside RESULTS
-    table = folder.resolve().parents[3] / "data/aligned" / folder.resolve().parent.name
+    table = aligned_of(folder)
     utterances = read_table(table / "utterances.csv")
     emotions = scores["corpus"].get("emotions")
     texts = [[each.label for each in utterances if each.fold == fold] for fold in ("valid", "test")]
@@ -121,8 +114,6 @@ def _ours(folder: Path) -> tuple[dict[str, Epochs], list[np.ndarray]]:
 
 
 def _archive(path: Path) -> tuple[dict[str, Epochs], list[np.ndarray]]:
-    from hycon.commands.predictions import check, read_archive
-
     check(path)
     if path.suffix.lower() != ".npz":
         raise HyConError(f"{path}: expected an .npz file, or the folder of a row")

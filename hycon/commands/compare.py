@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hycon.atomic_io import atomic_file
-from hycon.commands.predictions import Predictions, add_options, in_order_of, read
+from hycon.commands.predictions import Predictions, add_options, in_order_of, named_paths, read
 from hycon.commands.score import printable_lines
 from hycon.errors import HyConError, printable
 from hycon.evaluation.inference import smallest_detectable
@@ -84,13 +84,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _systems(arguments: argparse.Namespace) -> dict[str, Predictions]:
     found: dict[str, Predictions] = {}
-    for given in arguments.systems:
-        name, separator, path = given.partition("=")
-        if not separator or Path(given).exists():
-            name, path = Path(given).stem, given
-        if name in found:
-            raise HyConError(f"{given}: two systems are named {name!r}; write NAME=FILE")
-        each = read(Path(path), arguments)
+    for name, path in named_paths(arguments.systems, "systems").items():
+        each = read(path, arguments)
         found[name] = in_order_of(next(iter(found.values())), each) if found else each
     if len(found) < 2:
         raise HyConError(f"found {len(found)} system, expected two or more")
@@ -152,8 +147,8 @@ def _document(found: Comparisons, said: list[str]) -> dict[str, Any]:
 
 def _draw(found: Comparisons, path: Path) -> None:
     # Matplotlib takes a second to import
-    from hycon.params.schema import FigureConfig
     from hycon.reporting.comparison_figures import Measure, Row, seed_differences, write_forest
+    from hycon.reporting.figures import COLOURS
 
     factor = 1 if found.metric.startswith(("mae", "corr")) else 100
     rows = []
@@ -168,7 +163,6 @@ def _draw(found: Comparisons, path: Path) -> None:
                 seed_differences(*sides, each.found.paired), each.found, each.verdict,
             )
         )  # fmt: skip
-    colours = FigureConfig(line="#2a78d6", classes=["#000000"] * 4)
     caption = " ".join(each.sentence for each in found.rows)
     measure = Measure(found.metric, factor, found.lower)
-    write_forest(rows, found.rows[0].reference, measure, caption, path, colours)
+    write_forest(rows, found.rows[0].reference, measure, caption, path, COLOURS)

@@ -2,18 +2,22 @@
 
 import argparse
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from hycon.commands.prediction_files import (
+    PICKLES,
+    SUFFIXES,
+    Columns,
+    check,
+    read_array,
+    read_columns_of,
+)
 from hycon.errors import HyConError
 
-LARGEST = 2**30  # bytes of a file
-SUFFIXES = (".csv", ".parquet", ".npy", ".npz", ".jsonl", ".ndjson", ".json")
-PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill")
 # names that frameworks give to columns, in lower case; the first that is there is taken
 GUESSES = {
     "name": ("name", "names", "id", "ids", "utterance", "utterance_id", "segment_id", "sample",
@@ -29,7 +33,6 @@ GUESSES = {
 NUMBERED = re.compile(r"(?:seed|run|pred|prediction|y_pred)s?[ _.-]?(\d+)", re.IGNORECASE)
 # video and number of names such as VIDEO[3], VIDEO$_$3, VIDEO_3 and VIDEO/3
 OF_VIDEO = re.compile(r"(.+?)(?:\[(\d+)\]|\$_\$(\d+)|[_/](\d+))")
-Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -175,113 +178,11 @@ def _file(path: Path, arguments: argparse.Namespace) -> Predictions:
     check(path)
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        return Predictions(str(path), {"1": _array(path)})
-    columns = _columns(path, suffix)
+        return Predictions(str(path), {"1": read_array(path)})
+    columns = read_columns_of(path, suffix)
     if not columns or not len(next(iter(columns.values()))):
         raise HyConError(f"{path}: is empty; expected a prediction for each utterance")
     return _parse(path, columns, arguments)
-
-
-def check(path: Path) -> None:
-    """Refuse what is no regular file of a known format: pickles, and files that are too large.
-
-    Raises:
-        HyConError: it is refused.
-    """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise HyConError(f"{path}: is no regular file")
-    with path.open("rb") as file:
-        head = file.read(2)
-    # protocol 2 and later, or a zip archive that torch wrote
-    if path.suffix.lower() in PICKLES or head[:1] == b"\x80":
-        raise HyConError(
-            f"{path}: is a pickle, which may run any code when it is read; save the arrays with "
-            "numpy.savez, or as CSV"
-        )
-    if path.suffix.lower() not in SUFFIXES:
-        raise HyConError(f"{path}: format unknown; expected one of {', '.join(SUFFIXES)}")
-    if not status.st_size:
-        raise HyConError(f"{path}: is empty; expected a prediction for each utterance")
-    if status.st_size > LARGEST:
-        raise HyConError(
-            f"{path}: has {status.st_size:,} bytes, more than the limit of {LARGEST:,}; the "
-            "predictions of a test fold take a few megabytes"
-        )
-
-
-def _array(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            if np.lib.format.read_magic(file) != (1, 0):  # others may claim 4 GB for their header
-                raise ValueError("a version of the format other than 1.0")
-        array = np.lib.format.open_memmap(path, mode="r")  # refuses objects, which are pickles
-    except (OSError, ValueError, EOFError) as error:
-        raise HyConError(f"{path}: cannot be read ({_first(error)})") from None
-    if array.ndim not in (1, 2) or not len(array):
-        raise HyConError(f"{path}: is {array.shape}, expected (N,) or (N, C)")
-    return np.asarray(array)
-
-
-def _columns(path: Path, suffix: str) -> Columns:
-    """Return the columns of a table, or the arrays of an archive, of one length."""
-    from hycon.corpus.arrays import read_parquet
-    from hycon.corpus.from_table import read_columns
-
-    if suffix == ".csv":
-        return {name: np.array(each) for name, each in read_columns(path).items()}
-    if suffix == ".parquet":
-        return read_parquet(path)
-    if suffix == ".npz":
-        return read_archive(path)
-    return _json(path, lines=suffix != ".json")
-
-
-def read_archive(path: Path) -> Columns:
-    """Return the arrays of an .npz file.
-
-    Raises:
-        HyConError: it cannot be read.
-    """
-    import zlib
-    from zipfile import BadZipFile, ZipFile
-
-    try:
-        with ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > LARGEST:
-            raise ValueError(f"expands to {size:,} bytes, more than the limit of {LARGEST:,}")
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, BadZipFile,
-            zlib.error) as error:  # fmt: skip
-        raise HyConError(f"{path}: cannot be read ({_first(error)})") from None
-    return {name: np.atleast_1d(each) for name, each in found.items()}
-
-
-def _json(path: Path, lines: bool) -> Columns:
-    """Return the columns of objects, one for each utterance, or of an object of lists (MMSA)."""
-    from hycon.untrusted.safe_json import parse_json
-
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        content = (
-            [parse_json(line) for line in text.splitlines() if line.strip()]
-            if lines
-            else parse_json(text)
-        )
-        if isinstance(content, list):
-            if not all(isinstance(each, dict) and set(each) == set(content[0]) for each in content):
-                raise ValueError("expected an object for each utterance, all with the same keys")
-            content = {key: [each[key] for each in content] for key in (content or [{}])[0]}
-        if not isinstance(content, dict):
-            raise ValueError("expected objects")
-        # other parts, such as MMSA's features, are not for us
-        columns = {key: np.array(each) for key, each in content.items()
-                   if isinstance(each, list) and each}  # fmt: skip
-    except (OSError, ValueError) as error:
-        raise HyConError(f"{path}: cannot be read as JSON ({_first(error)})") from None
-    return columns
 
 
 def _parse(path: Path, columns: Columns, arguments: argparse.Namespace) -> Predictions:
@@ -447,8 +348,8 @@ def _with_labels(found: Predictions, arguments: argparse.Namespace) -> Predictio
     path = arguments.labels
     check(path)
     if path.suffix.lower() == ".npy":
-        return replace(found, labels=_numbers(path, "label", _array(path)))
-    columns = _columns(path, path.suffix.lower())
+        return replace(found, labels=_numbers(path, "label", read_array(path)))
+    columns = read_columns_of(path, path.suffix.lower())
     names = _roles(path, columns, arguments, ("name", "label", "group"))
     column = names.get("label", next(iter(columns)) if len(columns) == 1 else None)
     if column is None:
@@ -489,9 +390,7 @@ def _ours(folder: Path) -> Predictions:
     from hycon.corpus.utterances import read_table
     from hycon.evaluation.aggregation import read_output, read_scores
 
-    scores = read_scores(folder / "scores.json")
-    # RESULTS/runs/CORPUS/ROW; the aligned corpus is beside RESULTS
-    table = folder.resolve().parents[3] / "data/aligned" / folder.resolve().parent.name
+    scores, table = read_scores(folder / "scores.json"), aligned_of(folder)
     utterances = read_table(table / "utterances.csv")
     test = [place for place, each in enumerate(utterances) if each.fold == "test"]
     chosen = [utterances[place] for place in test]
@@ -508,5 +407,28 @@ def _ours(folder: Path) -> Predictions:
     )  # fmt: skip
 
 
-def _first(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def aligned_of(row: Path) -> Path:
+    """Return the folder of the aligned corpus of a row of this project, RESULTS/runs/CORPUS/ROW."""
+    row = row.resolve()
+    return row.parents[3] / "data/aligned" / row.parent.name
+
+
+def named_paths(texts: Sequence[str], what: str) -> dict[str, Path]:
+    """Return the paths of arguments NAME=PATH or PATH by name.
+
+    Args:
+        texts: the arguments.
+        what: what they are, for the message: such as "systems".
+
+    Raises:
+        HyConError: two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for given in texts:
+        name, separator, path = given.partition("=")
+        if not separator or Path(given).exists():
+            name, path = Path(given).stem, given
+        if name in found:
+            raise HyConError(f"{given}: two {what} are named {name!r}; write NAME=FILE")
+        found[name] = Path(path)
+    return found

@@ -363,8 +363,9 @@ def _published(metric, text, every, runs, truth) -> Published:
     counted = [each for each in chosen if each.metric.startswith("acc")]
     possible = None
     if counted:
-        sizes = {len(truth), int((truth != 0).sum())}
-        possible = any(abs(round(target * size) / size - target) <= half for size in sizes)
+        sizes = {len(truth), *([int((truth != 0).sum())] if metric == "acc2" else [])}
+        counts = [round(target * size) / size for size in sizes]
+        possible = bool(fits) or any(abs(each - target) <= half for each in counts)
     return Published(metric, text, tuple(fits), nearest, possible)
 
 

@@ -27,6 +27,11 @@ COLUMN, PAGE = 3.5, 7.16  # inches: one and two columns of an IEEE journal
 SINGLE_POINTS = 2000
 # 8 markers and 7 colours do not share a factor, so that no two of 56 classes look the same
 MARKERS = ("o", "^", "X", "s", "v", "P", "D", "<")
+# those of params.yaml, for commands outside a project
+COLOURS = FigureConfig(
+    line="#0072B2",
+    classes=["#D55E00", "#56B4E9", "#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7"],
+)
 STYLE = {
     "axes.linewidth": 0.6,
     "axes.titlesize": 8,

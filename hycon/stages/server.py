@@ -89,9 +89,16 @@ def serve(folder: str, listener: socket.socket, alive: int, run: Callable[..., A
     with selectors.DefaultSelector() as events:
 
         def start(client: socket.socket) -> None:
+            size, descriptors, *_ = socket.recv_fds(client, 4, 3)
+            try:
+                fork(client, int.from_bytes(size), descriptors)
+            finally:
+                for each in descriptors:
+                    os.close(each)
+
+        def fork(client: socket.socket, size: int, descriptors: list[int]) -> None:
             with client.makefile("rb") as stream:
-                size, descriptors, *_ = socket.recv_fds(client, 4, 3)
-                arguments, here, environment = json.loads(stream.read(int.from_bytes(size)))
+                arguments, here, environment = json.loads(stream.read(size))
             import_(f"hycon.stages.{arguments[0]}")
             if _changed(imported):
                 client.sendall(REFUSED.to_bytes(4))
@@ -102,8 +109,6 @@ def serve(folder: str, listener: socket.socket, alive: int, run: Callable[..., A
                 for each in (listener, client, *(held for _, held in running.values())):
                     each.close()
                 _become(run, arguments, here, environment, descriptors, folder)
-            for each in descriptors:
-                os.close(each)
             with contextlib.suppress(OSError):
                 client.sendall(child.to_bytes(4))
             process = os.pidfd_open(child)
@@ -147,7 +152,7 @@ def serve(folder: str, listener: socket.socket, alive: int, run: Callable[..., A
                     shutil.rmtree(folder, ignore_errors=True)
                 elif key.fileobj in running:
                     end(key.fileobj)
-                else:  # the client was killed
+                elif key.fileobj.fileno() >= 0:  # the client was killed, and its job still runs
                     events.unregister(key.fileobj)
                     for child, client in running.values():
                         if client is key.fileobj:

@@ -11,6 +11,7 @@ from sklearn.metrics import silhouette_score
 from hycon.errors import HyConError
 from hycon.params import load
 from hycon.reporting import figures
+from hycon.reporting import figures as module
 from hycon.reporting.figures import Cloud, Panel, band, embed, perplexity, write_curve, write_pair
 from tests.test_params import ROOT
 
@@ -225,3 +226,7 @@ def test_a_legend_of_long_labels_stays_within_the_figure(length, tmp_path, monke
     panels = [("MAE all", 1, lines)] * 4
     figures.write_lines(panels, ["x"] * 4, "c", tmp_path / "f", COLOURS)
     assert min(found[0]) >= 0
+
+
+def test_commands_outside_a_project_draw_in_the_colours_of_params_yaml():
+    assert module.COLOURS == COLOURS
