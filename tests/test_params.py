@@ -78,7 +78,7 @@ def test_every_shipped_overlay_is_valid(overlay):
          "encoders.bert: finetune needs train.finetuning, which is null"),
         ({"per_encoder": {"brt": {}}}, "per_encoder: unknown name 'brt'; did you mean 'bert'?"),
         ({"per_encoder": {"bert": {"train": {"alpha": 2}}}}, "per_encoder.bert.train.alpha: found"),
-        ({"tuning": {"variant": "hycn"}}, "tuning.variant: unknown name 'hycn'; did you mean"),
+        ({"tuning": {"variants": ["hycn"]}}, "tuning.variants: unknown name 'hycn'; did you mean"),
         ({"tuning": {"folds": 1}}, "tuning: folds: 1 leaves nothing to train on"),
         ({"tuning": {"space": {"train.alpah": [1]}}}, "tuning.space: train.alpah: unknown key"),
         ({"tuning": {"space": {"train.alpha": {"low": 0.5, "high": 1.5}}}},
@@ -144,9 +144,9 @@ def test_every_shipped_overlay_is_valid(overlay):
          "variants.tfn.train: a peer has no contrastive losses; remove lambdas and selection"),
         ({"variants": {"tfn": {"train": {"lr": 1}}}}, "variants.tfn.train.lr: unknown key"),
         ({"variants": {"hycon": {"model": {"network": "tfn"}}}}, "expected 'transformer' or"),
-        ({"tuning": {"variant": "lmf", "space": {"model.rank": [3, "x"]}}},
+        ({"tuning": {"variants": ["lmf"], "space": {"model.rank": [3, "x"]}}},
          'tuning.space: model.rank: found "x" (text), expected integer'),
-        ({"tuning": {"variant": "lmf", "space": {"model.memsize": [3]}}},
+        ({"tuning": {"variants": ["lmf"], "space": {"model.memsize": [3]}}},
          "tuning.space: model.memsize: unknown key"),
         ({"encoders": {"glove": {"model": "x"}}}, "encoders.glove: model: word vectors come"),
         (
@@ -316,7 +316,8 @@ def test_what_belongs_to_fine_tuning_is_no_setting_of_a_cached_encoder():
 
 def test_what_a_variant_switches_off_is_not_searched_over():
     def keys(variant):
-        return set(load(ROOT, {"tuning": {"variant": variant}}).tuning_of("sample")[0].space)
+        params = load(ROOT, {"tuning": {"variants": [variant]}})
+        return set(params.tuning_of("sample", variant)[0].space)
 
     contrastive = {f"train.lambdas.{name}" for name in ("intra", "inter", "semi")}
     selection = {"train.selection.beta", "train.selection.gamma"}
@@ -333,7 +334,7 @@ def test_a_space_that_does_not_fit_the_network_keeps_nobody_from_training():
 def test_tuning_with_word_vectors_where_there_are_none_is_refused():
     params = load(ROOT, {"tuning": {"encoder": "glove"}})
     with pytest.raises(ValueError, match=r"tuning\.encoder: glove needs word vectors"):
-        params.tuning_of("mosi-utterance")
+        params.tuning_of("mosi-utterance", "hycon-v2")
 
 
 def test_what_takes_no_part_is_no_setting():
@@ -347,12 +348,12 @@ def test_what_takes_no_part_is_no_setting():
 
 def test_what_is_tuned_goes_where_it_is_set_last():
     overlay = {
-        "tuning": {"variant": "graph"},
+        "tuning": {"variants": ["graph"]},
         "per_encoder": {"bert": {"train": {"batch_size": 8}}},
         "variants": {"graph": {"train": {"alpha": 0.7, "clip_norm": None}}},
     }
     overlay["tuning"]["space"] = {"train.clip_norm": [None, 1.0]}
-    _, places = load(ROOT, overlay).tuning_of("mosi")
+    _, places = load(ROOT, overlay).tuning_of("mosi", "graph")
     found = {key: ".".join(path) for key, path in places.items()}
     assert found["train.learning_rate"] == "per_corpus.mosi.train.learning_rate"
     assert found["train.batch_size"] == "per_encoder.bert.train.batch_size"
@@ -361,9 +362,19 @@ def test_what_is_tuned_goes_where_it_is_set_last():
     assert found["train.clip_norm"] == "variants.graph.train.clip_norm"
 
 
+def test_what_is_tuned_of_several_rows_goes_to_each_row():
+    rows = ["hycon", "text-only"]
+    params = load(ROOT, {"tuning": {"variants": rows}})
+    for row in rows:
+        tuning, places = params.tuning_of("sample", row)
+        assert tuning.variants == [row]
+        assert places["train.learning_rate"] == ["variants", row, "train", "learning_rate"]
+        assert all(place[:2] == ["variants", row] for place in places.values())
+
+
 def test_an_overlay_of_tuned_values_gives_the_settings_that_were_tried():
     params = load(ROOT)
-    _, places = params.tuning_of("mosi")
+    _, places = params.tuning_of("mosi", "hycon-v2")
     values = {"train.learning_rate": 0.00123, "train.selection.beta": 0.2, "model.dimension": 25}
     overlay = {}
     for key, value in values.items():
@@ -388,8 +399,8 @@ def test_a_peer_takes_the_place_of_the_network_in_the_same_training():
 
 def test_a_peers_sizes_are_tuned_and_those_of_our_own_network_left_out():
     space = {"model.rank": [2, 4], "train.learning_rate": [1e-3]}
-    params = load(ROOT, {"tuning": {"variant": "lmf", "space": space}})
-    tuning, places = params.tuning_of("mosi")
+    params = load(ROOT, {"tuning": {"variants": ["lmf"], "space": space}})
+    tuning, places = params.tuning_of("mosi", "lmf")
     assert set(tuning.space) == {"train.learning_rate", "train.batch_size", "model.rank"}
     overlay = 4
     for part in reversed(places["model.rank"]):

@@ -15,7 +15,7 @@ from hycon.corpus.arrays import read_arrays
 from hycon.corpus.from_table import read_columns
 from hycon.corpus.labels import SCORE_LIMIT
 from hycon.corpus.utterances import FOLDS, RaggedArray, read_ragged, read_table
-from hycon.encoders.language_model import LanguageModel
+from hycon.encoders.language_model import LanguageModel, upper_layers
 from hycon.encoders.text import encode, load, locate, tokenise
 from hycon.encoders.word_vectors import encode_words
 from hycon.errors import HyConError
@@ -176,14 +176,25 @@ def _text(
         return RaggedArray(values, offsets), None
     # results/runs/CORPUS/ROW/seed-N
     tiny = Path("data/models") / run.resolve().parts[-3] / f"tiny-{encoder.tiny}"
-    tokenizer, model = load(locate(encoder.model, tiny, encoder.sha256))
-    if encoder.finetune:
+    place = locate(encoder.model, tiny, encoder.sha256)
+    tokenizer, model = load(place)
+    if encoder.finetune and not encoder.frozen_layers:
         tokens, offsets, names, _ = tokenise(found.texts, tokenizer, model, encoder.max_tokens)
         return RaggedArray(tokens, offsets), LanguageModel(model, names)
     states, offsets, _ = encode(
-        found.texts, tokenizer, model, encoder.max_tokens, encoder.batch_size, device
+        found.texts,
+        tokenizer,
+        model,
+        encoder.max_tokens,
+        encoder.batch_size,
+        device,
+        encoder.frozen_layers,
     )
-    return RaggedArray(states, offsets), None
+    upper = None
+    if encoder.frozen_layers:
+        _, whole = load(place)
+        upper = LanguageModel(upper_layers(whole, encoder.frozen_layers), ())
+    return RaggedArray(states, offsets), upper
 
 
 def _write(path: Path, found: Input, predictions: np.ndarray, emotions: list[str] | None) -> None:

@@ -1,7 +1,9 @@
-"""A pretrained Transformer as a module: token numbers in, states out."""
+"""A pretrained Transformer as a module: token numbers or lower states in, states out."""
 
 import torch
 from torch import Tensor, nn
+
+from hycon.errors import HyConError
 
 # Utterances of like length that go through the model together on a CPU: of the 32 of a batch, most
 # are short, and padded to the longest half of the work would be padding.
@@ -32,11 +34,22 @@ class LanguageModel(nn.Module):
         self.inputs = inputs
         self.width = model.config.hidden_size
 
+    def requires_grad_(self, requires_grad: bool = True) -> "LanguageModel":
+        super().requires_grad_(requires_grad)
+        if isinstance(getattr(self.model, "embeddings", None), _GivenStates):
+            for name, part in self.model.encoder.named_children():
+                if (
+                    name != "layer"
+                ):  # the relative positions of MPNet, which the frozen layers share
+                    part.requires_grad_(False)
+        return self
+
     def train(self, mode: bool = True) -> "LanguageModel":
         return super().train(mode and any(p.requires_grad for p in self.parameters()))
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Return the states (K, T, H) of tokens (K, T, I) int64; 0 in the padding.
+        """Return the states (K, T, H) of tokens (K, T, I) int64, or of states (K, T, H) of the
+        frozen layers; 0 in the padding.
 
         An utterance's states do not depend on its padding nor on the others of the batch.
         """
@@ -47,10 +60,59 @@ class LanguageModel(nn.Module):
             for chunk in order.split(self.chunk if tokens.device.type == "cpu" else len(order)):
                 longest = int(lengths[chunk].max())
                 valid = torch.arange(longest, device=tokens.device) < lengths[chunk, None]
-                columns = tokens[chunk, :longest].unbind(2)
-                hidden = self.model(
-                    **dict(zip(self.inputs, columns, strict=True)), attention_mask=valid.long()
-                ).last_hidden_state
+                part = tokens[chunk, :longest]
+                if part.is_floating_point():
+                    inputs = {"inputs_embeds": part}
+                else:
+                    inputs = dict(zip(self.inputs, part.unbind(2), strict=True))
+                hidden = self.model(**inputs, attention_mask=valid.long()).last_hidden_state
                 hidden = hidden.float() * valid[..., None]
                 states.append(nn.functional.pad(hidden, (0, 0, 0, tokens.shape[1] - longest)))
         return torch.cat(states)[order.argsort()]
+
+
+class _GivenStates(nn.Module):
+    """Takes the place of embeddings where the states of lower layers are given."""
+
+    def forward(self, inputs_embeds: Tensor, **_) -> Tensor:
+        return inputs_embeds
+
+
+def lower_layers(model: nn.Module, count: int) -> nn.Module:
+    """Cut a model after its lowest `count` layers, in place.
+
+    Raises:
+        HyConError: the model has fewer layers, or another structure than BERT.
+    """
+    _check_layers(model, count)
+    model.encoder.layer = model.encoder.layer[:count]
+    return model
+
+
+def upper_layers(model: nn.Module, count: int) -> nn.Module:
+    """Remove the embeddings and the lowest `count` layers, in place; the input is their states.
+
+    Raises:
+        HyConError: the model has fewer layers, or another structure than BERT.
+    """
+    _check_layers(model, count)
+    model.embeddings = _GivenStates()
+    model.encoder.layer = model.encoder.layer[count:]
+    return model
+
+
+def _check_layers(model: nn.Module, count: int) -> None:
+    """Refuse models whose states are not those of the last of `encoder.layer`."""
+    parts = {name for name, _ in model.named_children()}
+    inner = {name for name, _ in getattr(model, "encoder", nn.Module()).named_children()}
+    like_bert = {"embeddings", "encoder"} <= parts <= {"embeddings", "encoder", "pooler"}
+    if not (like_bert and {"layer"} <= inner <= {"layer", "relative_attention_bias"}):
+        raise HyConError(
+            f"frozen_layers: {model.config.model_type} has another structure than BERT and MPNet; "
+            "set it to 0"
+        )
+    if count >= (layers := len(model.encoder.layer)):
+        raise HyConError(
+            f"frozen_layers: {count}, but the model has {layers} layers, at least one of which is "
+            "trained; lower it"
+        )

@@ -246,7 +246,13 @@ def words_of_tokens(texts: list[str], tokenizer, model, max_tokens: int) -> np.n
 
 
 def encode(
-    texts: list[str], tokenizer, model, max_tokens: int, batch_size: int, device: str = "cpu"
+    texts: list[str],
+    tokenizer,
+    model,
+    max_tokens: int,
+    batch_size: int,
+    device: str = "cpu",
+    layers: int = 0,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the last hidden states of every text, special tokens included.
 
@@ -257,16 +263,19 @@ def encode(
         texts, tokenizer, model, max_tokens: as of `tokenise`.
         batch_size: texts per forward pass.
         device: where the model runs.
+        layers: return the states of this layer, from 1; 0 returns those of the last. The model
+            loses the layers above it.
 
     Returns:
         States (T, H) float32 of all tokens, offsets (N + 1,) int64, and how many texts were cut.
     """
     import torch
 
-    from hycon.encoders.language_model import LanguageModel
+    from hycon.encoders.language_model import LanguageModel, lower_layers
 
     tokens, offsets, names, cut = tokenise(texts, tokenizer, model, max_tokens)
     lengths = np.diff(offsets)
+    model = lower_layers(model, layers) if layers else model
     reader = LanguageModel(model, names, chunk=batch_size).to(device).eval()
     states = np.empty((offsets[-1], reader.width), dtype=np.float32)
     order = np.argsort(lengths, kind="stable")

@@ -4,6 +4,7 @@ from hycon.losses.baseline_losses import BaselineLoss
 from hycon.losses.hybrid import HybridContrastiveLoss, HybridLoss
 from hycon.losses.inter import inter_modal
 from hycon.losses.intra import intra_modal
+from hycon.losses.modification import Modification
 from hycon.losses.pairs import PairSelection
 from hycon.losses.semi import semi_contrastive
 from hycon.losses.similarity import similarities
@@ -12,6 +13,7 @@ __all__ = [
     "BaselineLoss",
     "HybridContrastiveLoss",
     "HybridLoss",
+    "Modification",
     "PairSelection",
     "inter_modal",
     "intra_modal",

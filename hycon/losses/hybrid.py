@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from hycon.losses.fused import LossConfig, contrastive_terms
+from hycon.losses.inter import inter_modal
+from hycon.losses.intra import intra_modal
+from hycon.losses.modification import PAPER, Modification
 from hycon.losses.pairs import PairSelection
+from hycon.losses.semi import semi_contrastive
 from hycon.losses.similarity import check_alpha, check_similarity
 
 
@@ -32,6 +36,8 @@ class HybridContrastiveLoss(nn.Module):
         selection: pair selection and weighting of HyCon-v2; None uses all pairs, unweighted.
         refinement: whether the intra- and inter-modal losses include their refinement.
         similarity: "shifted" or "nonnegative", see `similarities`.
+        modification: changes of the losses within and across modalities that are not the paper's.
+            With any, the losses are those of `intra_modal` and `inter_modal`, which are slower.
 
     Raises:
         ValueError: a value is not as above.
@@ -46,6 +52,7 @@ class HybridContrastiveLoss(nn.Module):
         selection: PairSelection | None = None,
         refinement: bool = True,
         similarity: str = "shifted",
+        modification: Modification = PAPER,
     ):
         super().__init__()
         check_alpha(alpha)
@@ -55,6 +62,7 @@ class HybridContrastiveLoss(nn.Module):
         self.selection = selection
         self.refinement = refinement
         self.similarity = similarity
+        self.modification = modification
 
     def forward(self, representations: Mapping[str, Tensor], classes: Tensor) -> HybridLoss:
         """Compute the losses of a batch.
@@ -71,15 +79,28 @@ class HybridContrastiveLoss(nn.Module):
             TypeError: a tensor's dtype is not as above.
             ValueError: a shape is not as above.
         """
+        if self.modification != PAPER:
+            return weigh(self.weights, self._modified(representations, classes))
         terms = LossConfig(classes, self.alpha, self.selection, self.refinement, self.similarity)
         parts = contrastive_terms(representations, terms)
         if all(self.weights):  # two operations instead of the nine of `weigh`
             return HybridLoss(parts.dot(_constant(self.weights, parts)), *parts.unbind())
         return weigh(self.weights, parts.unbind())
 
+    def _modified(
+        self, representations: Mapping[str, Tensor], classes: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        common = self.selection, self.refinement, self.similarity, self.modification
+        intra = intra_modal(representations, classes, *common)
+        if len(representations) == 1:
+            return intra, intra.new_zeros(()), intra.new_zeros(())
+        inter = inter_modal(representations, classes, self.alpha, *common)
+        return intra, inter, semi_contrastive(representations, self.alpha, self.similarity)
+
     def extra_repr(self) -> str:
         """Return the settings, as they appear in the module's repr."""
-        settings = ("alpha", "weights", "selection", "refinement", "similarity")
+        settings = ["alpha", "weights", "selection", "refinement", "similarity"]
+        settings += ["modification"] if self.modification != PAPER else []
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in settings)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from hycon.losses.modification import PAPER, Modification
 from hycon.losses.pairs import Pairs, PairSelection, check_classes, class_pairs
 from hycon.losses.ratio import ratio_loss
 from hycon.losses.similarity import check_alpha, check_several, similarities
@@ -17,6 +18,7 @@ def inter_modal(
     selection: PairSelection | None = None,
     refinement: bool = True,
     similarity: str = "shifted",
+    modification: Modification = PAPER,
 ) -> Tensor:
     r"""Contrast each representation with those of the other utterances in the other modalities.
 
@@ -36,6 +38,7 @@ def inter_modal(
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
         refinement: whether to pull positives towards similarity alpha.
         similarity: "shifted" or "nonnegative", see `similarities`.
+        modification: changes that are not the paper's.
 
     Returns:
         A scalar, float32 or wider; 0 if no utterance shares its class with another.
@@ -48,10 +51,10 @@ def inter_modal(
     """
     check_alpha(alpha)
     check_several(representations)
-    s = similarities(representations, similarity)
+    s = similarities(modification.centre(representations), similarity)
     modalities, utterances = s.shape[:2]
     check_classes(classes, utterances)
     # candidates in the anchor's own modality do not form pairs
     others = ~torch.eye(modalities, dtype=torch.bool, device=s.device)[:, None, :, None]
     pairs = Pairs(*((mask[:, None] & others).flatten(2) for mask in class_pairs(classes)))
-    return ratio_loss(s.flatten(2), pairs, alpha, selection, refinement)
+    return ratio_loss(s.flatten(2), pairs, alpha, selection, refinement, modification)

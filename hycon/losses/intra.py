@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from hycon.losses.modification import PAPER, Modification
 from hycon.losses.pairs import PairSelection, check_classes, class_pairs
 from hycon.losses.ratio import ratio_loss
 from hycon.losses.similarity import similarities
@@ -15,6 +16,7 @@ def intra_modal(
     selection: PairSelection | None = None,
     refinement: bool = True,
     similarity: str = "shifted",
+    modification: Modification = PAPER,
 ) -> Tensor:
     r"""Contrast each representation with those of the other utterances in the same modality.
 
@@ -32,6 +34,7 @@ def intra_modal(
         selection: which pairs to keep, and how to weight them; None keeps all, unweighted.
         refinement: whether to pull positives towards similarity 1.
         similarity: "shifted" or "nonnegative", see `similarities`.
+        modification: changes that are not the paper's.
 
     Returns:
         A scalar, float32 or wider; 0 if no utterance shares its class with another.
@@ -42,7 +45,7 @@ def intra_modal(
 
     Method: sections 4 and 6.
     """
-    s = similarities(representations, similarity)
+    s = similarities(modification.centre(representations), similarity)
     check_classes(classes, s.shape[1])
     own = s.diagonal(dim1=0, dim2=2).movedim(-1, 0)  # (M, K, K): every modality with itself
-    return ratio_loss(own, class_pairs(classes), 1.0, selection, refinement)
+    return ratio_loss(own, class_pairs(classes), 1.0, selection, refinement, modification)

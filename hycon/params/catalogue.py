@@ -320,6 +320,9 @@ class Encoder(Strict):
     """Utterances per forward pass when encoding."""
     finetune: bool = False
     """Whether to train the encoder with the rest of the network instead of caching its states."""
+    frozen_layers: Annotated[int, Field(ge=0)] = 0
+    """Lowest layers that fine-tuning leaves as they are, with the embeddings; their states are
+    cached. For BERT, MPNet and other models of their structure."""
 
     @model_validator(mode="after")
     def _names_a_model(self) -> Self:
@@ -331,10 +334,17 @@ class Encoder(Strict):
             raise ValueError("model: not for kind: none; remove it")
         if self.finetune and self.kind != "transformer":
             raise ValueError("finetune belongs to kind: transformer, and only there")
+        if self.frozen_layers and not self.finetune:
+            raise ValueError("frozen_layers: only with finetune: true; remove it")
         if self.tiny and self.tiny not in TINY:
             made = " and ".join(f"tiny:{name}" for name in TINY)
             raise ValueError(f"model {self.model} is unknown; the tiny models are {made}")
         return self
+
+    @property
+    def cached(self) -> bool:
+        """Whether states of the encoder, or of its frozen layers, are cached before training."""
+        return self.kind != "none" and (not self.finetune or self.frozen_layers > 0)
 
     @property
     def of_corpus(self) -> bool:

@@ -273,16 +273,16 @@ class Params(Strict):
         for corpus in {**dict.fromkeys(self.corpora), **self.per_corpus}:
             for variant, encoder in itertools.product(self.variants, self.encoders):
                 self.settings(corpus, variant, encoder)
-        check_known("tuning.variant", [self.tuning.variant], self.variants)
+        check_known("tuning.variants", self.tuning.variants, self.variants)
         check_known("tuning.encoder", [self.tuning.encoder], self.encoders)
         self._check_space()
         return self
 
     def _check_space(self) -> None:
-        """Refuse keys and values that fit no network; `tuning_of` checks this row's network."""
-        peer = self.variants[self.tuning.variant].peer
+        """Refuse keys and values that fit no network; `tuning_of` checks a row's network."""
+        peers = [self.variants[name].peer for name in self.tuning.variants]
         for key, choice in self.tuning.space.items():
-            model = peer if key in _sizes(peer) else self.model
+            model = next((peer for peer in peers if key in _sizes(peer)), self.model)
             base = Settings(model=model, train=self.train)
             for value in choice if isinstance(choice, list) else [choice.low, choice.high]:
                 try:
@@ -419,12 +419,12 @@ class Params(Strict):
             if place[1] in getattr(self, place[0])
         ]
 
-    def tuning_of(self, corpus: str) -> tuple[TuningConfig, dict[str, list[str]]]:
-        """Return the search for a corpus, and the place of each of its keys in an overlay.
+    def tuning_of(self, corpus: str, variant: str) -> tuple[TuningConfig, dict[str, list[str]]]:
+        """Return the search for a row, and the place of each of its keys in an overlay.
 
         Unused keys are left out of the space: a lambda of 0, alpha if all lambdas are 0, the
         selection if it is null, and this project's `model` in the row of a peer. A key's place is
-        where it is set last, or `per_corpus`.
+        where it is set last, or `per_corpus`; the variant if several are tuned.
 
         Raises:
             ValueError: the row cannot be tuned.
@@ -432,15 +432,15 @@ class Params(Strict):
         tuning = self.tuning
         if reason := self.unusable(corpus, tuning.encoder):
             raise ValueError(f"tuning.encoder: {reason}; name another")
-        if reason := self.lacking(corpus, tuning.variant):
-            raise ValueError(f"tuning.variant: {reason}; name another")
+        if reason := self.lacking(corpus, variant):
+            raise ValueError(f"tuning.variants: {variant}: {reason}; name another")
         if self.catalogue[corpus].leaves_one_out:
             raise ValueError(
                 f"corpora: {corpus} tests every group, so a search would see all of them; tune on "
                 "a corpus with fixed folds"
             )
-        base = self.settings(corpus, tuning.variant, tuning.encoder)
-        peer = self.variants[tuning.variant].peer
+        base = self.settings(corpus, variant, tuning.encoder)
+        peer = self.variants[variant].peer
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
         off |= base.train.unused_keys()
         optional = ("selection", "finetuning", "emotion_decision")
@@ -453,14 +453,16 @@ class Params(Strict):
         }
         if not space:
             raise ValueError("tuning.space: no key is in use in this variant; add keys")
-        places = {key: self._place(key, corpus) for key in space}
-        return tuning.model_copy(update={"space": space}), places
+        places = {key: self._place(key, corpus, variant) for key in space}
+        return tuning.model_copy(update={"variants": [variant], "space": space}), places
 
-    def _place(self, key: str, corpus: str) -> list[str]:
+    def _place(self, key: str, corpus: str, variant: str) -> list[str]:
         path = key.split(".")
-        if key in _sizes(self.variants[self.tuning.variant].peer):
-            return ["variants", self.tuning.variant, "peer", *path[1:]]
-        row = self._changes(corpus, self.tuning.variant, self.tuning.encoder)
+        if key in _sizes(self.variants[variant].peer):
+            return ["variants", variant, "peer", *path[1:]]
+        if len(self.tuning.variants) > 1:
+            return ["variants", variant, *path]
+        row = self._changes(corpus, variant, self.tuning.encoder)
         for place, changes in reversed(row):
             value: Any = changes
             for part in path[:-1]:

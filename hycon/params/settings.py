@@ -89,6 +89,18 @@ class Selection(Strict):
     """Whether kept pairs are weighted by hardness."""
 
 
+class Modified(Strict):
+    """Changes of IAMCL and IEMCL that are not the paper's (method, section 11). Ours."""
+
+    power: Positive = 1.0
+    """Power to which similarities are raised in the ratio. 1 in the paper."""
+    logarithm: bool = False
+    """Whether the loss is -log(ratio) instead of -ratio."""
+    centred: bool = False
+    """Whether each modality's mean over the batch is subtracted before similarities are
+    computed."""
+
+
 class Finetuning(Strict):
     """Optimisation of a fine-tuned text encoder."""
 
@@ -132,6 +144,15 @@ class TrainConfig(Strict):
     missing: Probability = 0.0
     """Share of the steps of each modality that are replaced by zeros in training, drawn anew for
     each batch. For networks that are robust to missing data; 0 in the paper."""
+    labelled: PositiveFraction = 1.0
+    """Share of the training fold that is used, drawn by the seed; an epoch has about as many steps
+    as with all. Ours."""
+    noise: NonNegative = 0.0
+    """Standard deviation of normal noise that is added to audio and vision in all folds, in those
+    of each feature; drawn by the seed. Ours."""
+    gradients: bool = False
+    """Whether the history of a run has the size and direction of the gradient of the contrastive
+    losses, relative to that of the task loss."""
     every_epoch: bool = False
     """Whether a run keeps its predictions of the validation and the test fold after each epoch
     (epochs.safetensors), for `hycon audit` and the table of protocols. Not with leave-one-out."""
@@ -152,6 +173,8 @@ class TrainConfig(Strict):
     """Classes of a score that form pairs: sign (2), polarity (3) or seven."""
     selection: Selection | None
     """Pair selection of HyCon-v2; null uses every pair."""
+    modified: Modified | None = None
+    """Changes of the losses that are not the paper's; null for none."""
 
     @model_validator(mode="after")
     def _pairs_exist(self) -> Self:
@@ -160,6 +183,10 @@ class TrainConfig(Strict):
         if self.selection and self.pair_loss not in ("hycon", None):
             raise ValueError(
                 f"selection: only for pair_loss hycon, not {self.pair_loss}; set it to null"
+            )
+        if self.modified and self.pair_loss not in ("hycon", None):
+            raise ValueError(
+                f"modified: only for pair_loss hycon, not {self.pair_loss}; set it to null"
             )
         for key in ("pair_loss", "alpha", "refinement", "similarity", "classes"):
             if getattr(self, key) is None and key not in self.unused_keys():
@@ -184,6 +211,7 @@ class TrainConfig(Strict):
             "pair_loss": pairs,
             "classes": pairs,
             "selection": ours,
+            "modified": ours,
             "refinement": ours,
             "similarity": ours or self.lambdas.semi,
             # the target of IEMCL's refinement, and SCL's
@@ -205,9 +233,12 @@ class Settings(Strict):
         return self.model.modalities or corpus.modalities[-1:]
 
     def is_control(self) -> bool:
-        """Return whether it is this project's network without contrastive learning or shuffling."""
+        """Return whether it is this project's network without contrastive learning, on all labels
+        and on features as they are.
+        """
         own = isinstance(self.model, ModelConfig)
-        return own and not any(dict(self.train.lambdas).values()) and not self.train.shuffled
+        changed = self.train.shuffled or self.train.noise or self.train.labelled < 1
+        return own and not any(dict(self.train.lambdas).values()) and not changed
 
     def as_cost(self) -> Self:
         """Return settings in which everything that does not change a step's cost is set to a

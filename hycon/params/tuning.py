@@ -41,14 +41,14 @@ def _choice(value: Any) -> Any:
 
 
 class TuningConfig(Strict):
-    """A search for better parameters of one row (the rule `tune`)."""
+    """A search for better parameters of each of some rows (the rule `tune`)."""
 
-    variant: Name
-    """Variant to tune."""
+    variants: Annotated[list[Name], Field(min_length=1)]
+    """Variants to tune, each in a search of its own with the same number of trials."""
     encoder: Name
-    """Text encoder to tune it with."""
+    """Text encoder to tune them with."""
     trials: Count
-    """Number of trials."""
+    """Number of trials of each search."""
     folds: Annotated[int, Field(ge=0)]
     """Parts of the training and validation folds for cross-validation by video; 0 uses the
     validation fold alone."""
@@ -62,4 +62,5 @@ class TuningConfig(Strict):
         if self.folds == 1:
             raise ValueError("folds: 1 leaves nothing to train on; 0 uses the validation fold")
         check_distinct("seeds", self.seeds)
+        check_distinct("variants", self.variants)
         return self

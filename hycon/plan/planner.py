@@ -174,7 +174,7 @@ class Plan(Rows):
             )  # fmt: skip
         for name in encoders:
             encoder, folder = self.params.encoders[name], states(corpus, name)
-            if encoder.finetune or encoder.kind == "none":
+            if not encoder.cached:
                 continue
             vectors = encoder.kind == "vectors"
             own = self.tiny(corpus, name)
@@ -241,19 +241,21 @@ class Plan(Rows):
         )  # fmt: skip
 
     def _search(self, corpus: str) -> Iterator[Job]:
-        """Yield the search for better parameters on a corpus, which `all` does not ask for."""
-        row = f"{self.params.tuning.variant}-{self.params.tuning.encoder}"
-        try:
-            tuning, places = self.params.tuning_of(corpus)
-        except ValueError as error:
-            raise HyConError(str(error)) from None
-        given, stem = self.given(corpus, row), RESULTS / corpus / "tuning" / row
-        yield Job(
-            stage="tune_row", name=f"{corpus}/{row}", phase="tune", code=("hycon.stages.tune_row",),
-            task=tasks.TuneTask(
-                **given, tuning=tuning, places=places, output=stem,
-                study=stem.with_name(f"{row}.journal"),
-            ),
-            reads=tuple(map(str, given["inputs"])), writes=(f"{stem}.yaml", f"{stem}.csv"),
-            **self._training(corpus, row, len(self.params.seeds)),
-        )  # fmt: skip
+        """Yield the searches for better parameters on a corpus, which `all` does not ask for."""
+        for variant in self.params.tuning.variants:
+            row = f"{variant}-{self.params.tuning.encoder}"
+            try:
+                tuning, places = self.params.tuning_of(corpus, variant)
+            except ValueError as error:
+                raise HyConError(str(error)) from None
+            given, stem = self.given(corpus, row), RESULTS / corpus / "tuning" / row
+            yield Job(
+                stage="tune_row", name=f"{corpus}/{row}", phase="tune",
+                code=("hycon.stages.tune_row",),
+                task=tasks.TuneTask(
+                    **given, tuning=tuning, places=places, output=stem,
+                    study=stem.with_name(f"{row}.journal"),
+                ),
+                reads=tuple(map(str, given["inputs"])), writes=(f"{stem}.yaml", f"{stem}.csv"),
+                **self._training(corpus, row, len(self.params.seeds)),
+            )  # fmt: skip

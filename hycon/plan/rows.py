@@ -138,7 +138,7 @@ class Rows:
         settings = self.settings(corpus, row)
         modalities = settings.reads(self.corpora[corpus])
         text = "text" in modalities
-        cached = states(corpus, name) if text and not encoder.finetune else None
+        cached = states(corpus, name) if text and encoder.cached else None
         files = [f"{folder}/utterances.csv"]
         for modality in modalities:
             if modality != "text":

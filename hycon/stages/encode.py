@@ -65,4 +65,5 @@ def _transformer(
         encoder.max_tokens,
         encoder.batch_size,
         pick_device(machine.device),
+        encoder.frozen_layers,
     )

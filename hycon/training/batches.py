@@ -14,7 +14,7 @@ from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
 from hycon.networks.packing import PaddedBatch, without_steps
-from hycon.params import MODALITIES
+from hycon.params import MODALITIES, TrainConfig
 from hycon.training.text import TextFeatures
 
 # clip standardised features at this many standard deviations: COVAREP has outliers of thousands of
@@ -65,6 +65,7 @@ class CorpusTensors:
     outputs: int
     scales: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     # mean and standard deviation (D,) of the modalities that are standardised
+    passes: int = 1  # how often an epoch reads the training fold
 
     def batch(self, rows: Tensor, missing: float = 0.0) -> dict[str, PaddedBatch]:
         """Return the utterances `rows` (K,) as padded batches by modality.
@@ -100,6 +101,52 @@ class CorpusTensors:
     def longest(self) -> dict[str, int]:
         """Number of steps of the longest utterance in all folds, by modality."""
         return {name: int(ragged.lengths.max()) for name, ragged in self.features.items()}
+
+    def prepared(self, options: TrainConfig, seed: int) -> "CorpusTensors":
+        """Return the corpus as a run sees it: fewer labels, shuffled or noisy modalities.
+
+        Args:
+            options: training parameters.
+            seed: seed of the run, which draws all of these.
+        """
+        data = self.with_shuffled(options.shuffled, seed)
+        return data.with_noise(options.noise, seed).with_labelled(options.labelled, seed)
+
+    def with_labelled(self, share: float, seed: int) -> "CorpusTensors":
+        """Return the corpus with a share of its training fold, and as many steps in an epoch.
+
+        A smaller share with the same seed is part of a larger one. Features stay standardised by
+        the whole fold.
+
+        Args:
+            share: in (0, 1].
+            seed: seed of the choice.
+        """
+        if share == 1:
+            return self
+        rows = self.folds["train"]
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+        chosen = rows[order[: max(2, round(share * len(rows)))].to(rows.device)]
+        return dataclasses.replace(
+            self, folds={**self.folds, "train": chosen}, passes=round(1 / share)
+        )
+
+    def with_noise(self, deviation: float, seed: int) -> "CorpusTensors":
+        """Return the corpus with normal noise added to audio and vision, in all folds.
+
+        Args:
+            deviation: standard deviation, in those of each feature.
+            seed: seed of the noise.
+        """
+        if not deviation:
+            return self
+        draw = torch.Generator().manual_seed(seed)
+        features = dict(self.features)
+        for name in sorted(features.keys() - {"text"}):
+            ragged = features[name]
+            noise = torch.randn(ragged.values.shape, generator=draw).to(ragged.values.device)
+            features[name] = dataclasses.replace(ragged, values=ragged.values + deviation * noise)
+        return dataclasses.replace(self, features=features)
 
     def with_shuffled(self, modalities: Sequence[str], seed: int) -> "CorpusTensors":
         """Return the corpus with some modalities shuffled among the utterances of each fold.

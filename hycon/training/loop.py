@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hycon.encoders.language_model import LanguageModel
-from hycon.losses import BaselineLoss, HybridContrastiveLoss, PairSelection
+from hycon.losses import BaselineLoss, HybridContrastiveLoss, Modification, PairSelection
 from hycon.networks.hycon import HyCon, Output
 from hycon.networks.packing import PaddedBatch
 from hycon.networks.peers import Peer
@@ -18,6 +18,7 @@ from hycon.training.batches import CorpusTensors
 from hycon.training.checkpoint import Checkpoint, State, named
 from hycon.training.optimiser import OptimizerStep
 
+PROBED = 8  # batches over which gradients are compared
 INFERENCE_BATCH = 64  # tensor fusion needs 0.5 MB per utterance at d = 50, and 4 MB at d = 100
 
 
@@ -99,7 +100,7 @@ class Training:
         self.data, self.options = data, settings.train
         torch.manual_seed(seed)
         self.model = make_network(data, settings, language_model)
-        per_epoch = math.ceil(len(data.folds["train"]) / self.options.batch_size)
+        per_epoch = data.passes * math.ceil(len(data.folds["train"]) / self.options.batch_size)
         self.stepper = OptimizerStep(self.model, self.options, self.options.epochs * per_epoch)
         self.contrastive = contrastive_loss(self.options)
         self.order = torch.Generator().manual_seed(seed)
@@ -139,7 +140,10 @@ class Training:
         for fold in ("valid", "test") if self.options.every_epoch else ():
             found = infer(self.stepper.kept, self.data, self.data.folds[fold]).prediction
             self.epochs.setdefault(fold, []).append(found.float().cpu())
-        self.history.append({"epoch": len(self.history) + 1, **losses, "validation": score})
+        row = {"epoch": len(self.history) + 1, **losses, "validation": score}
+        if self.options.gradients and self.contrastive is not None:
+            row |= gradient_balance(self.model, self.data, self.options, self.contrastive)
+        self.history.append(row)
         if score < self.best_score:
             self.best_epoch, self.best_score = len(self.history), score
             kept = self.stepper.kept.state_dict()
@@ -249,7 +253,10 @@ def contrastive_loss(options: TrainConfig) -> HybridContrastiveLoss | BaselineLo
         return BaselineLoss(options.pair_loss, alpha, weights, similarity)
     chosen = options.selection
     selection = PairSelection(chosen.beta, chosen.gamma, chosen.weighted) if chosen else None
-    return HybridContrastiveLoss(alpha, weights, selection, bool(options.refinement), similarity)
+    changes = Modification(**dict(options.modified or {}))
+    return HybridContrastiveLoss(
+        alpha, weights, selection, bool(options.refinement), similarity, changes
+    )
 
 
 def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tensor:
@@ -302,7 +309,12 @@ def run_epoch(
     position = position or EpochProgress.start(rows.device)
     weighted = [name for name, weight in options.lambdas if weight]
     names = ["task", *weighted]
-    for batch in data.shuffled(rows, options.batch_size, order)[position.batches :]:
+    batches = [
+        batch
+        for _ in range(data.passes)
+        for batch in data.shuffled(rows, options.batch_size, order)
+    ]
+    for batch in batches[position.batches :]:
         output = model(data.batch(batch, options.missing))
         task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
         loss, parts = task, [task]
@@ -318,7 +330,43 @@ def run_epoch(
         position.names, position.batches = names, position.batches + 1
         position.sums[: len(parts)] += losses * len(batch)
         after_step()
-    return dict(zip(position.names, (position.sums / len(rows)).tolist(), strict=False))
+    return dict(
+        zip(position.names, (position.sums / (data.passes * len(rows))).tolist(), strict=False)
+    )
+
+
+def gradient_balance(
+    model: HyCon | Peer,
+    data: CorpusTensors,
+    options: TrainConfig,
+    contrastive: HybridContrastiveLoss | BaselineLoss,
+) -> dict[str, float]:
+    """Compare the gradients of the contrastive losses and of the task loss, without dropout.
+
+    Both are with respect to the weights that the contrastive losses reach, on the first batches of
+    the training fold.
+
+    Returns:
+        `gradient_ratio`, the norm of the contrastive losses' gradient (with their lambdas) divided
+        by that of the task loss's, and `gradient_cosine` between the two; means over the batches.
+    """
+    model.eval()
+    rows = data.folds["train"]
+    mixed = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
+    ratios, cosines = [], []
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    for batch in mixed.split(options.batch_size)[:PROBED]:
+        output = model(data.batch(batch))
+        task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
+        total = contrastive(output.representations, data.classes[batch]).total
+        ours = torch.autograd.grad(total, weights, retain_graph=True, allow_unused=True)
+        theirs = torch.autograd.grad(task, weights, allow_unused=True)
+        both = [pair for pair in zip(ours, theirs, strict=True) if None not in pair]
+        a, b = (torch.cat([each.flatten() for each in side]) for side in zip(*both, strict=True))
+        ratios.append(a.norm() / b.norm())
+        cosines.append(nn.functional.cosine_similarity(a, b, dim=0))
+    means = torch.stack([torch.stack(ratios), torch.stack(cosines)]).mean(1).tolist()
+    return dict(zip(("gradient_ratio", "gradient_cosine"), means, strict=True))
 
 
 @torch.no_grad()

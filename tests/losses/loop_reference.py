@@ -16,9 +16,22 @@ ZERO = 1e-12
 class Batch:
     """Utterances to compare: {modality: K rows}, their classes, and the range of similarities."""
 
-    def __init__(self, representations, classes, similarity="shifted"):
+    def __init__(
+        self,
+        representations,
+        classes,
+        similarity="shifted",
+        power=1,
+        logarithm=False,
+        centred=False,
+    ):
         self.x = {m: x.detach().double().requires_grad_() for m, x in representations.items()}
         self.rows = {m: [list(row) for row in x] for m, x in self.x.items()}
+        self.power, self.logarithm = power, logarithm
+        if centred:
+            for rows in self.rows.values():
+                means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+                rows[:] = [[v - mean for v, mean in zip(r, means, strict=True)] for r in rows]
         if similarity == "nonnegative":
             for rows in self.rows.values():
                 rows[:] = [[torch.log1p(v.exp()) for v in row] for row in rows]
@@ -83,7 +96,8 @@ def contrastive(batch, candidates, target, selection, refinement, stop_gradient)
                 h = max(1, round(len(batch.classes) * selection.beta))
                 positives = sorted(positives, key=torch.Tensor.item)[:h]
                 negatives = sorted(negatives, key=torch.Tensor.item, reverse=True)[:h]
-            ratios.append(ratio(positives, negatives, selection, stop_gradient))
+            found = ratio(positives, negatives, selection, stop_gradient, batch.power)
+            ratios.append(found.log() if batch.logarithm else found)
             refinements.append(sum((s - target) ** 2 for s in positives) / len(positives))
     if not ratios:
         return sum(x.sum() * 0 for x in batch.x.values())
@@ -91,11 +105,13 @@ def contrastive(batch, candidates, target, selection, refinement, stop_gradient)
     return loss + sum(refinements) / len(refinements) if refinement else loss
 
 
-def ratio(positives, negatives, selection, stop_gradient):
+def ratio(positives, negatives, selection, stop_gradient, power):
+    raised = [[s**power for s in side] for side in (positives, negatives)]
     if selection is not None and selection.weighted:
         hardness = [1 / (s + selection.gamma) for s in positives]
-        positives = weighted(positives, softmax(hardness), stop_gradient)
-        negatives = weighted(negatives, softmax(negatives), stop_gradient)
+        raised[0] = weighted(raised[0], softmax(hardness), stop_gradient)
+        raised[1] = weighted(raised[1], softmax(negatives), stop_gradient)
+    positives, negatives = raised
     pull, push = sum(positives), sum(negatives)
     if not negatives or pull + push < ZERO:
         return 1 + 0 * pull

@@ -7,6 +7,7 @@ import torch
 
 from hycon.losses import (
     HybridContrastiveLoss,
+    Modification,
     PairSelection,
     inter_modal,
     intra_modal,
@@ -96,6 +97,40 @@ def test_the_hybrid_total_is_the_loop(similarity, selection, refinement, dtype):
         classes,
         dtype,
     )
+
+
+@selection
+@similarity
+@classes
+@pytest.mark.parametrize(
+    "changes",
+    [{"power": 3.0}, {"power": 0.5}, {"logarithm": True}, {"centred": True},
+     {"power": 2.0, "logarithm": True, "centred": True}],
+    ids=str,
+)  # fmt: skip
+def test_modified_losses_are_the_loop(changes, classes, similarity, selection):
+    weights = (0.3, 0.5, 0.0)
+    loss = HybridContrastiveLoss(
+        0.7, weights, selection, similarity=similarity, modification=Modification(**changes)
+    )
+    batch = loop_reference.Batch(draw(len(classes)), classes, similarity, **changes)
+    value = loop_reference.hybrid(batch, 0.7, weights, selection)
+    check(lambda x, c: loss(x, c).total, (value, batch.gradients(value)), classes, torch.float64)
+
+
+def test_a_modified_loss_of_one_modality_has_no_pairs_across_modalities():
+    loss = HybridContrastiveLoss(0.7, modification=Modification(logarithm=True))
+    x = {"text": draw(4)["text"]}
+    found = loss(x, torch.tensor([0, 1, 0, 1]))
+    assert found.intra > 0
+    assert found.inter == found.semi == 0
+    assert "modification=Modification(power=1.0, logarithm=True" in repr(loss)
+
+
+@pytest.mark.parametrize("power", [0, -1.0, float("inf"), float("nan")])
+def test_a_power_that_is_not_above_0_is_refused(power):
+    with pytest.raises(ValueError, match="power must be greater than 0 and finite"):
+        Modification(power=power)
 
 
 @pytest.mark.parametrize("loop", [loop_reference.intra, loop_reference.inter])

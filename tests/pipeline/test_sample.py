@@ -253,7 +253,7 @@ experiments:
   fusion: null
   alpha: null
   losses: null
-tuning: {variant: graph, encoder: bert-tuned, trials: 2, folds: 2}
+tuning: {variants: [graph], encoder: bert-tuned, trials: 2, folds: 2}
 variants: {graph: {train: {every_epoch: true}}}
 """
 

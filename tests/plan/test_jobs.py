@@ -32,7 +32,7 @@ def everything(plan):
     """Return every job of a plan, with the searches for better parameters."""
     tuning = plan.params.tuning
     searches = [
-        plan.job("tune_row", f"{corpus}/{tuning.variant}-{tuning.encoder}")
+        plan.job("tune_row", f"{corpus}/{tuning.variants[0]}-{tuning.encoder}")
         for corpus in plan.params.corpora
         if not plan.params.unusable(corpus, tuning.encoder)
         and not plan.params.catalogue[corpus].leaves_one_out

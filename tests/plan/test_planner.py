@@ -42,7 +42,7 @@ def test_2000_rows_with_200_seeds_are_planned_within_ten_seconds(block):
             **dict.fromkeys(yaml.safe_load((ROOT / "params.yaml").read_text())["experiments"]),
             "many": {**experiment, "encoders": ["glove", "bert"], "curve": "train.alpha"},
         },
-        "tuning": {"variant": "v-0"},
+        "tuning": {"variants": ["v-0"]},
     }
     params = load(ROOT, overlay)
     started = time.process_time()
@@ -102,7 +102,7 @@ def test_300_rows_run_from_their_scores_to_the_page(tmp_path):
             "many": {**experiment, "encoders": ["glove", "bert"], "curve": "train.alpha"},
         },
         "model": {"layers": 0, "dimension": 8, "heads": 1},
-        "tuning": {"variant": "v-0"},
+        "tuning": {"variants": ["v-0"]},
     }
     (repository / "many.yaml").write_text(yaml.safe_dump(overlay))
     options = ("--configfile", "many.yaml", "--")

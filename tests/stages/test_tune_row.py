@@ -20,7 +20,7 @@ FILES = [*(f"data/aligned/sample/{name}" for name in ALIGNED), *STATES]
 WEIGHTS = "data/models/sample/tiny-bert/model.safetensors"
 RATE = "train.learning_rate"
 TUNING = {
-    "variant": "hycon", "encoder": "bert", "trials": 16, "folds": 0, "seeds": [1],
+    "variants": ["hycon"], "encoder": "bert", "trials": 16, "folds": 0, "seeds": [1],
     "space": {RATE: {"low": 1e-4, "high": 1e-2, "log": True}},
 }  # fmt: skip
 

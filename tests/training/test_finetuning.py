@@ -6,10 +6,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from hycon.encoders import text
-from hycon.encoders.language_model import LanguageModel
+from hycon.encoders.language_model import LanguageModel, upper_layers
 from hycon.encoders.tiny import BUILDERS
+from hycon.errors import HyConError
 from hycon.networks.hycon import HyCon, parameter_counts
 from hycon.training import optimiser
 from hycon.training.batches import CorpusTensors, RaggedTensor
@@ -173,3 +175,59 @@ def test_states_in_bfloat16_are_those_of_float32_to_its_eight_bits(texts):
     assert not found.equal(expected)
     torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
     assert (found[steps.lengths < steps.values.shape[1], -1] == 0).all()
+
+
+def mpnet(folder):
+    """Return tokenizer and model of a small MPNet with random weights."""
+    BUILDERS["bert"](["the film was good"], folder)
+    tokenizer, _ = text.load(str(folder))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 20, "num_attention_heads": 2, "intermediate_size": 40}
+    config = transformers.MPNetConfig(vocab_size=len(tokenizer), num_hidden_layers=3, **sizes)
+    return tokenizer, transformers.MPNetModel(config).eval()
+
+
+def bert(folder):
+    BUILDERS["bert"](["the film was good"], folder)
+    return text.load(str(folder))
+
+
+SENTENCES = ["the film was good", "good", "was the good film the good film", "film good"]
+
+
+@pytest.mark.parametrize("build", [bert, mpnet])
+def test_upper_layers_on_the_states_of_the_frozen_ones_are_the_whole_model(build, tmp_path):
+    tokenizer, model = build(tmp_path)
+    layers = len(model.encoder.layer)
+    whole, offsets, _ = text.encode(SENTENCES, tokenizer, model, 16, 2)
+    below, same_offsets, _ = text.encode(
+        SENTENCES, tokenizer, copy.deepcopy(model), 16, 2, layers=1
+    )
+    upper = LanguageModel(upper_layers(copy.deepcopy(model), 1), ())
+    assert len(upper.model.encoder.layer) == layers - 1
+    np.testing.assert_array_equal(offsets, same_offsets)
+    assert not np.allclose(whole, below, atol=1e-2)
+    batch = RaggedTensor.of(below, offsets, "cpu").pad(torch.arange(len(SENTENCES)))
+    found = upper.eval()(*batch)
+    for row, states in enumerate(found):
+        expected = whole[offsets[row] : offsets[row + 1]]
+        np.testing.assert_allclose(states[: len(expected)].detach(), expected, atol=1e-5)
+
+
+def test_what_frozen_layers_share_with_trained_ones_is_not_trained(tmp_path):
+    upper = LanguageModel(upper_layers(mpnet(tmp_path)[1], 2), ()).requires_grad_(True)
+    trained = {name for name, weight in upper.named_parameters() if weight.requires_grad}
+    assert trained
+    assert all(name.startswith("model.encoder.layer.0.") for name in trained)
+    others = {name for name, _ in upper.named_parameters()} - trained
+    assert others == {"model.encoder.relative_attention_bias.weight"}
+
+
+def test_frozen_layers_need_a_model_like_bert_with_more_layers(tmp_path):
+    folder = tmp_path / "xlnet"
+    folder.mkdir()
+    BUILDERS["xlnet"](["the film was good"], folder)
+    with pytest.raises(HyConError, match="xlnet has another structure than BERT"):
+        upper_layers(text.load(str(folder))[1], 1)
+    with pytest.raises(HyConError, match="3, but the model has 3 layers"):
+        upper_layers(mpnet(tmp_path)[1], 3)

@@ -1,11 +1,12 @@
 """Training: selected on validation only, the same every time, contrastive terms where asked for."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
-from hycon.params import MODALITIES, Settings
+from hycon.params import MODALITIES, Settings, override
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
 from hycon.training.loop import contrastive_loss, infer, task_loss, train
@@ -192,3 +193,66 @@ def test_a_run_that_gives_nan_from_the_start_says_so():
     data.features["audio"].values[:] = float("nan")
     with pytest.raises(FloatingPointError, match="nan from the first epoch"):
         train(data, settings(epochs=2, patience=1), 1, quiet)
+
+
+def test_fewer_labels_are_a_part_of_more_and_an_epoch_has_as_many_steps():
+    data = corpus(count=200)
+    train_rows = data.folds["train"]
+    shares = {share: data.with_labelled(share, 3) for share in (0.1, 0.25, 1.0)}
+    found = {share: set(each.folds["train"].tolist()) for share, each in shares.items()}
+    assert found[0.1] < found[0.25] < found[1.0] == set(train_rows.tolist())
+    assert len(found[0.1]) == round(0.1 * len(train_rows))
+    assert [each.passes for each in shares.values()] == [10, 4, 1]
+    assert set(data.with_labelled(0.1, 4).folds["train"].tolist()) != found[0.1]
+    for each in shares.values():
+        assert torch.equal(each.folds["test"], data.folds["test"])
+    steps = []
+    trained = loop.Training(shares[0.1], settings(epochs=2, batch_size=4), 1, None)
+    trained.run_epoch(lambda: steps.append(trained.position.batches))
+    assert len(steps) == 10 * math.ceil(len(found[0.1]) / 4) == steps[-1]
+    assert math.isfinite(trained.history[0]["task"])
+
+
+def test_the_task_loss_of_an_epoch_of_several_passes_is_a_mean():
+    still = {"model.dropout": 0.0, "model.feature_dropout": 0.0}
+    options = override(settings(learning_rate=1e-12, epochs=1), still)
+    data = corpus(count=200).with_labelled(0.1, 3)
+    several = train(data, options, 1, quiet).history[0]
+    once = train(dataclasses.replace(data, passes=1), options, 1, quiet).history[0]
+    assert several["task"] == pytest.approx(once["task"], rel=1e-4)
+
+
+def test_noise_is_on_audio_and_vision_of_all_folds_and_of_the_seed():
+    data = corpus()
+    noisy, again, other = (data.with_noise(0.5, seed) for seed in (1, 1, 2))
+    assert data.with_noise(0.0, 1) is data
+    assert torch.equal(noisy.features["text"].values, data.features["text"].values)
+    for name in ("audio", "vision"):
+        added = noisy.features[name].values - data.features[name].values
+        assert added.std() == pytest.approx(0.5, rel=0.1)
+        assert torch.equal(noisy.features[name].values, again.features[name].values)
+        assert not torch.equal(noisy.features[name].values, other.features[name].values)
+
+
+def test_gradients_are_recorded_without_changing_the_run():
+    data, options = corpus(), settings(epochs=2)
+    plain = train(data, options, 1, quiet)
+    recorded = train(data, override(options, {"train.gradients": True}), 1, quiet)
+    for before, after in zip(plain.history, recorded.history, strict=True):
+        assert before.items() < after.items()
+        assert after["gradient_ratio"] > 0
+        assert -1 <= after["gradient_cosine"] <= 1
+
+
+def test_the_gradient_ratio_grows_with_the_lambdas():
+    found = []
+    for factor in (1, 10):
+        lambdas = {"intra": 0.1 * factor, "inter": 0.1 * factor, "semi": 0.1 * factor}
+        options = settings(epochs=1, lambdas=lambdas)
+        training = loop.Training(corpus(), options, 1, None)
+        contrastive = contrastive_loss(options.train)
+        found.append(
+            loop.gradient_balance(training.model, training.data, options.train, contrastive)
+        )
+    assert found[1]["gradient_ratio"] == pytest.approx(10 * found[0]["gradient_ratio"], rel=1e-4)
+    assert found[1]["gradient_cosine"] == pytest.approx(found[0]["gradient_cosine"], abs=1e-5)
