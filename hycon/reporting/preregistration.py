@@ -29,7 +29,8 @@ def status(
     """Return whether a claim's verdict was preregistered.
 
     It was if an entry names the claim, the text encoder, the metric, the margin and the seeds, and
-    the same entry was in the commit of every run. Seeds may be those of one of its looks.
+    the same entry was in the commit of every run. Seeds may be those of one of its looks. With
+    several entries for a claim, the reason is that of the last.
 
     Args:
         planned: the claim with its rows.
@@ -46,22 +47,30 @@ def status(
     ]  # fmt: skip
     if not found:
         return Status("no", 1)
-    entry, margin = found[0], inference.margin(metric)
+    words = [_words(planned, metric, inference, entry) for entry in found]
+    if "yes" in words:
+        return Status("yes", len(found[words.index("yes")].looks))
+    return Status(words[-1], 1)
+
+
+def _words(
+    planned: PlannedClaim, metric: str, inference: InferenceConfig, entry: Preregistration
+) -> str:
+    """Return whether the runs are those of an entry: yes, or no and why."""
+    margin = inference.margin(metric)
     if (entry.metric, entry.margin) != (metric, margin):
-        return Status(
-            f"no: fixed for {entry.metric}, margin {entry.margin:g}; found {metric}, {margin:g}", 1
-        )
+        return f"no: fixed for {entry.metric}, margin {entry.margin:g}; found {metric}, {margin:g}"
     for row in {
         row.row: row for pair in planned.pairs for row in (pair.row, pair.reference)
     }.values():
         runs = read_scores(row.scores)["seeds"]
         seeds = set(map(int, runs))
         if not any(seeds == set(entry.seeds[:look]) for look in entry.looks):
-            return Status(f"no: the seeds of {row.model} are none of those that were fixed", 1)
+            return f"no: the seeds of {row.model} are none of those that were fixed"
         for seed, run in runs.items():
             if problem := _problem(run, entry):
-                return Status(f"no: {row.model}, seed {seed} {problem}", 1)
-    return Status("yes", len(entry.looks))
+                return f"no: {row.model}, seed {seed} {problem}"
+    return "yes"
 
 
 def _problem(run: dict[str, Any], entry: Preregistration) -> str | None:
