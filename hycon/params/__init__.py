@@ -12,13 +12,14 @@ from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, installed
 from hycon.params.published import Published, load_published
-from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params
+from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params, swept_name
 from hycon.params.settings import (
     MODALITIES,
     ModelConfig,
     Settings,
     TrainConfig,
     get_path,
+    get_value,
     override,
 )
 from hycon.params.tuning import TuningConfig
@@ -45,6 +46,7 @@ __all__ = [
     "TrainConfig",
     "TuningConfig",
     "get_path",
+    "get_value",
     "installed",
     "load",
     "load_claims",
@@ -55,4 +57,5 @@ __all__ = [
     "override",
     "read_texts",
     "read_yaml",
+    "swept_name",
 ]

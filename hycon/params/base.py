@@ -85,6 +85,13 @@ def check_distinct(key: str, values: list[Any]) -> None:
         raise ValueError(f"{key}: {min(repeated)} is repeated; name each once")
 
 
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """Return a value at a key such as train.lambdas.intra, as nested mappings."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
 def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return `base` overridden by `changes`: mappings key by key, other values as a whole."""
     merged = dict(base)

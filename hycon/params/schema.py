@@ -13,6 +13,7 @@ from pydantic import (
 
 from hycon.params.base import (
     Count,
+    Float,
     Fraction,
     Line,
     Name,
@@ -22,6 +23,7 @@ from hycon.params.base import (
     check_distinct,
     check_known,
     merge,
+    nested,
 )
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.inference import InferenceConfig
@@ -57,6 +59,20 @@ class RobustnessConfig(Strict):
         return self
 
 
+KEY = r"^(model|train)(\.[a-z_]+)+$"
+
+
+class Sweep(Strict):
+    """Other values of a key, at each of which all variants of an experiment are trained."""
+
+    label: Line
+    """Name of the axis in the figure of effects."""
+    keys: Annotated[list[Annotated[str, StringConstraints(pattern=KEY)]], Field(min_length=1)]
+    """Keys of `model` or `train` that are set to a value, before the variants' own changes."""
+    values: Annotated[list[bool | int | Float | Line], Field(min_length=1)]
+    """The values, besides the one that the key has."""
+
+
 class Experiment(Strict):
     """A table: a row for each of its variants with each of its text encoders."""
 
@@ -64,7 +80,7 @@ class Experiment(Strict):
     """Title of the table."""
     reference: Name | None = None
     """Variant that the others are tested against, under the same text encoder; null tests none."""
-    curve: Annotated[str, StringConstraints(pattern=r"^(model|train)(\.[a-z_]+)+$")] | None = None
+    curve: Annotated[str, StringConstraints(pattern=KEY)] | None = None
     """Key of `model` or `train`; adds a figure of the scores over its values."""
     tsne: Annotated[list[Name], Field(min_length=2, max_length=2)] | None = None
     """Two variants whose representations are shown next to each other by t-SNE."""
@@ -80,6 +96,20 @@ class Experiment(Strict):
     """Evaluation of the rows on incomplete input: a table and a figure for each text encoder."""
     controls: Name | None = None
     """Experiment whose rows are shown below those of this one, as controls."""
+    sweeps: dict[Name, Sweep] = Field(default={})
+    """Conditions under which the variants are compared with the reference, each with the first
+    text encoder; adds rows, and a figure of effects."""
+    alone: Name | None = None
+    """One of `variants`, with one modality. The figure of effects shows what the reference gains
+    over it."""
+
+    @model_validator(mode="after")
+    def _sweeps_have_a_reference(self) -> Self:
+        if self.sweeps and self.reference not in self.variants:
+            raise ValueError("sweeps compare with `reference`, which is none of `variants`; add it")
+        if self.alone and self.alone not in self.variants:
+            raise ValueError(f"alone: {self.alone} is none of `variants`; add it")
+        return self
 
 
 def _switched_on(experiments: Any) -> Any:
@@ -114,6 +144,9 @@ class Variant(Changes):
     """Variant that this one is a change of."""
     peer: PeerSettings | None = None
     """Network of the package MMSA and its sizes, in place of `model`."""
+    before: Changes = Field(default=Changes())
+    """Changes that are made before those of `of` and of the variant itself. The sweeps of an
+    experiment set them."""
     seeds: Count | None = None
     """Number of seeds if fewer than the others have: the first ones of `seeds`. Not inherited by
     `of`."""
@@ -124,6 +157,42 @@ class Variant(Changes):
             if self.peer and getattr(self, key):
                 raise ValueError(f"{key} does not apply to a peer network; remove it")
         return self
+
+
+def _with_swept(content: Any) -> Any:
+    """Add a variant for each value of each sweep, and each variant of its experiment."""
+    plain = isinstance(content, dict) and all(
+        isinstance(content.get(key), dict) for key in ("experiments", "variants")
+    )
+    if not plain:
+        return content  # refused later, by name
+    added = dict(content["variants"])
+    for experiment in content["experiments"].values():
+        found = experiment if isinstance(experiment, dict) else {}
+        for name, sweep in (found.get("sweeps") or {}).items():
+            if not isinstance(sweep, Sweep):
+                sweep = Sweep.model_validate(sweep)
+            for variant in found.get("variants") or ():
+                base = content["variants"].get(variant)
+                for number, value in enumerate(sweep.values, start=1) if base else ():
+                    before: dict[str, Any] = {}
+                    for key in sweep.keys:
+                        before = merge(before, nested(key, value))
+                    own = base.model_dump(exclude_unset=True) if isinstance(base, Variant) else base
+                    label = f"{own.get('label', variant)}, {sweep.label} {value}"
+                    swept = {**own, "label": label, "before": before}
+                    other = added.setdefault(swept_name(variant, name, number), swept)
+                    if other != swept:
+                        raise ValueError(
+                            f"sweeps.{name}: {swept_name(variant, name, number)} exists already; "
+                            "rename the sweep"
+                        )
+    return {**content, "variants": added}
+
+
+def swept_name(variant: str, sweep: str, number: int) -> str:
+    """Return the name of a variant at a value of a sweep, counted from 1."""
+    return f"{variant}-{sweep}-{number}"
 
 
 class _Own(Strict):
@@ -225,6 +294,11 @@ class Params(Strict):
     """Search for better parameters (the rule `tune`)."""
     catalogue: dict[Name, Corpus]
     """Known corpora (corpora.yaml)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sweeps(cls, content: Any) -> Any:
+        return _with_swept(content)
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
@@ -393,6 +467,8 @@ class Params(Strict):
                 f"encoders.{encoder}: finetune reads tokens, which train.missing cannot drop; "
                 "set it to 0"
             )
+        if not {"audio", "vision"} & set(modalities):
+            train["noise"] = 0.0
         if self.catalogue[corpus].task == "regression":
             train["emotion_decision"] = None
         elif settings.train.emotion_decision is None:
@@ -413,11 +489,14 @@ class Params(Strict):
             *([["variants", parent]] if parent else []),
             ["variants", variant],
         ]
-        return [
+        changes = [
             (place, getattr(self, place[0])[place[1]].model_dump(include={"model", "train"}))
             for place in places
             if place[1] in getattr(self, place[0])
         ]
+        before = ["variants", variant, "before"], self.variants[variant].before.model_dump()
+        own = next(at for at, (place, _) in enumerate(changes) if place[0] == "variants")
+        return [*changes[:own], before, *changes[own:]]
 
     def tuning_of(self, corpus: str, variant: str) -> tuple[TuningConfig, dict[str, list[str]]]:
         """Return the search for a row, and the place of each of its keys in an overlay.

@@ -16,6 +16,7 @@ from hycon.params.base import (
     Strict,
     check_distinct,
     merge,
+    nested,
 )
 from hycon.params.catalogue import Corpus
 from hycon.params.peers import AnyPeer
@@ -264,17 +265,20 @@ def override(base: Settings, values: dict[str, Any]) -> Settings:
     """
     changed = base.model_dump()
     for key, value in values.items():
-        nested: Any = value
-        for part in reversed(key.split(".")):
-            nested = {part: nested}
-        changed = merge(changed, nested)
+        changed = merge(changed, nested(key, value))
     return Settings.model_validate(changed)
+
+
+def get_value(settings: Settings, key: str) -> Any:
+    """Return what is at a key such as train.alpha, or None."""
+    value: Any = settings.model_dump()
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def get_path(settings: Settings, key: str) -> float | None:
     """Return the number at a key such as train.alpha, or None."""
-    value: Any = settings.model_dump()
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+    value = get_value(settings, key)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) if number else None

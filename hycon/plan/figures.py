@@ -7,7 +7,7 @@ from hycon.params import get_path
 from hycon.plan import tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import RESULTS, aligned, runs, unique, with_formats
-from hycon.plan.rows import Rows
+from hycon.plan.rows import Condition, Rows
 from hycon.plan.tables import (
     headline,
     kept_rows,
@@ -31,15 +31,19 @@ COMPARED = {
 def figures(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the figures of a corpus by name.
 
-    Names are EXPERIMENT-KIND-ENCODER; kinds are forest, seeds, curve, robustness, protocols
-    and tsne.
+    Names are EXPERIMENT-KIND-ENCODER; kinds are forest, seeds, curve, effects, robustness,
+    protocols and tsne.
     """
     found: dict[str, Any] = {}
     for name in plan.experiments_of(corpus):
         experiment, rows = plan.params.experiments[name], plan.pairs(corpus, name)
         pair = experiment.tsne or []
         pairs = reference_pairs(plan, corpus, name)
-        compared = unique(plan.rows[each.row.row][1] for each in pairs)
+        conditions = plan.conditions(corpus, name)
+        if conditions:
+            first = plan.params.encoders_of(name, corpus)[0]
+            found[f"{name}-effects-{first}"] = _effects(plan, corpus, name, conditions)
+        compared = () if conditions else unique(plan.rows[each.row.row][1] for each in pairs)
         for encoder, kind in itertools.product(compared, COMPARED):
             found[f"{name}-{kind}-{encoder}"] = _comparison(plan, name, pairs, encoder, kind)
         for encoder in unique(encoder for _, encoder in rows) if experiment.curve else ():
@@ -77,6 +81,29 @@ def _comparison(
         shown=[pair.row.row for pair in pairs if plan.rows[pair.row.row][1] == encoder],
         inference=plan.params.inference,
     )
+
+
+def _effects(plan: Rows, corpus: str, name: str, conditions: list[Condition]) -> tasks.EffectFigure:
+    chosen = plan.params.experiments[name]
+
+    def scored(condition: Condition, variant: str | None) -> tasks.ScoredRow | None:
+        return plan.scored(corpus, condition.rows[variant]) if variant in condition.rows else None
+
+    labels = {name: plan.params.variants[name].label for name in chosen.variants}
+    return tasks.EffectFigure(
+        points=[
+            tasks.EffectPoint(
+                panel=condition.panel, x=condition.x, variant=labels[variant],
+                row=scored(condition, variant), reference=scored(condition, chosen.reference),
+                alone=scored(condition, chosen.alone),
+            )
+            for condition in conditions
+            for variant in condition.rows
+            if variant not in (chosen.reference, chosen.alone)
+        ],
+        reference=labels[chosen.reference], alone=labels.get(chosen.alone),
+        inference=plan.params.inference,
+    )  # fmt: skip
 
 
 def _curve(plan: Rows, corpus: str, name: str, encoder: str) -> tasks.CurveFigure:
@@ -117,6 +144,12 @@ def figure_job(plan: Rows, corpus: str, name: str, figure: Any) -> Job:
     elif figure.kind in COMPARED:
         title = f"{COMPARED[figure.kind]}. {title}"
         reads = runs_of(row for pair in figure.pairs for row in (pair.row, pair.reference))
+    elif figure.kind == "effects":
+        title = f"Effects under several conditions. {title}"
+        reads = runs_of(
+            row for point in figure.points for row in (point.row, point.reference, point.alone)
+            if row is not None
+        )  # fmt: skip
     elif figure.kind == "protocols":
         title = f"Scores under other protocols. {title}"
         reads = read_by_protocols(plan, corpus, figure)

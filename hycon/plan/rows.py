@@ -1,7 +1,7 @@
 """The rows of every experiment, with their settings and labels."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hycon.params import (
     Claim,
@@ -12,10 +12,20 @@ from hycon.params import (
     Preregistration,
     Published,
     Settings,
+    get_value,
+    swept_name,
 )
 from hycon.plan.paths import aligned, ragged, runs, states, tiny_folder, unique
 from hycon.plan.tasks import ScoredRow
 from hycon.provenance import parameters_digest
+
+
+class Condition(NamedTuple):
+    """A condition under which an experiment compares its variants."""
+
+    panel: str  # of the figure of effects: what differs between its conditions
+    x: float | str  # how much, or which
+    rows: dict[str, str]  # by variant
 
 
 class Rows:
@@ -68,8 +78,59 @@ class Rows:
     def pairs(self, corpus: str, experiment: str) -> list[tuple[str, str]]:
         """Return the variant and text encoder of each row of an experiment, in order."""
         if (corpus, experiment) not in self._pairs:
-            self._pairs[corpus, experiment] = self.params.rows(experiment, corpus)
+            swept = [
+                self.rows[row]
+                for condition in self.conditions(corpus, experiment)
+                for row in condition.rows.values()
+            ]
+            self._pairs[corpus, experiment] = list(
+                unique([*self.params.rows(experiment, corpus), *swept])
+            )
         return self._pairs[corpus, experiment]
+
+    def conditions(self, corpus: str, experiment: str) -> list[Condition]:
+        """Return the conditions of an experiment's sweeps, and its text encoders if it has several.
+
+        Empty without sweeps. A value that changes no row is left out. A row that a value does not change, such as one without contrastive
+        learning by a lambda, is the row of the unchanged variant.
+        """
+        chosen = self.params.experiments[experiment]
+        variants = self.params.variants_of(experiment, corpus)
+        encoders = self.params.encoders_of(experiment, corpus)
+        if not (chosen.sweeps and variants and encoders):
+            return []
+        found = [
+            Condition(
+                "text encoder",
+                self.encoder_label(corpus, encoder),
+                {variant: f"{variant}-{encoder}" for variant in variants},
+            )
+            for encoder in encoders
+        ]
+        encoder, unchanged = encoders[0], found[0].rows
+        found = found if len(encoders) > 1 else []
+        shown = next(name for name in chosen.variants if name != chosen.reference)
+        for name, sweep in chosen.sweeps.items():
+            value = get_value(self.settings(corpus, f"{shown}-{encoder}"), sweep.keys[0])
+            points = {str(value): Condition(sweep.label, _coordinate(value), unchanged)}
+            for number, value in enumerate(sweep.values, start=1):
+                rows = {
+                    variant: f"{swept_name(variant, name, number)}-{encoder}"
+                    for variant in variants
+                }
+                rows = {
+                    variant: unchanged[variant]
+                    if self.settings(corpus, row) == self.settings(corpus, unchanged[variant])
+                    else row
+                    for variant, row in rows.items()
+                }
+                if rows != unchanged:  # variants can set the key themselves
+                    points.setdefault(str(value), Condition(sweep.label, _coordinate(value), rows))
+            both = list(points.values())
+            if all(isinstance(each.x, float) for each in both):
+                both.sort(key=lambda each: each.x)
+            found += both
+        return found
 
     def rows_of(self, corpus: str, experiment: str | None = None) -> list[str]:
         """Return the rows of one experiment, or of all, on a corpus, in the order of the tables."""
@@ -157,6 +218,11 @@ class Rows:
             "tiny": tiny_folder(corpus, encoder.tiny) if text and encoder.finetune else None,
             "inputs": [Path(file) for file in files],
         }
+
+
+def _coordinate(value: Any) -> float | str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number else str(value)
 
 
 def scores_digest(

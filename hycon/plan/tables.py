@@ -149,8 +149,19 @@ def _score_table(plan: Rows, corpus: str, name: str) -> tasks.ScoreTable:
 
 def reference_pairs(plan: Rows, corpus: str, experiment: str) -> list[tasks.RowPair]:
     """Pair each row of an experiment with its reference row; empty if there is no reference."""
-    reference = plan.params.experiments[experiment].reference
-    rows = plan.pairs(corpus, experiment)
+    chosen = plan.params.experiments[experiment]
+    reference, rows = chosen.reference, plan.pairs(corpus, experiment)
+    if conditions := plan.conditions(corpus, experiment):
+        pairs = unique(
+            (condition.rows[variant], condition.rows[reference])
+            for condition in conditions
+            for variant in condition.rows
+            if variant not in (reference, chosen.alone)
+        )
+        return [
+            tasks.RowPair(row=plan.scored(corpus, row), reference=plan.scored(corpus, other))
+            for row, other in pairs
+        ]
     if reference not in {variant for variant, _ in rows}:
         return []
     return [

@@ -366,6 +366,27 @@ class ComparisonFigure(Strict):
     inference: InferenceConfig
 
 
+class EffectPoint(Strict):
+    """A variant and its reference under one condition."""
+
+    panel: str  # what differs between the conditions of a panel
+    x: float | str  # how much, or which
+    variant: str  # its label, without the condition
+    row: ScoredRow
+    reference: ScoredRow
+    alone: ScoredRow | None  # with one modality
+
+
+class EffectFigure(Strict):
+    """Differences from the reference under several conditions."""
+
+    kind: Literal["effects"] = "effects"
+    points: Annotated[list[EffectPoint], Field(min_length=1)]
+    reference: str  # its label
+    alone: str | None  # label of the row with one modality
+    inference: InferenceConfig
+
+
 class ProtocolFigure(ProtocolTable):
     """The same as a figure, of one text encoder."""
 
@@ -380,7 +401,12 @@ class FigureTask(Strict):
     title: str
     colours: FigureConfig
     figure: Annotated[
-        CurveFigure | TsneFigure | RobustnessFigure | ComparisonFigure | ProtocolFigure,
+        CurveFigure
+        | TsneFigure
+        | RobustnessFigure
+        | ComparisonFigure
+        | EffectFigure
+        | ProtocolFigure,
         Field(discriminator="kind"),
     ]
     output: Path  # without file extension
@@ -437,7 +463,7 @@ class PageItem(Strict):
     name: str
     kind: Literal[
         "claims", "scores", "differences", "published", "costs", "robustness", "protocols",
-        "curve", "tsne", "forest", "seeds",
+        "curve", "tsne", "forest", "seeds", "effects",
     ]  # fmt: skip
     title: str
 

@@ -17,6 +17,7 @@ from hycon.params import Corpus, lower_is_better
 from hycon.plan.tasks import (
     ComparisonFigure,
     CurveFigure,
+    EffectFigure,
     FigureTask,
     ProtocolFigure,
     RobustnessFigure,
@@ -34,6 +35,8 @@ from hycon.reporting.comparison_figures import (
     write_seeds,
 )
 from hycon.reporting.differences import RULE, differences
+from hycon.reporting.effects import NOTE as EFFECTS_NOTE
+from hycon.reporting.effects import compare_points, write_effects
 from hycon.reporting.figures import (
     NEIGHBOURS,
     Cloud,
@@ -182,6 +185,23 @@ def _comparison(task: FigureTask, figure: ComparisonFigure) -> None:
         write_seeds(rows, theirs, measure, caption, task.output, task.colours)
 
 
+def _effects(task: FigureTask, figure: EffectFigure) -> None:
+    metric = figure.inference.primary_of(task.corpus.task)
+    heading, factor = columns_of(task.corpus)[metric]
+    effects, seeds = compare_points(figure, metric)
+    margin = figure.inference.margin(metric)
+    caption = (
+        f"{task.title}. {opening(task.corpus)} Test fold, {heading}, seeds {seed_ranges(seeds)}; "
+        f"epoch selected on validation only. {EFFECTS_NOTE} Shaded: the margin, "
+        f"±{number(margin, factor)}{' points' if factor == 100 else ''}."
+    )
+    measure = Measure(heading, factor, lower_is_better(metric))
+    write_effects(
+        effects, (figure.reference, figure.alone), measure, margin, caption, task.output,
+        task.colours,
+    )  # fmt: skip
+
+
 def _forest_note(rows: list[Row], measure: Measure) -> str:
     parts = []
     if any(row.found.error is not None for row in rows):
@@ -305,5 +325,6 @@ DRAW = {
     "protocols": _protocols,
     "forest": _comparison,
     "seeds": _comparison,
+    "effects": _effects,
     "tsne": _tsne,
 }
