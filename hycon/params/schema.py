@@ -96,6 +96,9 @@ class Experiment(Strict):
     """Evaluation of the rows on incomplete input: a table and a figure for each text encoder."""
     controls: Name | None = None
     """Experiment whose rows are shown below those of this one, as controls."""
+    representations: Literal["sign", "polarity", "seven"] | None = None
+    """Measures the representations of the rows: adds a table. The classes of scores that it
+    compares; unused by emotions. Not with leave-one-out."""
     sweeps: dict[Name, Sweep] = Field(default={})
     """Conditions under which the variants are compared with the reference, each with the first
     text encoder; adds rows, and a figure of effects."""

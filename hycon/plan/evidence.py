@@ -200,7 +200,11 @@ def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
     }
     items = []
     for name, table in tables(plan, corpus).items():
-        more = f": {table.kind}" if table.kind in ("differences", "robustness", "protocols") else ""
+        more = (
+            f": {table.kind}"
+            if table.kind in ("differences", "robustness", "protocols", "representations")
+            else ""
+        )
         title = titles.get(name) or table.title + more
         items.append(tasks.PageItem(name=name, kind=table.kind, title=title))
     rows: dict[str, tasks.PageRow] = {}

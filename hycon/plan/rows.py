@@ -91,8 +91,8 @@ class Rows:
     def conditions(self, corpus: str, experiment: str) -> list[Condition]:
         """Return the conditions of an experiment's sweeps, and its text encoders if it has several.
 
-        Empty without sweeps. A value that changes no row is left out. A row that a value does not change, such as one without contrastive
-        learning by a lambda, is the row of the unchanged variant.
+        Empty without sweeps. A value that changes no row is left out. A row that a value does not
+        change, such as one without contrastive learning by a lambda, is the unchanged variant's.
         """
         chosen = self.params.experiments[experiment]
         variants = self.params.variants_of(experiment, corpus)

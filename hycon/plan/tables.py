@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hycon.params import ADAPTED, Claim
+from hycon.params import ADAPTED, Claim, ModelConfig
 from hycon.plan import tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import (
@@ -50,6 +50,14 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
             )
         if kept := kept_rows(plan, corpus, name):
             found[f"{name}-protocols"] = tasks.ProtocolTable(**protocols(plan, corpus, name, kept))
+        if shown := represented_rows(plan, corpus, name):
+            found[f"{name}-representations"] = tasks.RepresentationTable(
+                title=plan.params.experiments[name].title,
+                rows=[plan.scored(corpus, row) for row in shown],
+                modalities={row: plan.settings(corpus, row).model.modalities for row in shown},
+                scheme=plan.params.experiments[name].representations,
+                aligned=aligned(corpus),
+            )
     if published := [each for each in plan.published if each.corpus == corpus]:
         here = set(plan.rows_of(corpus))
         rows = [plan.scored(corpus, each.row) for each in published if each.row in here]
@@ -71,6 +79,19 @@ def kept_rows(plan: Rows, corpus: str, experiment: str) -> list[str]:
     """Return the rows of an experiment that keep the predictions of every epoch."""
     rows = plan.rows_of(corpus, experiment)
     return [row for row in rows if plan.settings(corpus, row).train.every_epoch]
+
+
+def represented_rows(plan: Rows, corpus: str, experiment: str) -> list[str]:
+    """Return the rows of an experiment whose representations are measured.
+
+    Those of a peer are not comparable; nor those of the networks that test single groups.
+    """
+    chosen = plan.params.experiments[experiment]
+    if chosen.representations is None or plan.params.catalogue[corpus].leaves_one_out:
+        return []
+    own = [row for row in plan.rows_of(corpus, experiment)
+           if isinstance(plan.settings(corpus, row).model, ModelConfig)]  # fmt: skip
+    return [row for row in own if plan.settings(corpus, row).model.modalities]
 
 
 def protocols(plan: Rows, corpus: str, experiment: str, rows: list[str]) -> dict[str, Any]:
@@ -215,7 +236,7 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
                 for row in (pair.row, pair.reference)]  # fmt: skip
         rows += [row for each in table.controls.values() for row in each]
         reads = [*runs_of(rows), *([str(table.costs)] if table.costs else [])]
-    elif table.kind == "protocols":
+    elif table.kind in ("protocols", "representations"):
         reads = list(read_by_protocols(plan, corpus, table))
     elif table.kind == "robustness":
         reads = [str(table.measured)]
@@ -233,7 +254,9 @@ def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:
     )  # fmt: skip
 
 
-def read_by_protocols(plan: Rows, corpus: str, table: tasks.ProtocolTable) -> tuple[str, ...]:
+def read_by_protocols(
+    plan: Rows, corpus: str, table: tasks.ProtocolTable | tasks.RepresentationTable
+) -> tuple[str, ...]:
     records = [path for row in table.rows for path in plan.records(corpus, row.row)]
     return (*scores_of(table.rows), f"{table.aligned}/utterances.csv", *records)
 

@@ -37,6 +37,7 @@ TABLE_CODE = {
     "robustness": "hycon.reporting.robustness",
     "claims": "hycon.reporting.claims",
     "protocols": "hycon.reporting.protocols",
+    "representations": "hycon.reporting.representations",
 }
 
 
@@ -275,6 +276,17 @@ class ProtocolTable(Strict):
     inference: InferenceConfig
 
 
+class RepresentationTable(Strict):
+    """How similar the representations of rows are, and their gradients."""
+
+    kind: Literal["representations"] = "representations"
+    title: str
+    rows: Annotated[list[ScoredRow], Field(min_length=1)]
+    modalities: dict[str, list[str]]  # by row
+    scheme: str  # classes of scores
+    aligned: Path  # folder
+
+
 class PlannedClaim(Strict):
     """A claim with the rows of one text encoder that it is about."""
 
@@ -308,7 +320,8 @@ class TableTask(Strict):
         | CostTable
         | RobustnessTable
         | ClaimsTable
-        | ProtocolTable,
+        | ProtocolTable
+        | RepresentationTable,
         Field(discriminator="kind"),
     ]
     output: Path  # without file extension
@@ -463,7 +476,7 @@ class PageItem(Strict):
     name: str
     kind: Literal[
         "claims", "scores", "differences", "published", "costs", "robustness", "protocols",
-        "curve", "tsne", "forest", "seeds", "effects",
+        "representations", "curve", "tsne", "forest", "seeds", "effects",
     ]  # fmt: skip
     title: str
 
