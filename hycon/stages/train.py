@@ -253,7 +253,7 @@ def _train_seed(
     if held_out := provenance.get("held out"):
         name += f" without {held_out}"
     checkpoint = Checkpoint(checkpoint_of(folder), {"seed": seed, **provenance, **where})
-    data = data.prepared(task.settings.train, seed)
+    data = data.prepared(task.settings, seed)
     try:
         trained = train(
             data, task.settings, seed, _ProgressLogger(name), language_model, checkpoint

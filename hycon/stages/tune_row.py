@@ -85,7 +85,7 @@ def _scorer(task: TuneTask, machine: Machine):
     def score(settings: Settings, number: int) -> float:
         seed, part = divmod(number, len(folds))
         corpus = data(part, settings.train.classes)
-        corpus = corpus.prepared(settings.train, seeds[seed])
+        corpus = corpus.prepared(settings, seeds[seed])
         model = text and text.language_model
         return train(corpus, settings, seeds[seed], lambda _: None, model).score
 

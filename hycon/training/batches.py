@@ -13,8 +13,8 @@ from hycon.corpus.folds import training_rounds
 from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
 from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
 from hycon.errors import HyConError
-from hycon.networks.packing import PaddedBatch, without_steps
-from hycon.params import MODALITIES, TrainConfig
+from hycon.networks.packing import PaddedBatch, pooled, without_steps
+from hycon.params import MODALITIES, ModelConfig, Settings
 from hycon.training.text import TextFeatures
 
 # clip standardised features at this many standard deviations: COVAREP has outliers of thousands of
@@ -22,6 +22,7 @@ from hycon.training.text import TextFeatures
 OUTLIER = 10.0
 # rows that are standardised at once, so that memory contains the features once and not six times
 BLOCK = 1 << 14
+POOLED = 256  # texts that are pooled at once
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,34 @@ class CorpusTensors:
         """Number of steps of the longest utterance in all folds, by modality."""
         return {name: int(ragged.lengths.max()) for name, ragged in self.features.items()}
 
-    def prepared(self, options: TrainConfig, seed: int) -> "CorpusTensors":
+    def prepared(self, settings: Settings, seed: int) -> "CorpusTensors":
         """Return the corpus as a run sees it: fewer labels, shuffled or noisy modalities.
 
         Args:
-            options: training parameters.
+            settings: network and training parameters.
             seed: seed of the run, which draws all of these.
         """
+        options = settings.train
         data = self.with_shuffled(options.shuffled, seed)
-        return data.with_noise(options.noise, seed).with_labelled(options.labelled, seed)
+        data = data.with_noise(options.noise, seed).with_labelled(options.labelled, seed)
+        own = isinstance(settings.model, ModelConfig)
+        once = own and not settings.model.text_layers and not options.missing
+        if once and "text" in data.features and options.finetuning is None:
+            return data.with_pooled_text(settings.model.text_pooling)
+        return data
+
+    def with_pooled_text(self, pooling: str) -> "CorpusTensors":
+        """Return the corpus with one vector for each text, which a network without text layers
+        would compute anew in each batch.
+
+        Args:
+            pooling: "last", "first" or "mean" of its steps.
+        """
+        text = self.features["text"]
+        rows = torch.arange(len(text.lengths), device=text.lengths.device)
+        values = torch.cat([pooled(text.pad(part), pooling) for part in rows.split(POOLED)])
+        one = RaggedTensor(values, rows, torch.ones_like(rows))
+        return dataclasses.replace(self, features={**self.features, "text": one})
 
     def with_labelled(self, share: float, seed: int) -> "CorpusTensors":
         """Return the corpus with a share of its training fold, and as many steps in an epoch.

@@ -256,3 +256,23 @@ def test_the_gradient_ratio_grows_with_the_lambdas():
         )
     assert found[1]["gradient_ratio"] == pytest.approx(10 * found[0]["gradient_ratio"], rel=1e-4)
     assert found[1]["gradient_cosine"] == pytest.approx(found[0]["gradient_cosine"], abs=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last", "first"])
+def test_text_that_no_layer_reads_is_pooled_once_with_the_same_predictions(pooling):
+    data, options = corpus(), settings(epochs=2)
+    shallow = {"model.text_layers": 0, "model.text_pooling": pooling}
+    options = override(options, shallow)
+    found = data.prepared(options, 1)
+    assert found.features["text"].lengths.tolist() == [1] * 60
+    trained = [train(each, options, 1, quiet) for each in (data, found)]
+    rows = torch.arange(60)
+    predictions = [
+        infer(run.model, each, rows).prediction
+        for run, each in zip(trained, (data, found), strict=True)
+    ]
+    torch.testing.assert_close(*predictions, rtol=1e-4, atol=1e-4)
+    # the network reads whole texts too, as `hycon predict` gives them
+    torch.testing.assert_close(infer(trained[1].model, data, rows).prediction, predictions[1])
+    for deeper in ({"model.text_layers": 1}, {"train.missing": 0.1}):
+        assert data.prepared(override(options, deeper), 1) is data
