@@ -279,6 +279,9 @@ class Params(Strict):
     """Changes for a text encoder, applied before variants."""
     encoders: dict[Name, Encoder]
     """Text encoders by name."""
+    claims_table: Annotated[Name, StringConstraints(pattern=r"^claims(-[a-z0-9]+)*$")] = "claims"
+    """Name of the table of claims. claims-NAME in an overlay keeps the table of another overlay of
+    the same corpus."""
     metrics: MetricsConfig
     """Conventions of the metrics."""
     inference: InferenceConfig

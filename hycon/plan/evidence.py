@@ -66,7 +66,8 @@ def claims(plan: Rows) -> Iterator[Job]:
     if not plan.claims:
         return
     corpora = plan.params.corpora
-    tables = {corpus: RESULTS / corpus / "tables" / "claims.csv" for corpus in corpora}
+    name = f"{plan.params.claims_table}.csv"
+    tables = {corpus: RESULTS / corpus / "tables" / name for corpus in corpora}
     stem = RESULTS / "claims"
     yield Job(
         stage="claims", name="", phase="evidence", code=("hycon.stages.claims",),
@@ -193,7 +194,7 @@ def report(plan: Rows) -> Job:
 
 def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
     titles = {
-        "claims": "The paper's claims",
+        plan.params.claims_table: "The paper's claims",
         "published": "Published numbers and ours",
         "complexity": "Complexity",
         MEASURED_TABLE: "Complexity: times and memory",

@@ -30,7 +30,7 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
     """Return the tables of a corpus by name, in the order of the report."""
     found: dict[str, Any] = {}
     if plan.claims:
-        found["claims"] = _claims_table(plan, corpus)
+        found[plan.params.claims_table] = _claims_table(plan, corpus)
     for name in plan.experiments_of(corpus):
         found[name] = _score_table(plan, corpus, name)
         if pairs := reference_pairs(plan, corpus, name):

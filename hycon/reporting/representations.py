@@ -98,10 +98,10 @@ def geometry(representations: Mapping[str, np.ndarray], classes: np.ndarray) -> 
         those of two modalities only if there are two.
     """
     n = len(classes)
-    rows = {
-        name: x.astype(np.float64) / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-        for name, x in representations.items()
-    }
+    rows = {}
+    for name, x in representations.items():
+        wide = x.astype(np.float64)
+        rows[name] = wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-12)
     other = classes[:, None] != classes
     same = ~other & ~np.eye(n, dtype=bool)
     found: dict[str, list[float]] = {}

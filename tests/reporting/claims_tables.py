@@ -25,10 +25,10 @@ def judged(name, verdict, *compared, metric="mae_all", **more):
     ] or [common]  # fmt: skip
 
 
-def write_claims(folder, *claims):
-    """Write a table `claims` in a folder, from results of `judged`."""
+def write_claims(folder, *claims, name="claims"):
+    """Write a table of claims in a folder, from results of `judged`."""
     lines = pd.DataFrame([line for each in claims for line in each])
     rows = [[Cell(line.words), Cell(line.verdict)] for line in lines.itertuples()]
     caption = f"The paper's claims. Test fold. {NOTE}"
     sheet = DisplayTable(["Claim", "Verdict"], "ll", rows, caption, f"{folder.parent.name}-claims")
-    table_formats.write(sheet, lines, folder / "claims")
+    table_formats.write(sheet, lines, folder / name)
