@@ -1,6 +1,7 @@
 """The figure of effects: differences from the reference under several conditions."""
 
 import itertools
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +28,8 @@ GAIN_NOTE = (
     "Last panel: the same differences against what the reference gains over one modality alone."
 )
 COLUMNS = 3  # panels next to each other
-LOGARITHMIC = 20  # ratio of the ends of an axis from which on it is logarithmic
+LETTERS = 10  # of a line below a point
+LOGARITHMIC = 8  # ratio of the ends of an axis from which on it is logarithmic
 
 
 class Effect(NamedTuple):
@@ -100,7 +102,7 @@ def write_effects(
     named = unit(measure.heading, measure.factor).replace("%", "points")
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(PAGE, 0.4 + 2.0 * lines), layout="constrained")
-        grid = figure.subplots(lines, min(count, COLUMNS), squeeze=False)
+        grid = figure.subplots(lines, min(count, COLUMNS), squeeze=False, sharey=True)
         places = list(grid.flat)
         for axes in places[count:]:
             axes.set_axis_off()
@@ -148,7 +150,7 @@ def _draw_panel(
         axes.set_xticks(xs, [f"{x:g}" for x in xs])
         axes.minorticks_off()
     else:
-        axes.set_xticks(range(len(xs)), xs)
+        axes.set_xticks(range(len(xs)), [textwrap.fill(x, LETTERS) for x in xs])
         axes.margins(x=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 
