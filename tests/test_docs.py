@@ -21,6 +21,7 @@ PAGES = {
 }
 UNTESTED = "not tested"
 SAMPLE = "tests/pipeline/test_sample.py::"
+OWN = "tests/own_network/test_pipeline.py::"
 DVC = "tests/pipeline/test_dvc.py::"
 # what runs a command, or the same with smaller settings: a test, or a command of CI
 RUN_BY = {
@@ -50,6 +51,10 @@ RUN_BY = {
         ),
         "tests/pipeline/test_own_corpus.py::test_the_commands_of_the_page_end_in_tables",
     ),
+    "snakemake --cores 1 results/sample/tables/mine.md": OWN
+    + "test_the_example_of_the_page_stands_in_tables_beside_hycon",
+    "hycon predict --run results/runs/sample/mine-glove/seed-1 --corpus sample": OWN
+    + "test_it_predicts_with_an_overlay_or_parameters_that_name_it",
     "hycon corpora mosi": "tests/commands/test_corpora.py::"
     "test_a_corpus_is_missing_partly_here_verified_or_different",
     **dict.fromkeys(

@@ -20,6 +20,7 @@ def refused(overlay):
     return message
 
 
+OWN = {"variants": {"new": {"label": "N", "peer": {"network": "own", "name": "mine"}}}}
 # what takes all experiments but `main` away
 OTHERS = dict.fromkeys(("modalities", "peers", "ablation", "fusion", "alpha", "losses"))
 
@@ -144,6 +145,25 @@ def test_every_shipped_overlay_is_valid(overlay):
          "variants.tfn.train: a peer has no contrastive losses; remove lambdas and selection"),
         ({"variants": {"tfn": {"train": {"lr": 1}}}}, "variants.tfn.train.lr: unknown key"),
         ({"variants": {"hycon": {"model": {"network": "tfn"}}}}, "expected 'transformer' or"),
+        ({"networks": {"mine": "models/mine"}}, 'networks.mine: found "models/mine" (text), expe'),
+        ({"networks": {"mine": "/a.py:Mine"}, **OWN},
+         "networks.mine: found /a.py, expected a file in the project's folder"),
+        ({"networks": {"mine": "hycon/../../a.py:Mine"}, **OWN},
+         "networks.mine: found hycon/../../a.py, expected a file in the project's folder"),
+        ({"networks": {"mine": "none.py:Mine"}, **OWN},
+         "--configfile or --config: networks.mine: none.py not found; make it, or correct"),
+        ({"networks": {"other": "none.py:Mine"}, **OWN},
+         "networks: unknown name 'mine' (allowed: other)"),
+        ({"variants": {"new": {"label": "N", "peer": {"network": "own"}}}}, "new.peer.name: miss"),
+        ({"variants": {"new": {"label": "N", "peer": {"network": "own", "name": "a",
+                                                      "reads": []}}}},
+         "variants.new.peer.reads: found [] (a list), expected at least 1"),
+        ({"variants": {"new": {"label": "N", "peer": {"network": "own", "name": "a",
+                                                      "settings": {"a-b": 1}}}}},
+         "variants.new.peer.settings.a-b: found"),
+        ({"variants": {"new": {"label": "N", "peer": {"network": "own", "name": "a",
+                                                      "settings": {"a": {"b": 1}}}}}},
+         "variants.new.peer.settings.a"),
         ({"tuning": {"variants": ["lmf"], "space": {"model.rank": [3, "x"]}}},
          'tuning.space: model.rank: found "x" (text), expected integer'),
         ({"tuning": {"variants": ["lmf"], "space": {"model.memsize": [3]}}},

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,9 @@ from hycon.encoders.word_vectors import encode_words
 from hycon.errors import HyConError
 from hycon.evaluation.metrics import label_metrics
 from hycon.logs import log
-from hycon.params import Corpus, Encoder, Settings
+from hycon.params import Corpus, Encoder, OwnNetwork, Settings, merge, read_yaml
+from hycon.params import load as load_params
+from hycon.params.own import locate as locate_network
 from hycon.training.batches import CorpusTensors, RaggedTensor, standardise
 from hycon.training.device import pick_device
 from hycon.training.loop import infer
@@ -52,9 +55,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.add_argument(f"--{part}", type=Path, help=f"features of the table: {part}")
     options.add_argument("--output", type=Path, required=True, help="CSV to write")
     options.add_argument("--device", default="auto")
+    options.add_argument(
+        "--configfile", type=Path, nargs="+", default=[],
+        help="overlays that name a network of your own, as for snakemake",
+    )  # fmt: skip
     arguments = options.parse_args(argv)
     record = read_record(arguments.run)
     settings, corpus, encoder = _settings(arguments.run, record)
+    if isinstance(settings.model, OwnNetwork):
+        network = _registered(arguments.run, settings.model, arguments.configfile)
+        settings = settings.model_copy(update={"model": network})
     found = _corpus(arguments) if arguments.corpus else _table(arguments)
     device = pick_device(arguments.device)
     tensors, language_model = _tensors(arguments.run, settings, corpus, encoder, found, device)
@@ -84,6 +94,27 @@ def _settings(folder: Path, record: dict[str, Any]) -> tuple[Settings, Corpus, E
             f"{folder}: has a network for each held-out group; take a run on fixed folds"
         )
     return tuple(parts)
+
+
+def _registered(run: Path, network: OwnNetwork, overlays: list[Path]) -> OwnNetwork:
+    """Return a run's network as the parameters here, or an entry point, have its code.
+
+    A run can come from a stranger, so it only names the network: it does not say which code to
+    import.
+    """
+    params = load_params(overlay=functools.reduce(merge, map(read_yaml, overlays), {}))
+    try:
+        found = locate_network(params.networks, network.name, Path())
+    except ValueError as error:
+        raise HyConError(f"{run}/run.json: needs the network {network.name}; {error}") from None
+    names = [source.rpartition(":")[2] for source in (found.source, network.source)]
+    if found.sha256 != network.sha256 or names[0] != names[1]:
+        raise HyConError(
+            f"{run}/run.json: found {found.source} with digest {found.sha256[:12]}, expected "
+            f"{network.source} with {network.sha256[:12]}; restore the code that it was trained "
+            "with, or train again"
+        )
+    return network.model_copy(update={"source": found.source})
 
 
 def _corpus(arguments: argparse.Namespace) -> Input:

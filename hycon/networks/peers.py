@@ -84,7 +84,7 @@ class Peer(nn.Module):
         batch = {name: _cut(steps, self.longest[name]) for name, steps in batch.items()}
         kind = KINDS[self.settings.network]
         alone = self.training and len(batch["text"].lengths) == 1
-        with _reading(self.network, kind.last) as read, _running_statistics(self.network, alone):
+        with _reading(self.network, kind.last) as read, running_statistics(self.network, alone):
             result = kind.call(self.network, batch, self.longest)
         unimodal = kind.unimodal(self.network, result, batch)
         prediction = result["M"].reshape(-1, self.outputs)
@@ -228,7 +228,7 @@ def _reading(network: nn.Module, layer: str | None) -> Iterator[list[Tensor]]:
 
 
 @contextmanager
-def _running_statistics(network: nn.Module, wanted: bool) -> Iterator[None]:
+def running_statistics(network: nn.Module, wanted: bool) -> Iterator[None]:
     """Make batch norms use running statistics and not update them."""
     norms = [each for each in network.modules() if wanted and isinstance(each, nn.BatchNorm1d)]
     for norm in norms:

@@ -53,6 +53,13 @@ MODALITIES = ("text", "audio", "vision")
 Modality = Literal["text", "audio", "vision"]
 
 
+def _in_order(modalities: list[str]) -> list[str]:
+    check_distinct("modalities", modalities)
+    return sorted(modalities, key=MODALITIES.index)
+
+
+Modalities = Annotated[list[Modality], AfterValidator(_in_order)]
+
 # Text joins the lines of a long text
 Line = Annotated[str, AfterValidator(_is_text)]
 Text = Annotated[str, AfterValidator(lambda text: _is_text(" ".join(text.split())))]

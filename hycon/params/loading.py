@@ -161,7 +161,7 @@ def load(root: Path = Path(), overlay: dict[str, Any] | None = None) -> Params:
         if problem := _unfit(values):
             raise HyConError(f"{origin}: {problem}")
     try:
-        return Params.model_validate(merge(merged, overlay))
+        return Params.model_validate(merge(merged, overlay), context={"root": root})
     except ValidationError as error:
         problem = explain(Params, error.errors()[0])
     said = problem if len(problem) <= LONGEST_LINE else f"{problem[:LONGEST_LINE]}..."

@@ -1,16 +1,25 @@
-"""Sizes of the peers: networks of the package MMSA, trained by this project's loop.
+"""Peers, trained by this project's loop: networks of the package MMSA, and of one's own.
 
-Keys are those of MMSA's configuration, flattened: `NN1Config: {shapes, drop}` is nn1_shapes and
-nn1_drop. Lists are in the order text, audio, vision; `dropouts` in the order audio, vision, text,
-after the fusion.
+Keys of the former are those of MMSA's configuration, flattened: `NN1Config: {shapes, drop}` is
+nn1_shapes and nn1_drop. Lists are in the order text, audio, vision; `dropouts` in the order audio,
+vision, text, after the fusion.
 """
 
 import importlib.util
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from hycon.params.base import Count, NonNegative, Probability, Strict
+from hycon.params.base import (
+    Count,
+    Float,
+    Line,
+    Modalities,
+    Name,
+    NonNegative,
+    Probability,
+    Strict,
+)
 
 ADAPTED = {
     "tfn": "audio and vision are means over the steps, as MMSA has it",
@@ -153,8 +162,36 @@ class Misa(_Peer):
     recon_weight: NonNegative
 
 
+Plain = bool | int | Float | Line | None
+Keyword = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
+# a file in the project's folder, and a class in it
+Source = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_./ -]+\.py:[A-Za-z_][A-Za-z0-9_]*$")
+]
+
+
+class Own(Strict):
+    """A network of one's own."""
+
+    network: Literal["own"]
+    name: Name
+    """Its name in `networks`, or of an entry point of the group hycon.networks."""
+    reads: Annotated[Modalities, Field(min_length=1)] | None = None
+    """Modalities that it reads; null for all that the corpus has."""
+    settings: dict[Keyword, Plain | list[Plain]] = Field(default={})
+    """Keyword arguments of its class."""
+
+
+class OwnNetwork(Own):
+    """A network of one's own in the settings of a row, with the digest of its code."""
+
+    reads: Annotated[Modalities, Field(min_length=1)]
+    source: Line  # as in `hycon.params.own.Located`
+    sha256: Line
+
+
 AnyPeer = Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa
-PeerSettings = Annotated[AnyPeer, Field(discriminator="network")]
+PeerSettings = Annotated[AnyPeer | Own, Field(discriminator="network")]
 
 
 def installed() -> bool:

@@ -1,13 +1,16 @@
 """The whole configuration, checked across its parts."""
 
 import itertools
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
     Field,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -28,7 +31,16 @@ from hycon.params.base import (
 from hycon.params.catalogue import Corpus, Encoder
 from hycon.params.inference import InferenceConfig
 from hycon.params.messages import explain
-from hycon.params.peers import MISSING, AnyPeer, PeerSettings, installed
+from hycon.params.own import Located, locate
+from hycon.params.peers import (
+    MISSING,
+    AnyPeer,
+    Own,
+    OwnNetwork,
+    PeerSettings,
+    Source,
+    installed,
+)
 from hycon.params.settings import (
     MODALITIES,
     ModelConfig,
@@ -146,7 +158,7 @@ class Variant(Changes):
     of: Name | None = None
     """Variant that this one is a change of."""
     peer: PeerSettings | None = None
-    """Network of the package MMSA and its sizes, in place of `model`."""
+    """Network of the package MMSA and its sizes, or one of your own, in place of `model`."""
     before: Changes = Field(default=Changes())
     """Changes that are made before those of `of` and of the variant itself. The sweeps of an
     experiment set them."""
@@ -273,6 +285,9 @@ class Params(Strict):
     """Tables by name. In an overlay, null removes one."""
     variants: dict[Name, Variant]
     """Variants by name: changes of `model` and `train`."""
+    networks: dict[Name, Source] = Field(default={})
+    """Networks of your own by name: FILE.py:CLASS, with a file in the project's folder. A variant
+    uses one by `peer: {network: own, name: NAME}`."""
     per_corpus: dict[Name, Changes]
     """Changes for a corpus, applied before `per_encoder` and variants."""
     per_encoder: dict[Name, Changes]
@@ -300,6 +315,7 @@ class Params(Strict):
     """Search for better parameters (the rule `tune`)."""
     catalogue: dict[Name, Corpus]
     """Known corpora (corpora.yaml)."""
+    _own: dict[str, Located] = PrivateAttr(default_factory=dict)  # the networks that variants use
 
     @model_validator(mode="before")
     @classmethod
@@ -307,7 +323,11 @@ class Params(Strict):
         return _with_swept(content)
 
     @model_validator(mode="after")
-    def _names_resolve(self) -> Self:
+    def _names_resolve(self, info: ValidationInfo) -> Self:
+        root = (info.context or {}).get("root", Path())
+        for variant in self.variants.values():
+            if isinstance(variant.peer, Own) and (name := variant.peer.name) not in self._own:
+                self._own[name] = locate(self.networks, name, root)
         check_known("corpora", self.corpora, self.catalogue)
         check_distinct("corpora", self.corpora)
         check_distinct("seeds", self.seeds)
@@ -360,7 +380,7 @@ class Params(Strict):
 
     def _check_space(self) -> None:
         """Refuse keys and values that fit no network; `tuning_of` checks a row's network."""
-        peers = [self.variants[name].peer for name in self.tuning.variants]
+        peers = [self._network(self.variants[name].peer) for name in self.tuning.variants]
         for key, choice in self.tuning.space.items():
             model = next((peer for peer in peers if key in _sizes(peer)), self.model)
             base = Settings(model=model, train=self.train)
@@ -406,12 +426,13 @@ class Params(Strict):
         parent.
         """
         chosen, here = self.variants[variant], self.catalogue[corpus].modalities
-        if chosen.peer and not installed():
+        own = chosen.peer if isinstance(chosen.peer, Own) else None
+        if chosen.peer and not own and not installed():
             return MISSING
-        if chosen.peer:
+        if chosen.peer and not own:
             return None if len(here) == len(MODALITIES) else f"needs {', '.join(MODALITIES)}"
         parent = self.variants.get(chosen.of or "")  # a name that is unknown is refused later
-        named, shuffled = None, ()
+        named, shuffled = own and (own.reads or here), ()
         for each in (parent, chosen) if parent else (chosen,):
             named = each.model.get("modalities", named)
             shuffled = each.train.get("shuffled", shuffled)
@@ -453,7 +474,8 @@ class Params(Strict):
                 f"variants.{variant}.train: a peer has no contrastive losses; remove lambdas and "
                 "selection"
             )
-        declared = list(MODALITIES) if peer else settings.model.modalities
+        reads = peer.reads if isinstance(peer, Own) else None
+        declared = (reads or list(MODALITIES)) if peer else settings.model.modalities
         if absent := [name for name in settings.train.shuffled if name not in declared]:
             raise ValueError(
                 f"variants.{variant}.train.shuffled: {absent[0]} is not in model.modalities; "
@@ -482,7 +504,18 @@ class Params(Strict):
         low_rank = settings.model.fusion == "low-rank"
         rank = {} if low_rank else {"rank": None}
         own = settings.model.model_copy(update={"modalities": modalities, **rank})
-        return Settings(model=peer or own, train=options.model_copy(update=train))
+        return Settings(
+            model=self._network(peer, modalities) or own, train=options.model_copy(update=train)
+        )
+
+    def _network(
+        self, peer: AnyPeer | Own | None, reads: list[str] | None = None
+    ) -> AnyPeer | OwnNetwork | None:
+        """Return a variant's peer as it is in the settings of a row."""
+        if not isinstance(peer, Own):
+            return peer
+        reads = reads or list(MODALITIES)  # a corpus with none of them has no row
+        return OwnNetwork(**{**dict(peer), "reads": reads}, **self._own[peer.name]._asdict())
 
     def _changes(
         self, corpus: str, variant: str, encoder: str
@@ -534,7 +567,7 @@ class Params(Strict):
             key: choice
             for key, choice in tuning.space.items()
             if not any(f"{key}.".startswith(f"train.{name}.") for name in off)
-            and (not peer or key.startswith("train.") or key in _sizes(peer))
+            and (key.startswith("train.") or key in _sizes(peer or self.model))
         }
         if not space:
             raise ValueError("tuning.space: no key is in use in this variant; add keys")
@@ -586,7 +619,10 @@ class Params(Strict):
         return usable[:1] if chosen.first_encoder_only else usable
 
 
-def _sizes(peer: AnyPeer | None) -> set[str]:
-    """Return the keys of a peer's sizes as they appear in a tuning space."""
-    fields = type(peer).model_fields if peer else {}
-    return {f"model.{name}" for name in fields if name != "network"}
+def _sizes(network: AnyPeer | Own | ModelConfig | None) -> set[str]:
+    """Return the keys of a network's sizes as they appear in a tuning space."""
+    if isinstance(network, Own):
+        return {f"model.settings.{name}" for name in network.settings}
+    fields = set(type(network).model_fields) if network else set()
+    kind = set() if isinstance(network, ModelConfig) else {"network"}  # of a peer, no size
+    return {f"model.{name}" for name in fields - kind}

@@ -2,32 +2,23 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from hycon.params.base import (
     MODALITIES,
     Count,
     Fraction,
-    Modality,
+    Modalities,
     NonNegative,
     Positive,
     PositiveFraction,
     Probability,
     Strict,
-    check_distinct,
     merge,
     nested,
 )
 from hycon.params.catalogue import Corpus
-from hycon.params.peers import AnyPeer
-
-
-def _in_order(modalities: list[str]) -> list[str]:
-    check_distinct("modalities", modalities)
-    return sorted(modalities, key=MODALITIES.index)
-
-
-Modalities = Annotated[list[Modality], AfterValidator(_in_order)]
+from hycon.params.peers import AnyPeer, OwnNetwork
 
 
 class ModelConfig(Strict):
@@ -224,11 +215,13 @@ class TrainConfig(Strict):
 class Settings(Strict):
     """Everything that a run's results depend on, besides corpus, features and seed."""
 
-    model: Annotated[ModelConfig | AnyPeer, Field(discriminator="network")]
+    model: Annotated[ModelConfig | AnyPeer | OwnNetwork, Field(discriminator="network")]
     train: TrainConfig
 
     def reads(self, corpus: Corpus) -> list[str]:
         """Return the modalities to load: those of the network, or one if it predicts a constant."""
+        if isinstance(self.model, OwnNetwork):
+            return self.model.reads
         if not isinstance(self.model, ModelConfig):
             return list(MODALITIES)  # a peer reads all
         return self.model.modalities or corpus.modalities[-1:]

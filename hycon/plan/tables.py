@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hycon.params import ADAPTED, Claim, ModelConfig
+from hycon.params import ADAPTED, Claim, ModelConfig, OwnNetwork
 from hycon.plan import tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import (
@@ -211,16 +211,23 @@ def _left_out(plan: Rows, corpus: str, name: str) -> str:
 
 
 def _adaptations(plan: Rows, corpus: str, experiment: str) -> str:
-    """Return the adaptations of an experiment's peers; "" if it has none."""
+    """Return the adaptations of an experiment's peers, and where others are from; "" if none."""
     changed: dict[str, list[str]] = {}
+    others: list[str] = []
     for name in plan.params.variants_of(experiment, corpus):
         variant = plan.params.variants[name]
-        if variant.peer:
+        encoder = plan.params.encoders_of(experiment, corpus)[0]
+        network = plan.settings(corpus, f"{name}-{encoder}").model
+        if isinstance(network, OwnNetwork):
+            others.append(f"{variant.label} ({network.source})")
+        elif variant.peer:
             changed.setdefault(ADAPTED[variant.peer.network], []).append(variant.label)
-    if not changed:
-        return ""
     each = "; ".join(f"{', '.join(labels)}: {what}" for what, labels in changed.items())
-    return f"Peers are networks of the package MMSA in this training. Adapted: {each}."
+    notes = [
+        f"Peers are networks of the package MMSA in this training. Adapted: {each}." * bool(each),
+        f"Not networks of this project: {'; '.join(others)}." * bool(others),
+    ]
+    return " ".join(filter(None, notes))
 
 
 def table_job(plan: Rows, corpus: str, name: str, table: Any) -> Job:

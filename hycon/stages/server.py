@@ -121,9 +121,9 @@ def serve(folder: str, listener: socket.socket, alive: int, run: Callable[..., A
                 # a failure is reported by the job, which fails in the same way
                 with contextlib.suppress(Exception):
                     importlib.import_module(name)
-            for name, module in list(sys.modules.items()):
+            for module in list(sys.modules.values()):
                 path = getattr(module, "__file__", None)
-                if path and name.startswith("hycon.") and path not in imported:
+                if path and path not in imported:
                     imported[path] = _modified(path)
 
         def end(process: int) -> None:

@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hycon.encoders.language_model import LanguageModel
 from hycon.losses import BaselineLoss, HybridContrastiveLoss
-from hycon.networks.hycon import HyCon, parameter_counts
-from hycon.networks.peers import Peer
+from hycon.networks.hycon import parameter_counts
+from hycon.networks.own import AnyNetwork
 from hycon.params import Settings
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
@@ -59,8 +59,8 @@ class TimedRow(NamedTuple):
 class _Training(NamedTuple):
     """A network at the start of its training, built as in `hycon.training.loop.train`."""
 
-    model: HyCon | Peer
-    kept: HyCon | Peer  # the network itself, or its moving average
+    model: AnyNetwork
+    kept: AnyNetwork  # the network itself, or its moving average
     step: Callable[[Tensor], None]  # an optimiser step, or a function that counts calls
     contrastive: HybridContrastiveLoss | BaselineLoss | None
 

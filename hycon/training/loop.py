@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from hycon.encoders.language_model import LanguageModel
 from hycon.losses import BaselineLoss, HybridContrastiveLoss, Modification, PairSelection
 from hycon.networks.hycon import HyCon, Output
+from hycon.networks.own import AnyNetwork, Own
 from hycon.networks.packing import PaddedBatch
 from hycon.networks.peers import Peer
-from hycon.params import ModelConfig, Settings, TrainConfig
+from hycon.params import ModelConfig, OwnNetwork, Settings, TrainConfig
 from hycon.training.batches import CorpusTensors
 from hycon.training.checkpoint import Checkpoint, State, named
 from hycon.training.optimiser import OptimizerStep
@@ -26,7 +27,7 @@ INFERENCE_BATCH = 64  # tensor fusion needs 0.5 MB per utterance at d = 50, and 
 class TrainingResult:
     """A trained network, with the weights of the selected epoch, and its training history."""
 
-    model: HyCon | Peer
+    model: AnyNetwork
     epoch: int  # the selected epoch, from 1
     score: float  # its validation score: MAE or cross-entropy
     history: list[dict[str, float]]  # one row per epoch
@@ -213,7 +214,7 @@ def make_network(
     settings: Settings,
     language_model: LanguageModel | None,
     longest: dict[str, int] | None = None,
-) -> HyCon | Peer:
+) -> AnyNetwork:
     """Build the network for a corpus, with a copy of the language model if there is one.
 
     Args:
@@ -235,8 +236,9 @@ def make_network(
     if isinstance(settings.model, ModelConfig):
         model = HyCon(widths, data.outputs, settings.model, language_model)
     else:
+        kind = Own if isinstance(settings.model, OwnNetwork) else Peer
         sizes = longest or data.longest
-        model = Peer(widths, data.outputs, settings.model, sizes, language_model)
+        model = kind(widths, data.outputs, settings.model, sizes, language_model)
     return model.to(data.labels.device)
 
 
@@ -280,7 +282,7 @@ def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tens
 
 
 def run_epoch(
-    model: HyCon | Peer,
+    model: AnyNetwork,
     data: CorpusTensors,
     options: TrainConfig,
     order: torch.Generator,
@@ -336,7 +338,7 @@ def run_epoch(
 
 
 def gradient_balance(
-    model: HyCon | Peer,
+    model: AnyNetwork,
     data: CorpusTensors,
     options: TrainConfig,
     contrastive: HybridContrastiveLoss | BaselineLoss,

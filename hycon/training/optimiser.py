@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import swa_utils
 
-from hycon.networks.hycon import HyCon
-from hycon.networks.peers import Peer
+from hycon.networks.own import AnyNetwork
 from hycon.params import TrainConfig
 from hycon.training.checkpoint import State, named
 
@@ -25,7 +24,7 @@ class OptimizerStep:
         steps: number of steps of the whole training, for the schedule.
     """
 
-    def __init__(self, model: HyCon | Peer, options: TrainConfig, steps: int) -> None:
+    def __init__(self, model: AnyNetwork, options: TrainConfig, steps: int) -> None:
         self.model, self.clip_norm = model, options.clip_norm
         groups, warmups = _parameter_groups(model, options)
         self.optimiser = torch.optim.AdamW(groups, fused=True)
@@ -42,7 +41,7 @@ class OptimizerStep:
             self.averaged = swa_utils.AveragedModel(model, multi_avg_fn=decay)
 
     @property
-    def kept(self) -> HyCon | Peer:
+    def kept(self) -> AnyNetwork:
         return self.averaged.module if self.averaged is not None else self.model
 
     def __call__(self, loss: Tensor) -> None:

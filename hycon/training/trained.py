@@ -11,8 +11,7 @@ from torch import Tensor
 from hycon.atomic_io import sha256_of
 from hycon.encoders.language_model import LanguageModel
 from hycon.errors import HyConError
-from hycon.networks.hycon import HyCon
-from hycon.networks.peers import Peer
+from hycon.networks.own import AnyNetwork
 from hycon.params import Settings
 from hycon.training.batches import CorpusTensors
 from hycon.training.loop import make_network
@@ -67,7 +66,7 @@ def load_network(
     language_model: LanguageModel | None = None,
     number: int | None = None,
     longest: dict[str, int] | None = None,
-) -> HyCon | Peer:
+) -> AnyNetwork:
     """Return the network of a run, in evaluation mode, on the device of the corpus.
 
     Args:

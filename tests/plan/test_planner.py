@@ -207,6 +207,25 @@ def test_peers_and_controls_of_a_missing_modality_are_left_out_with_the_reason()
         Plan(load(ROOT)).job("tune_row", "iemocap-utterance-loso/hycon-v2-bert")
 
 
+def test_a_network_of_ones_own_reads_what_a_corpus_has_or_is_left_out_if_it_names_more():
+    own = {"network": "own", "name": "mine"}
+    named = {**own, "reads": ["vision", "text"]}
+    variants = {"all": {"label": "A", "peer": own}, "named": {"label": "N", "peer": named}}
+    networks = {"mine": "tests/own_network/toy.py:Toy"}
+    params = load(ROOT, {"networks": networks, "variants": variants})
+    assert params.lacking("iemocap-utterance", "all") is None
+    assert params.lacking("iemocap-utterance", "named") == "the corpus has no vision"
+    for corpus, variant, reads in (
+        ("iemocap-utterance", "all", ["text", "audio"]),
+        ("sample", "all", ["text", "audio", "vision"]),
+        ("sample", "named", ["text", "vision"]),
+    ):
+        settings = params.settings(corpus, variant, "bert")
+        assert settings.model.reads == settings.reads(params.catalogue[corpus]) == reads
+        assert not any(dict(settings.train.lambdas).values())
+        assert not settings.is_control()
+
+
 def test_a_row_is_left_out_and_never_a_constant_where_its_modalities_are_missing():
     parent = {"label": "P", "model": {"modalities": ["vision"]}}
     child = {"label": "C", "of": "parent", "train": {"epochs": 1}}

@@ -122,6 +122,21 @@ def test_a_job_whose_code_has_changed_since_the_import_runs_the_new_code_by_itse
     assert project.ran()[1][1] == "False"  # the new NUMBER
 
 
+@ends(
+    "import of_another_package; print(of_another_package.NUMBER, file=open('number', 'w')); "
+    "task.output.touch()"
+)
+def test_a_job_runs_the_new_code_of_a_module_of_another_package(project):
+    module, number = project.folder / "of_another_package.py", project.folder / "number"
+    module.write_text("NUMBER = 1\n")
+    for _ in range(2):  # the server imports the module after the first
+        assert project.start().wait(timeout=60) == 0
+    assert number.read_text() == "1\n"
+    module.write_text("NUMBER = 22\n")
+    assert project.start().wait(timeout=60) == 0
+    assert number.read_text() == "22\n"
+
+
 @pytest.mark.parametrize(
     ("project", "code", "said"),
     [
