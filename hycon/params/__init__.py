@@ -8,11 +8,12 @@ receives these values; nothing else reads a configuration file.
 from hycon.params.base import merge
 from hycon.params.catalogue import Corpus, Encoder, Generator, Planted
 from hycon.params.claims import Claim, Preregistration, load_claims, load_preregistrations
+from hycon.params.experiments import swept_name
 from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, OwnNetwork, installed
 from hycon.params.published import Published, load_published
-from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params, swept_name
+from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params
 from hycon.params.settings import (
     MODALITIES,
     ModelConfig,
