@@ -20,7 +20,7 @@ SPACE = {
     "train.clip_norm": [None, 1.0],
     "model.dropout": {"low": 0.0, "high": 0.5},
 }
-PLAN = {"variants": "hycon", "encoder": "bert", "trials": 16, "folds": 0, "seeds": [1]}
+PLAN = {"variants": ["hycon"], "encoder": "bert", "trials": 16, "folds": 0, "seeds": [1]}
 
 
 def plan(**changes):
