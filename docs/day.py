@@ -10,10 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # the lines of a run's output that are shown
-SHOWN = re.compile(
-    r"Stage '|Running stage|^(generate|fetch|align|tiny|encode|train|evaluate|aggregate|collect|"
-    r"tables|figures|complexity|report) +\d+$|Nothing to be done|up to date"
-)
+SHOWN = re.compile(r"Stage '|Running stage|^\d+ jobs? on |Nothing to be done|up to date")
 
 WIDTH = 140  # characters of a line that are shown
 

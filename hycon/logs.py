@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import logging
+import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +16,9 @@ from hycon.errors import HyConError, Terminated, printable
 log = logging.getLogger("hycon")
 USER_ERROR = 2
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, the next run resumes
+# environment variable of jobs that print warnings and errors only; the run shows the rest
+QUIET = "HYCON_QUIET"
+CLEAR = "\r\033[K"  # deletes a terminal's last line
 # advice for system errors; others are reported without advice
 REMEDIES = {
     errno.ENOENT: "make it, or correct the path",
@@ -39,17 +44,20 @@ REMEDIES = {
 
 
 class _Copied:
-    """A text stream that also writes to a log file."""
+    """A text stream that also writes to a log file, or, if quiet, only to it."""
 
-    def __init__(self, stream: TextIO, file: TextIO) -> None:
-        self._stream, self._file = stream, file
+    def __init__(self, stream: TextIO, file: TextIO, quiet: bool) -> None:
+        self._stream, self._file, self._quiet = stream, file, quiet
 
     def write(self, text: str) -> int:
         if not text.startswith("\r"):  # progress, which a terminal writes over
             with contextlib.suppress(OSError, ValueError):  # of a log on a full disk
                 self._file.write(text)
                 self._file.flush()
-        return self._stream.write(text)
+        return len(text) if self._quiet else self._stream.write(text)
+
+    def isatty(self) -> bool:
+        return not self._quiet and self._stream.isatty()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
@@ -59,12 +67,17 @@ class _Copied:
 def copied_to(path: Path | None) -> Iterator[None]:
     """Send messages, warnings and tracebacks to the terminal and, with times, to a log file.
 
+    If `QUIET` is set, the terminal gets warnings and errors only.
+
     Args:
         path: of the log file, which is replaced; None for no log.
     """
+    quiet = path is not None and QUIET in os.environ
+    clear = CLEAR if quiet and sys.stderr.isatty() else ""
     terminal = logging.StreamHandler(sys.stderr)
-    terminal.setFormatter(_OneLine("%(message)s"))
-    terminal.setLevel(logging.INFO)  # a traceback goes to the log file only
+    terminal.setFormatter(_OneLine(clear))
+    # a traceback goes to the log file only
+    terminal.setLevel(logging.WARNING if quiet else logging.INFO)
     logging.raiseExceptions = False  # of a log on a full disk
     log.handlers = [terminal]
     log.setLevel(logging.DEBUG)
@@ -78,30 +91,44 @@ def copied_to(path: Path | None) -> Iterator[None]:
     file = logging.StreamHandler(stream)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(file)
-    before = sys.stderr
-    sys.stderr = _Copied(before, stream)
+    before, show = sys.stderr, warnings.showwarning
+    sys.stderr = _Copied(before, stream, quiet)
+    if quiet:
+        warnings.showwarning = _warn
     try:
         yield
     except Exception:
         # a bug: Python prints it to the terminal at the end
         log.removeHandler(terminal)
         log.critical("%s", traceback.format_exc())
+        before.write(clear)
         raise
     finally:
-        sys.stderr = before
+        sys.stderr, warnings.showwarning = before, show
         log.handlers = [terminal]
         with contextlib.suppress(OSError):
             stream.close()
 
 
+def _warn(message: Warning | str, category: type[Warning], *where: object) -> None:
+    log.warning("%s:%s: %s: %s", *where[:2], category.__name__, message)
+
+
 class _OneLine(logging.Formatter):
     """Format the message, after "warning: " or "error: ". The terminal gets no traceback and no
     control characters, because a message may quote a server or a file.
+
+    Args:
+        before: what is printed first.
     """
+
+    def __init__(self, before: str) -> None:
+        super().__init__()
+        self._before = before
 
     def format(self, record: logging.LogRecord) -> str:
         severity = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
-        return severity + printable(record.getMessage())
+        return self._before + severity + printable(record.getMessage())
 
 
 @contextlib.contextmanager

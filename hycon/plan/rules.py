@@ -20,7 +20,7 @@ from hycon.params import (
 )
 from hycon.plan.planner import Plan
 from hycon.plan.records import modified, refresh
-from hycon.plan.snakemake import remake
+from hycon.plan.snakemake import console, remake
 from hycon.stages import server
 
 # parameters that change where a job runs or finds its files, but not its result
@@ -55,7 +55,9 @@ class Rules:
         except HyConError as error:
             _stop(error)
         # skip this in the processes that Snakemake starts for single jobs
+        self._console = None
         if workflow.is_main_process:
+            self._console = console(workflow)
             remake(self._modified)
 
     def _modified(self, targets: Collection[str]) -> list[str]:
@@ -72,6 +74,8 @@ class Rules:
 
     def after_a_run(self) -> None:
         """Cache the digests of all outputs, so that the next run need not read them."""
+        if self._console:
+            self._console.end()
         refresh(self.plan.outputs_here())
         # DVC requires its output folders to exist, even if a run writes nothing into them
         for folder in ("generated", "models", "features"):

@@ -1,9 +1,13 @@
 """The only module that uses a private part of Snakemake's interface."""
 
+import warnings
 from collections.abc import Callable, Collection
 from typing import Any
 
+from snakemake.logging import logger
 from snakemake.persistence import PersistenceBase
+
+from hycon.plan.console import Console
 
 _incomplete = PersistenceBase.incomplete
 
@@ -28,3 +32,30 @@ def remake(find: Callable[[Collection[str]], Collection[str]]) -> None:
         return [*files, *(file for file in job.output if file in found and file not in files)]
 
     PersistenceBase.incomplete = incomplete
+
+
+def console(workflow: Any) -> Console | None:
+    """Print a line a job in place of Snakemake's output, if the profile's `quiet: rules` holds.
+
+    A plugin for loggers would have to be installed before Snakemake reads the profile. Options that
+    ask for more of Snakemake's output leave it as it is.
+
+    Args:
+        workflow: Snakemake's workflow object.
+    """
+    # of Snakemake about itself
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+    settings = workflow.output_settings
+    quiet = {each.name for each in settings.quiet or ()}
+    more = settings.verbose or settings.debug_dag or settings.printshellcmds or settings.dryrun
+    own = next((each for each in logger.handlers if each.name == "DefaultStreamHandler"), None)
+    if more or own is None or not quiet & {"RULES", "ALL"}:
+        return None
+    found = Console(
+        own,
+        about_jobs=not quiet & {"PROGRESS", "ALL"},
+        targets=lambda: [rule.name for rule in workflow.rules if not rule.shellcmd],
+    )
+    logger.removeHandler(own)
+    logger.addHandler(found)
+    return found

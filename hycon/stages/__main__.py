@@ -33,6 +33,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    if (code := ask(sys.argv[1:])) is not None:
+    with ending_well():
+        code = ask(sys.argv[1:])
+    if code is not None:
         sys.exit(code)
     main()

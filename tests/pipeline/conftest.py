@@ -7,11 +7,11 @@ from tests.pipeline.repository import B_LAMBDA, KEPT, jobs, make, phase
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory):
-    """Return a folder without git or DVC in which Snakemake has run."""
+    """Return a folder without git or DVC in which Snakemake has run, with what it `printed`."""
     folder = make(tmp_path_factory.mktemp("plain"))
     hidden = tmp_path_factory.mktemp("hidden")
     (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['dvc'] = None\n")
-    folder.run("snakemake", "--cores", "1", "all", PYTHONPATH=str(hidden))
+    folder.printed = folder.run("snakemake", "--cores", "1", "all", PYTHONPATH=str(hidden))
     return folder
 
 

@@ -167,8 +167,13 @@ class Repository:
 
 
 def jobs(printed):
-    """Return the number of jobs by rule from Snakemake's table; `all` and phases do not count."""
+    """Return the number of planned jobs by rule; `all` and phases do not count.
+
+    A dry run prints Snakemake's table, a run a line (hycon/plan/console.py).
+    """
     table = re.findall(r"^(\w+) +(\d+)$", printed.split("Reasons:")[0], flags=re.MULTILINE)
+    if line := re.search(r"^\d+ jobs?\b[^:]*: (\w+ \d+.*)$", printed, re.MULTILINE):
+        table = re.findall(r"(\w+) (\d+)", line[1])
     apart = ("total", "all", "raw", "features", "runs")
     return {rule: int(count) for rule, count in table if rule not in apart}
 

@@ -96,7 +96,9 @@ def test_dvc_reruns_what_snakemake_would(clone):
     clone.set("- 1\n- 2\n", "- 1\n- 2\n- 5\n")
     runs = clone.contents("results/runs")
     printed = clone.dvc("repro")
-    assert printed.count("2 of 3 seeds are trained already") == 3
+    assert jobs(phase(printed, "runs")) == {"train": 3, "evaluate": 3}
+    logs = [path.read_text() for path in (clone / "logs/train/sample").glob("*.log")]
+    assert sum("2 of 3 seeds are trained already" in text for text in logs) == 3
     found = clone.contents("results/runs")
     assert all(found[name] == content for name, content in runs.items() if "/seed-" in name)
     assert any("/seed-5/" in name for name in found)

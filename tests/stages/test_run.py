@@ -6,15 +6,17 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 from tqdm import tqdm
 
 from hycon.errors import HyConError, Terminated
-from hycon.logs import TRY_AGAIN, USER_ERROR, copied_to, ending_well, explained, log
+from hycon.logs import CLEAR, QUIET, TRY_AGAIN, USER_ERROR, copied_to, ending_well, explained, log
 from hycon.plan.job import Job
 from hycon.plan.tasks import TinyTask
 from tests.test_params import ROOT
@@ -122,6 +124,30 @@ def test_messages_are_printable_on_the_terminal_and_whole_and_dated_in_the_log(t
         "WARNING careful",
     ]
     assert lines[2] == "printed"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_quiet_job_prints_warnings_and_errors_only_and_logs_all(
+    tmp_path, capsys, monkeypatch, terminal
+):
+    monkeypatch.setenv(QUIET, "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    with copied_to(tmp_path / "a.log"):
+        log.info("done")
+        print("printed", file=sys.stderr)
+        assert not sys.stderr.isatty()  # nothing draws a bar of its own
+        log.warning("careful")
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("old", stacklevel=1)
+    *lines, rest = capsys.readouterr().err.split("\n")
+    begins = CLEAR if terminal else ""
+    assert lines[0] == f"{begins}warning: careful"
+    assert re.fullmatch(r"warning: \S+test_run.py:\d+: UserWarning: old", lines[1][len(begins) :])
+    assert (len(lines), rest) == (2, "")
+    logged = (tmp_path / "a.log").read_text()
+    for part in ("INFO done", "printed", "WARNING careful", "UserWarning: old"):
+        assert part in logged
 
 
 def test_progress_that_a_terminal_writes_over_is_not_in_the_log(tmp_path, capsys):
