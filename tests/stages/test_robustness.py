@@ -11,7 +11,7 @@ from hycon.corpus.utterances import read_ragged, read_table
 from hycon.errors import HyConError
 from hycon.evaluation.metrics import sentiment_metrics
 from hycon.networks.packing import PaddedBatch, without_steps
-from hycon.params.schema import RobustnessConfig
+from hycon.params.experiments import RobustnessConfig
 from hycon.plan.tasks import RobustnessTable, RobustnessTask, RobustRow, ScoredRow
 from hycon.reporting import robustness as reporting
 from hycon.stages import Machine
