@@ -25,7 +25,7 @@ NOTE = (
     "videos or dialogues. The table of differences has the same with corrected p."
 )
 GAIN_NOTE = (
-    "Last panel: the same differences against what the reference gains over one modality alone."
+    "Last panel: the same differences against those of the reference from one modality alone."
 )
 COLUMNS = 3  # panels next to each other
 LETTERS = 10  # of a line below a point
@@ -113,8 +113,7 @@ def write_effects(
         if alone is not None:
             _draw_gains(places[len(panels)], effects, looks, measure, margin)
             places[len(panels)].set_xlabel(
-                f"gain of {reference[:1].lower()}{reference[1:]}\n"
-                f"over {alone[:1].lower()}{alone[1:]}{named}"
+                f"{reference}\nminus {alone[:1].lower()}{alone[1:]}{named}"
             )
         better = "lower is better" if measure.lower else "higher is better"
         for axes in grid[:, 0]:
