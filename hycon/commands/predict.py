@@ -1,6 +1,7 @@
 """Predict with a trained run on another corpus, or on a table of one's own."""
 
 import argparse
+import copy
 import csv
 import functools
 import json
@@ -207,11 +208,13 @@ def _text(
         return RaggedArray(values, offsets), None
     # results/runs/CORPUS/ROW/seed-N
     tiny = Path("data/models") / run.resolve().parts[-3] / f"tiny-{encoder.tiny}"
-    place = locate(encoder.model, tiny, encoder.sha256)
-    tokenizer, model = load(place)
+    tokenizer, model = load(locate(encoder.model, tiny, encoder.sha256))
     if encoder.finetune and not encoder.frozen_layers:
         tokens, offsets, names, _ = tokenise(found.texts, tokenizer, model, encoder.max_tokens)
         return RaggedArray(tokens, offsets), LanguageModel(model, names)
+    upper = None
+    if encoder.frozen_layers:  # a copy, because encoding cuts the model
+        upper = LanguageModel(upper_layers(copy.deepcopy(model), encoder.frozen_layers), ())
     states, offsets, _ = encode(
         found.texts,
         tokenizer,
@@ -221,10 +224,6 @@ def _text(
         device,
         encoder.frozen_layers,
     )
-    upper = None
-    if encoder.frozen_layers:
-        _, whole = load(place)
-        upper = LanguageModel(upper_layers(whole, encoder.frozen_layers), ())
     return RaggedArray(states, offsets), upper
 
 

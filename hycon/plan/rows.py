@@ -97,7 +97,8 @@ class Rows:
         chosen = self.params.experiments[experiment]
         variants = self.params.variants_of(experiment, corpus)
         encoders = self.params.encoders_of(experiment, corpus)
-        if not (chosen.sweeps and variants and encoders):
+        compared = [name for name in variants if name not in (chosen.reference, chosen.alone)]
+        if not (chosen.sweeps and compared and chosen.reference in variants and encoders):
             return []
         found = [
             Condition(
@@ -109,9 +110,8 @@ class Rows:
         ]
         encoder, unchanged = encoders[0], found[0].rows
         found = found if len(encoders) > 1 else []
-        shown = next(name for name in chosen.variants if name != chosen.reference)
         for name, sweep in chosen.sweeps.items():
-            value = get_value(self.settings(corpus, f"{shown}-{encoder}"), sweep.keys[0])
+            value = get_value(self.settings(corpus, f"{compared[0]}-{encoder}"), sweep.keys[0])
             points = {str(value): Condition(sweep.label, _coordinate(value), unchanged)}
             for number, value in enumerate(sweep.values, start=1):
                 rows = {

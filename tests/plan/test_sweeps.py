@@ -127,3 +127,12 @@ def test_a_name_that_is_taken_is_refused():
     given["variants"] = {swept_name("hycon-v2", "labels", 1): {"label": "mine"}}
     with pytest.raises(HyConError, match="hycon-v2-labels-1 exists already; rename the sweep"):
         load(ROOT, given)
+
+
+@pytest.mark.parametrize("variants", [["no-contrastive"], ["hycon-v2", "shuffled-vision"]])
+def test_without_a_row_to_compare_there_are_no_conditions(variants):
+    given = overlay({"labels": LABELS}, variants=variants, reference=variants[-1], alone=None)
+    found = Plan(load(ROOT, given), [])
+    corpus = "iemocap-utterance" if len(variants) > 1 else "sample"  # it has no vision
+    assert found.conditions(corpus, "map") == []
+    assert reference_pairs(found, corpus, "map") == []

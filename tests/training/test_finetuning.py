@@ -8,11 +8,13 @@ import pytest
 import torch
 import transformers
 
+from hycon.commands import predict
 from hycon.encoders import text
 from hycon.encoders.language_model import LanguageModel, upper_layers
 from hycon.encoders.tiny import BUILDERS
 from hycon.errors import HyConError
 from hycon.networks.hycon import HyCon, parameter_counts
+from hycon.params import Encoder
 from hycon.training import optimiser
 from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.loop import infer, train
@@ -231,3 +233,24 @@ def test_frozen_layers_need_a_model_like_bert_with_more_layers(tmp_path):
         upper_layers(text.load(str(folder))[1], 1)
     with pytest.raises(HyConError, match="3, but the model has 3 layers"):
         upper_layers(mpnet(tmp_path)[1], 3)
+
+
+def test_predictions_of_new_texts_read_frozen_layers_and_those_above_as_training_does(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data/models/sample/tiny-bert"
+    folder.mkdir(parents=True)
+    tokenizer, model = bert(folder)
+    encoder = Encoder(
+        label="B", kind="transformer", model="tiny:bert", finetune=True, frozen_layers=1
+    )
+    run = tmp_path / "results/runs/sample/hycon-bert/seed-1"
+    found = predict.Input([], SENTENCES, [], {}, tmp_path)
+    (below, offsets), upper = predict._text(run, encoder, found, "cpu")
+    whole, expected, _ = text.encode(SENTENCES, tokenizer, model, 128, 2)
+    np.testing.assert_array_equal(offsets, expected)
+    batch = RaggedTensor.of(below, offsets, "cpu").pad(torch.arange(len(SENTENCES)))
+    for row, states in enumerate(upper.eval()(*batch)):
+        rows = whole[offsets[row] : offsets[row + 1]]
+        np.testing.assert_allclose(states[: len(rows)].detach(), rows, atol=1e-5)
