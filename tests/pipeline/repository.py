@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import yaml
@@ -156,7 +155,6 @@ class Repository:
             printed += line
             if re.search(when, line):
                 break
-        time.sleep(1)
         if group:
             os.killpg(process.pid, how)
         else:
