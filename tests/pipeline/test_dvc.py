@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 
 import pytest
 import yaml
@@ -28,10 +27,9 @@ def test_dvc_makes_what_plain_snakemake_makes_without_git_and_dvc(plain, origin)
     assert plain.planned() == {}
 
 
-def test_a_second_repro_changes_nothing_and_is_quick(clone):
-    before, started = clone.contents(*KEPT, ".dvc/config"), time.monotonic()
+def test_a_second_repro_changes_nothing_and_runs_no_phase(clone):
+    before = clone.contents(*KEPT, ".dvc/config")
     printed = clone.dvc("repro")
-    assert time.monotonic() - started < 15  # the promise; it takes about one second
     assert printed.count("didn't change, skipping") == 4
     assert clone.contents(*KEPT, ".dvc/config") == before
     assert clone.git("status", "--porcelain") == ""
