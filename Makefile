@@ -67,7 +67,7 @@ audit:
 	  "$$folder/bin/pip" install --quiet --disable-pip-version-check pip-audit && \
 	  "$$folder/bin/pip-audit" --strict --disable-pip --no-deps --progress-spinner off -r constraints.txt
 
-# measure the claims about speed into benchmarks/results: about 22 minutes on two quiet cores, 2 GB of
+# measure the claims about speed into benchmarks/results: about 20 minutes on two quiet cores, 2 GB of
 # disk. For one: python -m benchmarks.NAME. With MIRROR=FOLDER, encode and finetune use CMU-MOSI's texts.
 # Not included: bench-gpu, benchmarks.align --whole (the size of CMU-MOSEI: 10 minutes, 12 GB),
 # benchmarks.pipeline --whole --repeats 1 (`make reproduce` with one core and with two: half an hour),

@@ -1,6 +1,6 @@
 """What the seeds of a row would cost if they were trained at once, by torch.func.vmap.
 
-Run `python -m benchmarks.seeds`: two minutes. 30 networks with stacked weights, each with its own
+Run `python -m benchmarks.seeds`: a minute. 30 networks with stacked weights, each with its own
 batches and dropout, take turns with the training loop, which trains one seed after the other. For
 this the network is the tiny one without layers over text: every seed's batch has other lengths, and
 vmap needs equal ones.
