@@ -2,7 +2,7 @@
 # make test: set up, and run the fast tests; make test-all: all tests
 # make verify: say which committed numbers the last run met
 # make CONFIG=config/NAME.yaml MIRROR=FOLDER reproduce: an overlay, with files from a folder
-.PHONY: help setup reproduce verify test test-all test-slurm docs audit bench experiments record day lint format rulegraph clean
+.PHONY: help setup reproduce verify test test-all test-slurm docs audit bench bench-gpu experiments record day lint format rulegraph clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,16 +67,20 @@ audit:
 	  "$$folder/bin/pip" install --quiet --disable-pip-version-check pip-audit && \
 	  "$$folder/bin/pip-audit" --strict --disable-pip --no-deps --progress-spinner off -r constraints.txt
 
-# measure the claims about speed into benchmarks/results: about 17 minutes on two quiet cores, 2 GB of
+# measure the claims about speed into benchmarks/results: about 20 minutes on two quiet cores, 2 GB of
 # disk. For one: python -m benchmarks.NAME. With MIRROR=FOLDER, encode and finetune use CMU-MOSI's texts.
-# Not included: benchmarks.align --whole (the size of CMU-MOSEI: 10 minutes, 12 GB), benchmarks.pipeline
-# --whole --repeats 1 (`make reproduce` with one core and with two: half an hour), benchmarks.finetune
-# --device cuda
+# Not included: bench-gpu, benchmarks.align --whole (the size of CMU-MOSEI: 10 minutes, 12 GB),
+# benchmarks.pipeline --whole --repeats 1 (`make reproduce` with one core and with two: half an hour),
+# benchmarks.finetune --device cuda
 bench: setup
-	@for name in align losses step peers scaling pipeline; do \
+	@for name in align losses step seeds peers scaling pipeline; do \
 	  $(BIN)/python -m benchmarks.$$name || exit; done
 	@for name in encode finetune; do \
 	  $(BIN)/python -m benchmarks.$$name $(if $(MIRROR),--mirror $(MIRROR)) || exit; done
+
+# the same for a GPU, on a machine that has one: benchmarks/results/gpu.md; meant to take ten minutes
+bench-gpu: setup
+	@$(BIN)/python -m benchmarks.gpu $(if $(MIRROR),--mirror $(MIRROR))
 
 # table of DVC's experiments: MAE or F1 of the main table, and the changed parameters
 experiments: setup

@@ -6,10 +6,15 @@ other is the model with a head for a score, its own padding, and a loop as its d
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForSequenceClassification, get_linear_schedule_with_warmup
+from transformers import (
+    AutoModelForSequenceClassification,
+    PreTrainedTokenizerBase,
+    get_linear_schedule_with_warmup,
+)
 
 from benchmarks.encode import MODEL, made_up, real
 from benchmarks.networks import ROOT, arguments_of, trainer
@@ -32,35 +37,52 @@ PRECISIONS = {"cpu": ("float32",), "cuda": ("float32", "bfloat16")}
 
 
 def main() -> None:
-    arguments = arguments_of("finetune", __doc__, mirror=True)
+    arguments = arguments_of("finetune", __doc__, device="cpu")
     device = pick_device(arguments.device)
-    tokenizer, model = load(locate(MODEL))
-    texts = real(arguments.mirror) if arguments.mirror else made_up(tokenizer)
-    drawn = np.random.default_rng(0).permutation(len(texts))[:UTTERANCES]
-    texts = [texts[number] for number in drawn]
-    tokens, offsets, names, _ = tokenise(texts, tokenizer, model, LONGEST)
-    data = corpus(tokens, offsets, device)
-    size = f"{UTTERANCES} utterances, {offsets[-1]:,} tokens, batches of {BATCH}"
+    data, language_model, texts, tokenizer = read(arguments.mirror, device)
     lines = []
     for precision in PRECISIONS[device.partition(":")[0]]:
         say(f"finetune: {precision}")
         works = {
-            "ours": trainer(data, settings(precision), LanguageModel(model, names))[1],
+            "ours": trainer(data, settings(precision), language_model)[1],
             "theirs": plain(texts, tokenizer, device, precision),
         }
         took = in_turns(works, REPEATS)
-        ours, theirs = ([UTTERANCES / each for each in took[name]] for name in works)
-        lines.append(Line(f"fine-tuning, {precision}", size, "utterances/s", ours, theirs))
+        ours, theirs = ([len(texts) / each for each in took[name]] for name in works)
+        lines.append(Line(f"fine-tuning, {precision}", size(data), "utterances/s", ours, theirs))
     whose = "CMU-MOSI's" if arguments.mirror else "generated, of the lengths of CMU-MOSI's"
     notes = [
-        f"Device: {_name(device)}; threads: {arguments.threads}. all-MiniLM-L6-v2, all weights "
-        f"trained; texts: {whose}. HyCon-v2 as in config/mosi-utterance-finetuned.yaml: audio, "
-        "vision, fusion and contrastive losses included. Plain: AutoModelForSequenceClassification "
-        "on text alone, padded to the longest of a batch, tokenised beforehand, AdamW, clipping, a "
-        "linear schedule.",
+        f"Device: {device_name(device)}; threads: {arguments.threads}. all-MiniLM-L6-v2, all "
+        f"weights trained; texts: {whose}. HyCon-v2 as in config/mosi-utterance-finetuned.yaml: "
+        "audio, vision, fusion and contrastive losses included. Plain: "
+        "AutoModelForSequenceClassification on text alone, padded to the longest of a batch, "
+        "tokenised beforehand, AdamW, clipping, a linear schedule.",
     ]
     packages = ("torch", "transformers")
     print(write_tables(arguments.output / "finetune", lines, notes, "plain transformers", packages))
+
+
+def read(
+    mirror: Path | None, device: str
+) -> tuple[CorpusTensors, LanguageModel, list[str], PreTrainedTokenizerBase]:
+    """Return a corpus of tokens, all-MiniLM-L6-v2, the texts, and its tokenizer.
+
+    Args:
+        mirror: folder with CMU-MOSI's files; None for generated texts.
+        device: device of the corpus.
+    """
+    tokenizer, model = load(locate(MODEL))
+    texts = real(mirror) if mirror else made_up(tokenizer)
+    drawn = np.random.default_rng(0).permutation(len(texts))[:UTTERANCES]
+    texts = [texts[number] for number in drawn]
+    tokens, offsets, names, _ = tokenise(texts, tokenizer, model, LONGEST)
+    return corpus(tokens, offsets, device), LanguageModel(model, names), texts, tokenizer
+
+
+def size(data: CorpusTensors) -> str:
+    """Return the size of a corpus of tokens in words."""
+    text = data.features["text"]
+    return f"{len(text.lengths)} utterances, {len(text.values):,} tokens, batches of {BATCH}"
 
 
 def settings(precision: str) -> Settings:
@@ -110,7 +132,8 @@ def plain(texts: list[str], tokenizer, device: str, precision: str) -> Callable[
     return epoch
 
 
-def _name(device: str) -> str:
+def device_name(device: str) -> str:
+    """Return a GPU's name, or the device."""
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 

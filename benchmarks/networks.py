@@ -33,10 +33,10 @@ SHAPES = {
 }
 
 
-def arguments_of(name: str, description: str, mirror: bool = False) -> argparse.Namespace:
+def arguments_of(name: str, description: str, device: str | None = None) -> argparse.Namespace:
     """Read the options of a benchmark of training, and set torch up as a training does.
 
-    With `mirror` there are two more: a folder of CMU-MOSI's files, and the device.
+    With a default `device` there are two more: the device, and a folder of CMU-MOSI's files.
     """
     options = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}", description=description.splitlines()[0]
@@ -45,9 +45,11 @@ def arguments_of(name: str, description: str, mirror: bool = False) -> argparse.
     options.add_argument(
         "--output", type=Path, default=Path("benchmarks/results"), help="folder of the tables"
     )
-    if mirror:
+    if device:
         options.add_argument("--mirror", type=Path, help="folder with CMU-MOSI's files")
-        options.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 (default: cpu)")
+        options.add_argument(
+            "--device", default=device, help=f"cpu, cuda, cuda:1 (default: {device})"
+        )
     arguments = options.parse_args()
     set_threads(arguments.threads)
     make_deterministic()
@@ -60,7 +62,7 @@ def settings(shape: str, variant: str) -> Settings:
     return load(ROOT, read_yaml(overlay) if overlay else None).settings(corpus, variant, encoder)
 
 
-def corpus(shape: str, count: int) -> CorpusTensors:
+def corpus(shape: str, count: int, device: str = "cpu") -> CorpusTensors:
     """Return utterances of a shape, all of them for training; drawn at random, the same each time.
 
     Their lengths are drawn evenly, so that every batch has steps to the longest, or nearly.
@@ -72,10 +74,11 @@ def corpus(shape: str, count: int) -> CorpusTensors:
     for name in MODALITIES:
         lengths = text if name == "text" or shape == "paper" else np.ones(count, dtype=np.int64)
         values = rng.standard_normal((lengths.sum(), widths[name]), dtype=np.float32)
-        features[name] = RaggedTensor.of(values, np.concatenate([[0], lengths.cumsum()]), "cpu")
-    scores = torch.from_numpy(rng.uniform(-3, 3, count).astype(np.float32))
+        features[name] = RaggedTensor.of(values, np.concatenate([[0], lengths.cumsum()]), device)
+    scores = torch.from_numpy(rng.uniform(-3, 3, count).astype(np.float32)).to(device)
     classes = scores.round().long() if shape == "tiny" else (scores >= 0).long()
-    return CorpusTensors(features, scores, classes, {"train": torch.arange(count)}, 1)
+    folds = {"train": torch.arange(count, device=device)}
+    return CorpusTensors(features, scores, classes, folds, 1)
 
 
 def trainer(

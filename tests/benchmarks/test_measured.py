@@ -1,13 +1,15 @@
 """What benchmarks say of what they measured: ratios, powers, costs, and the losses they compare."""
 
+import argparse
 import csv
+import functools
 import sys
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import align, losses
+from benchmarks import align, losses, seeds
 from benchmarks.networks import corpus, settings, trainer
 from benchmarks.processes import cost
 from benchmarks.table import Line, write_tables
@@ -71,6 +73,105 @@ def test_the_loop_that_is_timed_gives_the_value_and_gradients_of_the_loss():
     torch.testing.assert_close(
         torch.autograd.grad(found, values), torch.autograd.grad(loop, values)
     )
+
+
+@pytest.mark.parametrize("compiler", [sys.executable, "no-such-compiler"])
+def test_the_losses_in_plain_torch_are_compiled_where_there_is_a_compiler(compiler, monkeypatch):
+    # tracing alone: to compile takes minutes
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    monkeypatch.setattr(losses, "PLAIN", (4, 5, 2))
+    monkeypatch.setattr(losses, "LOSSES", {"HyCon": losses.LOSSES["HyCon"]})
+    monkeypatch.setenv("CXX", compiler)
+    plain, compiled = losses.against_plain()
+    assert [len(plain.hycon), len(plain.other)] == [2, 2]
+    if compiler == sys.executable:
+        assert len(compiled.other) == 2
+    else:
+        assert compiled.other == []
+        assert compiled.what == "HyCon (not plain, torch.compile: no C++ compiler no-such-compiler)"
+
+
+@pytest.mark.parametrize("name", ["no-contrastive", "hycon"])
+def test_seeds_at_once_end_where_the_training_loop_does(name):
+    row = seeds.without_text_layers(settings("tiny", name))
+    still = {"dropout": 0.0, "feature_dropout": 0.0}  # at once, other random numbers are drawn
+    row = row.model_copy(update={"model": row.model.model_copy(update=still)})
+    data = corpus("tiny", 96).with_pooled_text("mean")
+    model, train = trainer(data, row)
+    at_once = seeds.SeedsAtOnce(data, row, 2)
+    before = {name: value.detach().clone() for name, value in at_once.weights.items()}
+    train()
+    at_once.epoch()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(at_once.weights[name][0], value, rtol=0, atol=1e-6)
+        assert not torch.allclose(at_once.weights[name][1], value, atol=1e-3)
+        assert not torch.allclose(at_once.weights[name][0], before[name][0], atol=1e-3)
+
+
+def test_seeds_at_once_draw_dropout_each_for_itself():
+    row = seeds.without_text_layers(settings("tiny", "no-contrastive"))
+    data = corpus("tiny", 32).with_pooled_text("mean")
+    at_once = seeds.SeedsAtOnce(data, row, 2)
+    with torch.no_grad():
+        for weights in at_once.weights.values():
+            weights[1] = weights[0]
+    at_once.orders[1].manual_seed(1)
+    first, second = at_once.epoch()
+    assert first != second
+
+
+def benchmark_of_a_gpu(monkeypatch, device, output):
+    """Return the benchmark, as if it had been called with a device."""
+    gpu = pytest.importorskip("benchmarks.gpu", reason="needs the extra `minilm`")
+    options = argparse.Namespace(device=device, mirror=None, threads=1, output=output)
+    monkeypatch.setattr(gpu, "arguments_of", lambda *_, **__: options)
+    return gpu
+
+
+def test_two_runs_that_differ_in_a_bit_are_not_equal():
+    gpu = pytest.importorskip("benchmarks.gpu", reason="needs the extra `minilm`")
+    signs = iter([0.0, 0.0, 0.0, -0.0])
+
+    def make():
+        network = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(network.weight, next(signs))
+        return network, lambda: None
+
+    same, other = gpu.equality("a", "", make), gpu.equality("a", "", make)
+    assert (same.hycon, same.holds) == ([0], True)
+    assert (other.hycon, other.holds) == ([1], False)
+
+
+def test_without_a_gpu_its_benchmark_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
+    gpu = benchmark_of_a_gpu(monkeypatch, "cuda", tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        gpu.main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: no GPU found")
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_can_be_tried_on_a_cpu(tmp_path, monkeypatch):
+    gpu = benchmark_of_a_gpu(monkeypatch, "cpu", tmp_path)
+    monkeypatch.setattr(gpu, "SHAPES", {"tiny": ("tiny", 1, 1)})
+    for name, value in {"REPEATS": 1, "EPOCHS": 1}.items():
+        monkeypatch.setattr(gpu, name, value)
+    for name, value in {"REPEATS": 1, "SEEDS": 2, "UTTERANCES": 64}.items():
+        monkeypatch.setattr(seeds, name, value)
+    monkeypatch.setattr(gpu.finetune, "UTTERANCES", 4)
+    gpu.main()
+    with (tmp_path / "gpu.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    equal = {row["what"]: row["median"] for row in rows if row["what"].startswith("two runs")}
+    assert equal == {
+        "two runs, HyCon": "0",
+        "two runs, HyCon-v2": "0",
+        "two runs, fine-tuning, float32": "0",
+        "two runs, fine-tuning, bfloat16": "0",
+    }
+    assert {row["by"] for row in rows} == {"hycon", "CPU", "float32", "one after the other"}
 
 
 def test_alignment_is_timed_and_compared_beside_mmsdk(tmp_path, monkeypatch):
