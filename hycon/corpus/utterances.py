@@ -9,6 +9,7 @@ has no vectors. A value is NaN if no frame overlaps the word, or if a frame was 
 """
 
 import csv
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -95,7 +96,7 @@ def ragged_file(path: Path) -> Iterator[_RaggedFile]:
         file.close()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One line of utterances.csv: `label` is a score or an emotion's name.
 
@@ -133,25 +134,31 @@ def read_table(path: Path) -> list[Utterance]:
     Raises:
         HyConError: the file is missing, or a line is not an utterance.
     """
+    utterances: list[Utterance] = []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            for number, row in enumerate(csv.DictReader(file), start=2):
+                utterances.append(_utterance(row, path, number))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise HyConError(f"{path}: cannot be read ({error}); align the corpus again") from None
-    utterances = []
-    for number, row in enumerate(rows, start=2):
-        try:
-            numbers = {"segment": int, "start": float, "end": float, "words": int}
-            values = {name: numbers.get(name, str)(row[name]) for name in COLUMNS[:-1]}
-            values["held_out"] = row.get("held_out") or ""
-            if values["fold"] not in FOLDS:
-                raise ValueError(f"fold '{values['fold']}'")
-        except (KeyError, TypeError, ValueError) as error:
-            raise HyConError(
-                f"{path}:{number}: not an utterance ({error}); align the corpus again"
-            ) from None
-        utterances.append(Utterance(**values))
     return utterances
+
+
+def _utterance(row: dict[str, str], path: Path, number: int) -> Utterance:
+    try:
+        numbers = {"segment": int, "start": float, "end": float, "words": int}
+        values = {name: numbers.get(name, str)(row[name]) for name in COLUMNS[:-1]}
+        values["held_out"] = row.get("held_out") or ""
+        if values["fold"] not in FOLDS:
+            raise ValueError(f"fold '{values['fold']}'")
+    except (KeyError, TypeError, ValueError) as error:
+        raise HyConError(
+            f"{path}:{number}: not an utterance ({error}); align the corpus again"
+        ) from None
+    # one copy of what many have in common
+    for name in ("video", "fold", "held_out"):
+        values[name] = sys.intern(values[name])
+    return Utterance(**values)
 
 
 def read_ragged(path: Path, utterances: int) -> RaggedArray:

@@ -119,6 +119,10 @@ class Params(Strict):
     """Folder or address that is asked for every file first; null for none."""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     """Where to train and encode: auto, cpu, cuda or cuda:N."""
+    features_in: Literal["auto", "memory", "files"]
+    """Where training has the features: memory, or files, from which it reads each batch; auto: in
+    memory if they take at most 8 GiB and at most a quarter of what is free. Results are the
+    same."""
     experiments: Annotated[
         dict[Name, Experiment], BeforeValidator(switched_on), Field(min_length=1)
     ]
