@@ -85,6 +85,37 @@ class _RaggedFile:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
+def float_array(shape: tuple[int, int]) -> np.ndarray:
+    """Return a new float32 array in memory; see `FloatFile.start`."""
+    return np.empty(shape, np.float32)
+
+
+class FloatFile:
+    """A float32 .npy file (R, D) to whose rows blocks are assigned, in any order.
+
+    It is no memory-mapped array, because mapped pages count as memory of the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def start(self, shape: tuple[int, int]) -> "FloatFile":
+        """Write the header of an array of a shape (R, D), and return the file."""
+        self.shape = shape
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        self._begin = self._file.tell()
+        return self
+
+    def __setitem__(self, rows: slice, values: np.ndarray) -> None:
+        """Write values (n, D) to the rows of a slice of n."""
+        self._file.seek(self._begin + 4 * self.shape[1] * int(rows.start))
+        self._file.write(np.ascontiguousarray(values, dtype="<f4").data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
 @contextmanager
 def ragged_file(path: Path) -> Iterator[_RaggedFile]:
     """Write a ragged array in one pass: `append` the rows of each utterance to its result."""
