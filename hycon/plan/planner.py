@@ -189,8 +189,8 @@ class Plan(Rows):
                 ),
                 reads=(table, *own),
                 writes=(*ragged(folder / "states.npy"), f"{folder}/encoder.json"),
-                # a model, and the states of 1 MB of text take 1 GB
-                memory_mb=1000 if vectors else 3000, memory_per_mb=0 if vectors else 1000,
+                # a model, and the tokens of 1 MB of text
+                memory_mb=1000 if vectors else 3000, memory_per_mb=0 if vectors else 50,
                 minutes=120,
             )  # fmt: skip
 
@@ -238,6 +238,7 @@ class Plan(Rows):
             ),
             reads=(f"{aligned(corpus)}/utterances.csv", *self.records(corpus, row)),
             writes=(str(target), str(target.with_name(RESAMPLED))),
+            memory_per_mb=10,  # utterances and predictions, for each MB of utterances.csv
         )  # fmt: skip
 
     def _search(self, corpus: str) -> Iterator[Job]:
