@@ -9,11 +9,13 @@ has no vectors. A value is NaN if no frame overlaps the word, or if a frame was 
 """
 
 import csv
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -235,6 +237,25 @@ def _open(path: Path) -> np.ndarray:
     if array.size and (found := path.stat().st_size) != expected:
         raise HyConError(f"{path}: found {found} bytes, expected {expected}; make it again")
     return array
+
+
+def in_file(values: np.ndarray) -> bool:
+    """Return whether rows can be read from a file: a whole array, as numpy memory-maps it."""
+    mapped = isinstance(values, np.memmap) and isinstance(values.base, mmap)
+    return mapped and values.flags.c_contiguous
+
+
+def rows_of(values: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return rows of an array (R, ...), from `start` to before `stop`, at most R.
+
+    Those of a memory-mapped array are read, because mapped pages count as memory of the process.
+    """
+    if not in_file(values):
+        return values[start:stop]
+    count = (stop - start) * math.prod(values.shape[1:])
+    at = values.offset + start * values.strides[0]
+    rows = np.fromfile(values.filename, values.dtype, count, offset=at)
+    return rows.reshape(stop - start, *values.shape[1:])
 
 
 def read_split(folder: Path, fold: str) -> tuple[list[Utterance], dict[str, RaggedArray]]:

@@ -47,6 +47,8 @@ from hycon.params.settings import (
 )
 from hycon.params.tuning import TuningConfig
 
+# bytes of features that training has in memory with `features_in: auto`
+MOST_IN_MEMORY = 8 * 2**30
 NO_LAMBDAS = {"intra": 0.0, "inter": 0.0, "semi": 0.0}
 
 

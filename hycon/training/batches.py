@@ -11,12 +11,12 @@ from torch import Tensor
 
 from hycon.corpus.folds import training_rounds
 from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
-from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
+from hycon.corpus.utterances import FOLDS, Utterance, in_file, read_ragged, read_table
 from hycon.errors import HyConError
 from hycon.logs import log
 from hycon.networks.packing import PaddedBatch, without_steps
 from hycon.params import MODALITIES, ModelConfig, Settings
-from hycon.training.ragged import Ragged, RaggedFile, RaggedTensor, Scale, fits, in_file, scale_of
+from hycon.training.ragged import Ragged, RaggedFile, RaggedTensor, Scale, fits, scale_of
 from hycon.training.text import TextFeatures
 
 

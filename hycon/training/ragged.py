@@ -4,7 +4,6 @@ import dataclasses
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import mmap
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -14,8 +13,10 @@ import torch
 from torch import Tensor
 
 from hycon.atomic_io import naming
+from hycon.corpus.utterances import in_file, rows_of
 from hycon.errors import HyConError
 from hycon.networks.packing import PaddedBatch, pooled
+from hycon.params import MOST_IN_MEMORY
 
 # clip standardised features at this many standard deviations: COVAREP has outliers of thousands of
 # them, which would dominate every sum
@@ -26,9 +27,8 @@ BLOCK = 1 << 14
 # rows that are standardised at once: float64 numbers that fit the processor's cache
 CACHED = 1 << 8
 POOLED = 256  # texts that are pooled at once
-# `auto` holds features in memory up to this share of what is free, and up to this size, bytes
+# `auto` holds features in memory up to MOST_IN_MEMORY, and up to this share of what is free
 FREE_SHARE = 1 / 4
-MOST_IN_MEMORY = 1 << 33
 
 
 class Scale(NamedTuple):
@@ -180,12 +180,6 @@ def fits(size: int, device: str) -> bool:
     return size <= min(MOST_IN_MEMORY, FREE_SHARE * free)
 
 
-def in_file(values: np.ndarray) -> bool:
-    """Return whether rows can be read from a file: a whole array, as numpy memory-maps it."""
-    mapped = isinstance(values, np.memmap) and isinstance(values.base, mmap)
-    return mapped and values.flags.c_contiguous
-
-
 def scale_of(values: np.ndarray, train: np.ndarray) -> Scale:
     """Return mean and standard deviation of the training rows.
 
@@ -224,7 +218,9 @@ def standardise(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> 
             rows = block[at : at + CACHED]
             part = np.subtract(rows, mean, out=wide[: len(rows)])
             part /= deviation
-            part[~np.isfinite(part)] = 0.0
+            known = np.isfinite(part)
+            if not known.all():
+                part[~known] = 0.0
             scaled[start + at : start + at + len(rows)] = part.clip(-OUTLIER, OUTLIER, out=part)
     return scaled
 
@@ -243,18 +239,9 @@ def _in_memory(values: np.ndarray, scale: Scale | None) -> Tensor:
 
 
 def _blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield an array's rows in blocks, each with the number of its first row.
-
-    Those of a file are read and not mapped, because mapped pages count as memory of the process.
-    """
-    mapped, width = in_file(values), values.shape[1]
+    """Yield an array's rows in blocks, each with the number of its first row."""
     for start in range(0, len(values), BLOCK):
-        if not mapped:
-            yield start, values[start : start + BLOCK]
-            continue
-        count = min(BLOCK, len(values) - start) * width
-        at = values.offset + start * values.strides[0]
-        yield start, np.fromfile(values.filename, values.dtype, count, offset=at).reshape(-1, width)
+        yield start, rows_of(values, start, min(start + BLOCK, len(values)))
 
 
 def _training_rows(

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from hycon.corpus.utterances import Utterance, offsets_path, read_ragged, write_table
+from hycon.corpus.utterances import (
+    Utterance,
+    in_file,
+    offsets_path,
+    read_ragged,
+    rows_of,
+    write_table,
+)
 from hycon.errors import HyConError, Terminated
 from hycon.params import MODALITIES, override
 from hycon.training import checkpoint as checkpoints
@@ -153,9 +160,11 @@ def test_what_is_no_whole_file_is_in_memory(tmp_path):
     np.save(tmp_path / "a.npy", values)
     np.save(tmp_path / "b.npy", np.asfortranarray(np.arange(6.0).reshape(3, 2)))
     mapped, other = (np.load(tmp_path / name, mmap_mode="r") for name in ("a.npy", "b.npy"))
-    assert [ragged.in_file(each) for each in (mapped, mapped[1:], other, values)] == [
+    assert [in_file(each) for each in (mapped, mapped[1:], other, values)] == [
         True, False, False, False,
     ]  # fmt: skip
+    for each in (mapped, mapped[1:], other, values):
+        np.testing.assert_array_equal(rows_of(each, 1, 2), each[1:2])
 
 
 def test_a_file_that_ends_early_is_named(loaded, tmp_path):
