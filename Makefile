@@ -8,9 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 CORES ?= all
-# accepted lint messages: all rules share one environment; PYTHON and DEVICE do not change results; {rule}
-# is Snakemake's
-LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVICE|rule) from
+# accepted lint messages: all rules share one environment; PYTHON, DEVICE and FEATURES_IN do not change
+# results; {rule} is Snakemake's
+LINT_MEANT := conda environment or container|directly uses variable (PYTHON|DEVICE|FEATURES_IN|rule) from
 OPTIONS := $(if $(CONFIG),--configfile $(CONFIG)) $(if $(MIRROR),--config mirror=$(MIRROR))
 
 help:

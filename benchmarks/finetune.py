@@ -25,8 +25,9 @@ from hycon.encoders.text import load, locate, tokenise
 from hycon.params import Settings, merge
 from hycon.params import load as load_params
 from hycon.params.loading import read_yaml
-from hycon.training.batches import CorpusTensors, RaggedTensor
+from hycon.training.batches import CorpusTensors
 from hycon.training.device import pick_device
+from hycon.training.ragged import RaggedTensor
 
 OVERLAY = ROOT / "config" / "mosi-utterance-finetuned.yaml"
 ROW = ("mosi-utterance", "hycon-v2", "minilm-finetuned")

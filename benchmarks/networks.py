@@ -13,9 +13,10 @@ from hycon.networks.peers import Peer
 from hycon.params import MODALITIES, Settings, load
 from hycon.params.loading import read_yaml
 from hycon.training import loop
-from hycon.training.batches import CorpusTensors, RaggedTensor
+from hycon.training.batches import CorpusTensors
 from hycon.training.device import make_deterministic, set_threads
 from hycon.training.optimiser import OptimizerStep
+from hycon.training.ragged import RaggedTensor
 
 ROOT = Path(__file__).resolve().parents[1]
 # the paper's: CMU-MOSI with BERT's states (768), COVAREP (74) and FACET (47), up to 50 steps each,

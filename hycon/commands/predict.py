@@ -26,9 +26,10 @@ from hycon.logs import log
 from hycon.params import Corpus, Encoder, OwnNetwork, Settings, merge, read_yaml
 from hycon.params import load as load_params
 from hycon.params.own import locate as locate_network
-from hycon.training.batches import CorpusTensors, RaggedTensor, standardise
+from hycon.training.batches import CorpusTensors
 from hycon.training.device import pick_device
 from hycon.training.loop import infer
+from hycon.training.ragged import RaggedTensor, Scale
 from hycon.training.trained import load_network, load_tensors, read_record
 
 
@@ -183,15 +184,15 @@ def _tensors(
         else:
             raise HyConError(f"{found.where}: has no {part}, which the run was trained on")
         values, offsets = raw
+        scale = None
         if f"{name}.mean" in scales:
-            mean, deviation = (scales[f"{name}.{each}"].numpy() for each in ("mean", "deviation"))
-            if len(mean) != values.shape[1]:
+            scale = Scale(*(scales[f"{name}.{each}"].numpy() for each in ("mean", "deviation")))
+            if len(scale.mean) != values.shape[1]:
                 raise HyConError(
                     f"{found.where}: {part} has {values.shape[1]} features, the run was trained on "
-                    f"{len(mean)}"
+                    f"{len(scale.mean)}"
                 )
-            values = standardise(values, mean, deviation)
-        features[name] = RaggedTensor.of(values, offsets, device)
+        features[name] = RaggedTensor.of(values, offsets, device, scale)
     blank = torch.zeros(len(found.names), device=device)
     outputs = len(corpus.emotions or [""])
     return CorpusTensors(features, blank, blank.long(), {}, outputs), language_model

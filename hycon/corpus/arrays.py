@@ -8,6 +8,7 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from hycon.corpus.utterances import rows_of
 from hycon.errors import HyConError
 
 Rows = Callable[[int], np.ndarray]
@@ -76,7 +77,7 @@ def _npy(path: Path, names: Sequence[str]) -> Rows:
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise HyConError(f"{path}: found {array.shape}, expected (N, D) or (N, T, D)")
     _check_count(len(array), names, path)
-    return lambda number: _unpadded(np.atleast_2d(np.asarray(array[number])))
+    return lambda number: _unpadded(np.atleast_2d(rows_of(array, number, number + 1)[0]))
 
 
 def _unpadded(rows: np.ndarray) -> np.ndarray:

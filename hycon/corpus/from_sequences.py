@@ -1,5 +1,6 @@
 """Computational sequences to utterances: one video at a time, whatever the corpus's size."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -148,7 +149,7 @@ def _align(
     for number, segment in enumerate(segments):
         text = {"words": len(said[number]), "text": " ".join(words[said[number]])}
         yield (
-            Utterance(**{**vars(segment), **text}),
+            dataclasses.replace(segment, **text),
             {name: report.known(name, *each[number]) for name, each in found.items()},
         )
 

@@ -9,10 +9,13 @@ has no vectors. A value is NaN if no frame overlaps the word, or if a frame was 
 """
 
 import csv
+import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +87,37 @@ class _RaggedFile:
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
+def float_array(shape: tuple[int, int]) -> np.ndarray:
+    """Return a new float32 array in memory; see `FloatFile.start`."""
+    return np.empty(shape, np.float32)
+
+
+class FloatFile:
+    """A float32 .npy file (R, D) to whose rows blocks are assigned, in any order.
+
+    It is no memory-mapped array, because mapped pages count as memory of the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def start(self, shape: tuple[int, int]) -> "FloatFile":
+        """Write the header of an array of a shape (R, D), and return the file."""
+        self.shape = shape
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+        self._begin = self._file.tell()
+        return self
+
+    def __setitem__(self, rows: slice, values: np.ndarray) -> None:
+        """Write values (n, D) to the rows of a slice of n."""
+        self._file.seek(self._begin + 4 * self.shape[1] * int(rows.start))
+        self._file.write(np.ascontiguousarray(values, dtype="<f4").data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
 @contextmanager
 def ragged_file(path: Path) -> Iterator[_RaggedFile]:
     """Write a ragged array in one pass: `append` the rows of each utterance to its result."""
@@ -95,7 +129,7 @@ def ragged_file(path: Path) -> Iterator[_RaggedFile]:
         file.close()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Utterance:
     """One line of utterances.csv: `label` is a score or an emotion's name.
 
@@ -133,25 +167,31 @@ def read_table(path: Path) -> list[Utterance]:
     Raises:
         HyConError: the file is missing, or a line is not an utterance.
     """
+    utterances: list[Utterance] = []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            for number, row in enumerate(csv.DictReader(file), start=2):
+                utterances.append(_utterance(row, path, number))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise HyConError(f"{path}: cannot be read ({error}); align the corpus again") from None
-    utterances = []
-    for number, row in enumerate(rows, start=2):
-        try:
-            numbers = {"segment": int, "start": float, "end": float, "words": int}
-            values = {name: numbers.get(name, str)(row[name]) for name in COLUMNS[:-1]}
-            values["held_out"] = row.get("held_out") or ""
-            if values["fold"] not in FOLDS:
-                raise ValueError(f"fold '{values['fold']}'")
-        except (KeyError, TypeError, ValueError) as error:
-            raise HyConError(
-                f"{path}:{number}: not an utterance ({error}); align the corpus again"
-            ) from None
-        utterances.append(Utterance(**values))
     return utterances
+
+
+def _utterance(row: dict[str, str], path: Path, number: int) -> Utterance:
+    try:
+        numbers = {"segment": int, "start": float, "end": float, "words": int}
+        values = {name: numbers.get(name, str)(row[name]) for name in COLUMNS[:-1]}
+        values["held_out"] = row.get("held_out") or ""
+        if values["fold"] not in FOLDS:
+            raise ValueError(f"fold '{values['fold']}'")
+    except (KeyError, TypeError, ValueError) as error:
+        raise HyConError(
+            f"{path}:{number}: not an utterance ({error}); align the corpus again"
+        ) from None
+    # one copy of what many have in common
+    for name in ("video", "fold", "held_out"):
+        values[name] = sys.intern(values[name])
+    return Utterance(**values)
 
 
 def read_ragged(path: Path, utterances: int) -> RaggedArray:
@@ -197,6 +237,25 @@ def _open(path: Path) -> np.ndarray:
     if array.size and (found := path.stat().st_size) != expected:
         raise HyConError(f"{path}: found {found} bytes, expected {expected}; make it again")
     return array
+
+
+def in_file(values: np.ndarray) -> bool:
+    """Return whether rows can be read from a file: a whole array, as numpy memory-maps it."""
+    mapped = isinstance(values, np.memmap) and isinstance(values.base, mmap)
+    return mapped and values.flags.c_contiguous
+
+
+def rows_of(values: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Return rows of an array (R, ...), from `start` to before `stop`, at most R.
+
+    Those of a memory-mapped array are read, because mapped pages count as memory of the process.
+    """
+    if not in_file(values):
+        return values[start:stop]
+    count = (stop - start) * math.prod(values.shape[1:])
+    at = values.offset + start * values.strides[0]
+    rows = np.fromfile(values.filename, values.dtype, count, offset=at)
+    return rows.reshape(stop - start, *values.shape[1:])
 
 
 def read_split(folder: Path, fold: str) -> tuple[list[Utterance], dict[str, RaggedArray]]:

@@ -3,19 +3,22 @@
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hycon.atomic_io import sha256_of
+from hycon.corpus.utterances import float_array
 from hycon.encoders.packages import RANGE, joined_folder
 from hycon.errors import HyConError
 from hycon.progress import progress
 from hycon.untrusted.safe_json import read_json
 
 PACKAGE, TINY = "package:", "tiny:"
+# texts that are tokenised at once, because a tokenizer's result is far larger than the tokens
+TEXTS = 1 << 12
 
 
 def locate(model: str, tiny_folder: Path | None = None, sha256: str | None = None) -> str:
@@ -192,20 +195,26 @@ def tokenise(
         HyConError: the tokenizer knows tokens that the model does not.
     """
     limit = _limit(tokenizer, model, max_tokens)
-    full = tokenizer(texts, add_special_tokens=True, truncation=False)["input_ids"]
-    tokens = tokenizer(texts, add_special_tokens=True, truncation=True, max_length=limit)
-    names = tuple(name for name in tokens if name != "attention_mask")
-    lengths = [len(ids) for ids in tokens["input_ids"]]
     known = model.get_input_embeddings().weight.shape[0]
-    if (highest := max(map(max, tokens["input_ids"]))) >= known:
-        raise HyConError(
-            f"encoder {model.name_or_path}: its tokenizer gives the token {highest}, its weights "
-            f"have {known}; its files do not belong together: install it again"
-        )
-    cut = sum(len(whole) > length for whole, length in zip(full, lengths, strict=True))
-    columns = [np.concatenate([np.array(row, np.int64) for row in tokens[name]]) for name in names]
+    parts, lengths, cut = [], [], 0
+    for at in range(0, len(texts), TEXTS):
+        part = texts[at : at + TEXTS]
+        full = tokenizer(part, add_special_tokens=True, truncation=False)["input_ids"]
+        tokens = tokenizer(part, add_special_tokens=True, truncation=True, max_length=limit)
+        names = tuple(name for name in tokens if name != "attention_mask")
+        kept = [len(ids) for ids in tokens["input_ids"]]
+        if (highest := max(map(max, tokens["input_ids"]))) >= known:
+            raise HyConError(
+                f"encoder {model.name_or_path}: its tokenizer gives the token {highest}, its "
+                f"weights have {known}; its files do not belong together: install it again"
+            )
+        cut += sum(len(whole) > length for whole, length in zip(full, kept, strict=True))
+        columns = [np.concatenate([np.array(row, np.int64) for row in tokens[each]])
+                   for each in names]  # fmt: skip
+        parts.append(np.stack(columns, axis=1))
+        lengths += kept
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return np.stack(columns, axis=1), offsets, names, cut
+    return np.concatenate(parts), offsets, names, cut
 
 
 def _limit(tokenizer, model, max_tokens: int) -> int:
@@ -253,7 +262,8 @@ def encode(
     batch_size: int,
     device: str = "cpu",
     layers: int = 0,
-) -> tuple[np.ndarray, np.ndarray, int]:
+    states_of: Callable[[tuple[int, int]], Any] = float_array,
+) -> tuple[Any, np.ndarray, int]:
     """Return the last hidden states of every text, special tokens included.
 
     Texts are encoded in order of length, so that little of a batch is padding; padding never
@@ -265,9 +275,14 @@ def encode(
         device: where the model runs.
         layers: return the states of this layer, from 1; 0 returns those of the last. The model
             loses the layers above it.
+        states_of: returns what takes the states, given their shape (T, H): an array, or a file
+            (`hycon.corpus.utterances.FloatFile.start`).
 
     Returns:
         States (T, H) float32 of all tokens, offsets (N + 1,) int64, and how many texts were cut.
+
+    Raises:
+        HyConError: a state is NaN or infinite.
     """
     import torch
 
@@ -277,7 +292,7 @@ def encode(
     lengths = np.diff(offsets)
     model = lower_layers(model, layers) if layers else model
     reader = LanguageModel(model, names, chunk=batch_size).to(device).eval()
-    states = np.empty((offsets[-1], reader.width), dtype=np.float32)
+    states = states_of((int(offsets[-1]), reader.width))
     order = np.argsort(lengths, kind="stable")
     batches = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
     with torch.inference_mode():
@@ -288,5 +303,11 @@ def encode(
             hidden = reader(*inputs).float().cpu().numpy()
             for row, utterance in enumerate(batch):
                 begin, end = offsets[utterance], offsets[utterance + 1]
-                states[begin:end] = hidden[row, : end - begin]
+                rows = hidden[row, : end - begin]
+                if not np.isfinite(rows).all():
+                    raise HyConError(
+                        f"encoder {model.name_or_path}: gave NaN or infinite states; its weights "
+                        "are damaged: install it again"
+                    )
+                states[begin:end] = rows
     return states, offsets, cut

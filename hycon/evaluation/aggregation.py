@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from hycon.atomic_io import sha256_of
@@ -133,7 +133,8 @@ def read_output(folder: Path, utterances: int, name: str = "prediction") -> np.n
     """
     path = folder / "representations.safetensors"
     try:
-        output = load_file(path)[name]
+        with safe_open(path, "np") as file:
+            output = file.get_tensor(name)
         if output.dtype.kind != "f" or output.ndim not in (1, 2) or not np.isfinite(output).all():
             raise ValueError(f"{name} is {output.dtype} {output.shape}, expected finite numbers")
     except (OSError, ValueError, SafetensorError, KeyError, TypeError) as error:

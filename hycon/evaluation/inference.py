@@ -134,11 +134,12 @@ def resample(
         if len(each) != len(groups):
             raise ValueError(f"run {name} has {len(each)} predictions, expected {len(groups)}")
     numbers, count = np.unique(np.asarray(groups), return_inverse=True)[1], len(set(groups))
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    draw, chance = np.random.default_rng(seed), np.full(count, 1 / count)
     size = max(1, BLOCK // len(groups))
     parts: dict[str, list[dict]] = {name: [] for name in predictions}
     for start in range(0, resamples, size):
-        weights = draws[start : start + size, numbers].astype(np.float64)
+        draws = draw.multinomial(count, chance, min(size, resamples - start))
+        weights = draws[:, numbers].astype(np.float64)
         for name, each in predictions.items():
             parts[name].append(metrics(each, weights))
     whole = [metrics(each) for each in predictions.values()]

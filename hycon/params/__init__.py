@@ -13,7 +13,13 @@ from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, OwnNetwork, installed
 from hycon.params.published import Published, load_published
-from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params
+from hycon.params.schema import (
+    MOST_IN_MEMORY,
+    AlignConfig,
+    FigureConfig,
+    MetricsConfig,
+    Params,
+)
 from hycon.params.settings import (
     MODALITIES,
     ModelConfig,
@@ -29,6 +35,7 @@ __all__ = [
     "ADAPTED",
     "MISSING",
     "MODALITIES",
+    "MOST_IN_MEMORY",
     "AlignConfig",
     "AnyPeer",
     "Claim",

@@ -47,6 +47,8 @@ from hycon.params.settings import (
 )
 from hycon.params.tuning import TuningConfig
 
+# bytes of features that training has in memory with `features_in: auto`
+MOST_IN_MEMORY = 8 * 2**30
 NO_LAMBDAS = {"intra": 0.0, "inter": 0.0, "semi": 0.0}
 
 
@@ -119,6 +121,10 @@ class Params(Strict):
     """Folder or address that is asked for every file first; null for none."""
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     """Where to train and encode: auto, cpu, cuda or cuda:N."""
+    features_in: Literal["auto", "memory", "files"]
+    """Where training has the features: memory, or files, from which it reads each batch; auto: in
+    memory if they take at most 8 GiB and at most a quarter of what is free. Results are the
+    same."""
     experiments: Annotated[
         dict[Name, Experiment], BeforeValidator(switched_on), Field(min_length=1)
     ]

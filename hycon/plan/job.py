@@ -30,6 +30,7 @@ class Job(Strict):
         disposable: whether the kept files may be deleted once their readers are done.
         memory_mb: memory in MB that does not depend on the input.
         memory_per_mb: memory in MB for each MB of input.
+        most_input_mb: input in MB above which memory does not grow; None for none.
         minutes: time limit.
         resumes: whether an interrupted job resumes, so that a retry needs no more time.
         code: modules that the result depends on, with everything that they import.
@@ -46,6 +47,7 @@ class Job(Strict):
     disposable: bool = False
     memory_mb: int = 500
     memory_per_mb: float = 0.0
+    most_input_mb: float | None = None
     minutes: int = 10
     resumes: bool = False
     code: tuple[str, ...]
@@ -64,6 +66,8 @@ class Job(Strict):
 
     def memory(self, input_mb: float, attempt: int = 1) -> int:
         """Return the memory to ask for, in MB: more on each attempt, up to four times as much."""
+        if self.most_input_mb is not None:
+            input_mb = min(input_mb, self.most_input_mb)
         return min(attempt, 4) * int(self.memory_mb + self.memory_per_mb * input_mb)
 
     def runtime(self, attempt: int = 1) -> int:

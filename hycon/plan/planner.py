@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hycon.errors import HyConError
-from hycon.params import ModelConfig
+from hycon.params import MOST_IN_MEMORY, ModelConfig
 from hycon.plan import evidence, figures, tables, tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import (
@@ -189,8 +189,8 @@ class Plan(Rows):
                 ),
                 reads=(table, *own),
                 writes=(*ragged(folder / "states.npy"), f"{folder}/encoder.json"),
-                # a model, and the states of 1 MB of text take 1 GB
-                memory_mb=1000 if vectors else 3000, memory_per_mb=0 if vectors else 1000,
+                # a model, and the tokens of 1 MB of text
+                memory_mb=1000 if vectors else 3000, memory_per_mb=0 if vectors else 50,
                 minutes=120,
             )  # fmt: skip
 
@@ -203,10 +203,13 @@ class Plan(Rows):
         if isinstance(settings.model, ModelConfig) and settings.model.fusion == "tensor":
             weights = settings.model.dimension * (settings.model.dimension + 1) ** 3
         finetuned = settings.train.finetuning is not None
+        where = self.params.features_in
         return {
             # weights, gradient, two moments, the best and the averaged ones, 4 bytes each
             "memory_mb": 1000 + (3000 if finetuned else 0) + 24 * weights // 1_000_000,
-            "memory_per_mb": 3,  # measured: 2.1 times the files
+            # features in memory; of those in files there are the utterances and the results
+            "memory_per_mb": 0.1 if where == "files" else 3,
+            "most_input_mb": MOST_IN_MEMORY / 1e6 if where == "auto" else None,
             "minutes": min(seeds * (240 if finetuned else 60), DAY),
             "resumes": True,
         }
@@ -238,6 +241,7 @@ class Plan(Rows):
             ),
             reads=(f"{aligned(corpus)}/utterances.csv", *self.records(corpus, row)),
             writes=(str(target), str(target.with_name(RESAMPLED))),
+            memory_per_mb=10,  # utterances and predictions, for each MB of utterances.csv
         )  # fmt: skip
 
     def _search(self, corpus: str) -> Iterator[Job]:

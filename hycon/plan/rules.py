@@ -24,7 +24,7 @@ from hycon.plan.snakemake import console, remake
 from hycon.stages import server
 
 # parameters that change where a job runs or finds its files, but not its result
-APART = ("mirror", "device")
+APART = ("mirror", "device", "features_in")
 
 
 class Rules:

@@ -1,6 +1,9 @@
 """Headings and conventions of metrics, and what captions begin with."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from hycon.params import Corpus
 
@@ -42,6 +45,18 @@ def opening(corpus: Corpus) -> str:
             "utterances."
         )
     return " ".join(parts)
+
+
+def sample(rows: Sequence[int], most: int) -> np.ndarray:
+    """Return row numbers (n,), or `most` of them in their order, always the same ones."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:most])
+
+
+def sampled(shown: int, rows: int) -> str:
+    """Return how many utterances are shown, and of how many if they are a `sample`."""
+    if shown == rows:
+        return f"{shown} utterances"
+    return f"{shown:,} of {rows:,} utterances drawn at random, seed 0"
 
 
 def columns_of(corpus: Corpus) -> dict[str, tuple[str, int]]:

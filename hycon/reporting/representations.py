@@ -16,7 +16,7 @@ from hycon.params import Corpus
 from hycon.plan.tasks import RepresentationTable, ScoredRow, digests
 from hycon.progress import progress
 from hycon.reporting import table_formats
-from hycon.reporting.captions import opening
+from hycon.reporting.captions import opening, sample, sampled
 from hycon.reporting.table_formats import Cell, DisplayTable
 from hycon.reporting.tables import seeds_note
 
@@ -51,7 +51,7 @@ class Representations(NamedTuple):
     corpus: Corpus
     rows: list[tuple[ScoredRow, dict, list[str]]]  # row, summary, seeds
     classes: int
-    utterances: int
+    utterances: str  # how many are compared
 
 
 def make(table: RepresentationTable, key: str, corpus: Corpus) -> Representations:
@@ -68,8 +68,7 @@ def make(table: RepresentationTable, key: str, corpus: Corpus) -> Representation
     check_parameters(digests(table.rows))
     utterances = read_table(table.aligned / "utterances.csv")
     tested = [at for at, each in enumerate(utterances) if each.fold == "test"]
-    # of a large fold a sample, the same for all rows
-    chosen = np.sort(np.random.default_rng(0).permutation(tested)[:MOST])
+    chosen = sample(tested, MOST)  # the same for all rows
     classes = _classes([utterances[at] for at in chosen], corpus, table.scheme)
     read = []
     for row in progress(table.rows, "representations", unit="rows"):
@@ -83,7 +82,8 @@ def make(table: RepresentationTable, key: str, corpus: Corpus) -> Representation
             }
             runs.append(geometry(found, classes) | _gradients(folder / "history.csv"))
         read.append((row, summarise(runs), seeds))
-    return Representations(table, key, corpus, read, len(set(classes)), len(chosen))
+    shown = sampled(len(chosen), len(tested))
+    return Representations(table, key, corpus, read, len(set(classes)), shown)
 
 
 def geometry(representations: Mapping[str, np.ndarray], classes: np.ndarray) -> dict[str, float]:
@@ -161,7 +161,7 @@ def write(found: Representations, path: Path) -> None:
     scheme = "emotions" if found.corpus.emotions else f"scheme {found.table.scheme}"
     caption = (
         f"{found.table.title}: representations. {opening(found.corpus)} Test fold, "
-        f"{found.utterances} utterances, {found.classes} classes ({scheme}), "
+        f"{found.utterances}, {found.classes} classes ({scheme}), "
         f"{seeds_note(found.rows)}; epoch selected on validation only. {NOTE}"
     )
     headings = ["Text encoder", "Model", *(HEADINGS[name] for name in shown)]

@@ -14,7 +14,9 @@ class Machine(NamedTuple):
     Args:
         device: auto, cpu, cuda or cuda:N.
         threads: number of CPU threads.
+        features_in: memory, files or auto, see `hycon.training.batches.load_data`.
     """
 
     device: str = "auto"
     threads: int = 1
+    features_in: str = "auto"

@@ -21,6 +21,12 @@ def main(argv: list[str] | None = None) -> None:
     options.add_argument("stage", choices=TASKS)
     options.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument(
+        "--features-in",
+        default="auto",
+        choices=("auto", "memory", "files"),
+        help="where training has features",
+    )
     options.add_argument("--log", type=Path, help="a file that receives the messages too")
     arguments = options.parse_args(argv)
     # before the stage is imported, so that the log has what imports print
@@ -28,7 +34,8 @@ def main(argv: list[str] | None = None) -> None:
         stage = importlib.import_module(f"hycon.stages.{arguments.stage}")
         job = read_document(sys.stdin.buffer.read(), arguments.stage)
         log.debug("stage %s, job %s", job.stage, job.name)
-        stage.main(job.task, Machine(arguments.device, arguments.threads))
+        machine = Machine(arguments.device, arguments.threads, arguments.features_in)
+        stage.main(job.task, machine)
         record(job)
 
 

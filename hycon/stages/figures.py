@@ -24,7 +24,7 @@ from hycon.plan.tasks import (
     TsneFigure,
     digests,
 )
-from hycon.reporting.captions import columns_of, metrics_note, opening
+from hycon.reporting.captions import columns_of, metrics_note, opening, sample, sampled
 from hycon.reporting.comparison_figures import (
     LEAST,
     REACH,
@@ -54,6 +54,9 @@ from hycon.reporting.table_formats import number, seed_ranges
 from hycon.stages import Machine
 from hycon.untrusted.safe_json import read_json
 
+# utterances in t-SNE figures: the time of t-SNE grows faster than their number, and the silhouette
+# compares all pairs
+MOST_POINTS = 5000
 POLARITIES = np.array(["negative", "neutral", "positive"])
 
 
@@ -259,7 +262,8 @@ def _tsne(task: FigureTask, figure: TsneFigure) -> None:
     utterances = read_table(figure.aligned / "utterances.csv")
     # networks of different rounds have different spaces, so only the first one is shown
     held_out, fold = next(iter(training_rounds(utterances).items()))
-    rows = np.flatnonzero(fold == "test").tolist()
+    tested = np.flatnonzero(fold == "test")
+    rows = sample(tested, MOST_POINTS)
     classes = _classes([utterances[row] for row in rows], task.corpus)
     clouds, seeds = [], []
     for run in figure.runs:
@@ -271,16 +275,19 @@ def _tsne(task: FigureTask, figure: TsneFigure) -> None:
     )
     if held_out:
         trained += f"; the network that tests {held_out}"
-    notes = " ".join(_tsne_notes(task.corpus, figure.seed, classes, trained))
+    shown = sampled(len(rows), len(tested))
+    notes = " ".join(_tsne_notes(task.corpus, figure.seed, classes, shown, trained))
     caption = f"{task.title}. {opening(task.corpus)} {notes}"
     write_pair(*clouds, caption, task.output, task.colours)
 
 
-def _tsne_notes(corpus: Corpus, seed: int, classes: np.ndarray, trained: str) -> list[str]:
+def _tsne_notes(
+    corpus: Corpus, seed: int, classes: np.ndarray, shown: str, trained: str
+) -> list[str]:
     counts = ", ".join(f"{name} {count}" for name, count in sorted(Counter(classes).items()))
     signs = ["Negative: y < 0; neutral: y = 0; positive: y > 0."]
     return [
-        f"Test fold, n = {len(classes)} utterances ({counts}); one run each ({trained}); epoch "
+        f"Test fold, n = {shown} ({counts}); one run each ({trained}); epoch "
         "selected on validation only.",
         *(signs if corpus.emotions is None else []),
         "t-SNE of the fused representation, features standardised, PCA initialisation, perplexity "

@@ -143,7 +143,10 @@ def _train(
     @functools.lru_cache(maxsize=1)
     def data(held_out: str) -> CorpusTensors:
         folds = rounds[held_out]
-        return load_data(task.aligned, text, emotions, scheme, device, folds, task.modalities)
+        return load_data(
+            task.aligned, text, emotions, scheme, device, folds, task.modalities,
+            machine.features_in,
+        )  # fmt: skip
 
     where = {"device": device, "threads": machine.threads, "versions": environment()}
     for seed, folder in folders.items():

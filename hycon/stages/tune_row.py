@@ -80,7 +80,10 @@ def _scorer(task: TuneTask, machine: Machine):
     @functools.lru_cache(maxsize=len(folds) * 3)  # a search space can have several class schemes
     def data(part: int, scheme: str):
         emotions = task.corpus.emotions
-        return load_data(task.aligned, text, emotions, scheme, device, folds[part], task.modalities)
+        return load_data(
+            task.aligned, text, emotions, scheme, device, folds[part], task.modalities,
+            machine.features_in,
+        )  # fmt: skip
 
     def score(settings: Settings, number: int) -> float:
         seed, part = divmod(number, len(folds))

@@ -1,7 +1,7 @@
 """A corpus as tensors, and padded batches of it."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,61 +11,25 @@ from torch import Tensor
 
 from hycon.corpus.folds import training_rounds
 from hycon.corpus.labels import SCORE_LIMIT, sentiment_classes
-from hycon.corpus.utterances import FOLDS, Utterance, read_ragged, read_table
+from hycon.corpus.utterances import FOLDS, Utterance, in_file, read_ragged, read_table
 from hycon.errors import HyConError
-from hycon.networks.packing import PaddedBatch, pooled, without_steps
+from hycon.logs import log
+from hycon.networks.packing import PaddedBatch, without_steps
 from hycon.params import MODALITIES, ModelConfig, Settings
+from hycon.training.ragged import Ragged, RaggedFile, RaggedTensor, Scale, fits, scale_of
 from hycon.training.text import TextFeatures
-
-# clip standardised features at this many standard deviations: COVAREP has outliers of thousands of
-# them, which would dominate every sum
-OUTLIER = 10.0
-# rows that are standardised at once, so that memory contains the features once and not six times
-BLOCK = 1 << 14
-POOLED = 256  # texts that are pooled at once
-
-
-@dataclass(frozen=True)
-class RaggedTensor:
-    """Sequences of different lengths in one tensor: values (W, D), starts and lengths (N,).
-
-    Values are float32 features, or int64 token ids.
-    """
-
-    values: Tensor
-    starts: Tensor
-    lengths: Tensor
-
-    @classmethod
-    def of(cls, values: np.ndarray, offsets: np.ndarray, device: str) -> "RaggedTensor":
-        kind = np.int64 if values.dtype.kind == "i" else np.float32
-        # copies memory-mapped values, but not values in memory
-        tensor = torch.from_numpy(np.require(values, kind, ["C", "W", "E"])).to(device)
-        bounds = torch.from_numpy(offsets).to(device)
-        return cls(tensor, bounds[:-1], bounds.diff())
-
-    def pad(self, rows: Tensor) -> PaddedBatch:
-        """Return the sequences `rows` (K,) as a padded batch; padding repeats the last step."""
-        lengths = self.lengths[rows]
-        step = torch.arange(int(lengths.max()), device=rows.device)
-        step = torch.minimum(step, lengths[:, None] - 1)  # (K, T)
-        place = self.starts[rows][:, None] + step
-        return PaddedBatch(
-            self.values.index_select(0, place.flatten()).view(*place.shape, -1), lengths
-        )
 
 
 @dataclass(frozen=True)
 class CorpusTensors:
-    """A corpus in memory: features by modality, labels, pair classes and folds."""
+    """A corpus: features by modality, in memory or in files, and labels, pair classes and folds."""
 
-    features: dict[str, RaggedTensor]
+    features: dict[str, Ragged]
     labels: Tensor  # (N,) float32 scores or int64 classes
     classes: Tensor  # (N,) int64, the classes that define pairs
     folds: dict[str, Tensor]  # (n,) int64 row numbers
     outputs: int
-    scales: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    # mean and standard deviation (D,) of the modalities that are standardised
+    scales: dict[str, Scale] = field(default_factory=dict)  # of the standardised modalities
     passes: int = 1  # how often an epoch reads the training fold
 
     def batch(self, rows: Tensor, missing: float = 0.0) -> dict[str, PaddedBatch]:
@@ -81,9 +45,9 @@ class CorpusTensors:
         return {name: without_steps(steps, missing, None) for name, steps in batch.items()}
 
     def by_length(self, rows: Tensor) -> Tensor:
-        """Sort row numbers (n,) by length of the first modality, shortest first."""
+        """Return the places (n,) of row numbers (n,) in order of length of the first modality."""
         lengths = next(iter(self.features.values())).lengths
-        return rows[torch.argsort(lengths[rows], stable=True)]
+        return torch.argsort(lengths[rows], stable=True)
 
     def shuffled(self, rows: Tensor, size: int, order: torch.Generator) -> list[Tensor]:
         """Split all rows into the batches of an epoch, in random order.
@@ -96,7 +60,7 @@ class CorpusTensors:
 
     @property
     def widths(self) -> dict[str, int]:
-        return {name: ragged.values.shape[1] for name, ragged in self.features.items()}
+        return {name: ragged.width for name, ragged in self.features.items()}
 
     @property
     def longest(self) -> dict[str, int]:
@@ -126,11 +90,8 @@ class CorpusTensors:
         Args:
             pooling: "last", "first" or "mean" of its steps.
         """
-        text = self.features["text"]
-        rows = torch.arange(len(text.lengths), device=text.lengths.device)
-        values = torch.cat([pooled(text.pad(part), pooling) for part in rows.split(POOLED)])
-        one = RaggedTensor(values, rows, torch.ones_like(rows))
-        return dataclasses.replace(self, features={**self.features, "text": one})
+        text = self.features["text"].pooled(pooling)
+        return dataclasses.replace(self, features={**self.features, "text": text})
 
     def with_labelled(self, share: float, seed: int) -> "CorpusTensors":
         """Return the corpus with a share of its training fold, and as many steps in an epoch.
@@ -154,6 +115,8 @@ class CorpusTensors:
     def with_noise(self, deviation: float, seed: int) -> "CorpusTensors":
         """Return the corpus with normal noise added to audio and vision, in all folds.
 
+        They are in memory then, because the noise is drawn for all utterances at once.
+
         Args:
             deviation: standard deviation, in those of each feature.
             seed: seed of the noise.
@@ -163,7 +126,7 @@ class CorpusTensors:
         draw = torch.Generator().manual_seed(seed)
         features = dict(self.features)
         for name in sorted(features.keys() - {"text"}):
-            ragged = features[name]
+            ragged = features[name].loaded()
             noise = torch.randn(ragged.values.shape, generator=draw).to(ragged.values.device)
             features[name] = dataclasses.replace(ragged, values=ragged.values + deviation * noise)
         return dataclasses.replace(self, features=features)
@@ -184,8 +147,8 @@ class CorpusTensors:
             for rows in self.folds.values():
                 order[rows] = rows[torch.randperm(len(rows), generator=draw).to(rows.device)]
             ragged = features[name]
-            features[name] = RaggedTensor(
-                ragged.values, ragged.starts[order], ragged.lengths[order]
+            features[name] = dataclasses.replace(
+                ragged, starts=ragged.starts[order], lengths=ragged.lengths[order]
             )
         return dataclasses.replace(self, features=features)
 
@@ -198,8 +161,9 @@ def load_data(
     device: str,
     fold: np.ndarray | None = None,
     modalities: Sequence[str] = MODALITIES,
+    features_in: str = "memory",
 ) -> CorpusTensors:
-    """Load the aligned utterances of a corpus into memory, together with its text.
+    """Load the aligned utterances of a corpus, together with its text.
 
     Audio, vision and word vectors are standardised by mean and standard deviation of the training
     fold. A constant column becomes zeros.
@@ -214,9 +178,11 @@ def load_data(
         fold: (N,) fold names that replace those of the corpus; of its first round if it tests each
             group once.
         modalities: modalities to read.
+        features_in: `memory`, on `device`; `files`, which batches are read from; or `auto`, in
+            memory if they fit (`hycon.training.ragged.fits`). Batches are the same bit for bit.
 
     Returns:
-        The corpus as tensors on `device`.
+        The corpus as tensors on `device`, or the places of its features in files.
 
     Raises:
         HyConError: a file is missing, damaged, or does not match the others; the corpus lacks a
@@ -232,12 +198,18 @@ def load_data(
         raise HyConError(f"{aligned}: has no {absent[0]}; leave it out of model.modalities")
     if fold is None:
         fold = next(iter(training_rounds(utterances).values()))
+    size = sum(4 * values.size for values, _ in raw.values())
+    from_files = features_in == "files" or (features_in == "auto" and not fits(size, device))
+    if from_files:
+        log.info("%s: %.1f GB of features are read batch by batch", aligned, size / 1e9)
     features, scales = {}, {}
     for name, (values, bounds) in raw.items():
         if name != "text" or text.standardise:
             scales[name] = scale_of(values, np.repeat(fold == "train", np.diff(bounds)))
-            values = standardise(values, *scales[name])
-        features[name] = RaggedTensor.of(values, bounds, device)
+        if from_files and in_file(values):
+            features[name] = RaggedFile.of(values, bounds, device, scales.get(name))
+        else:
+            features[name] = RaggedTensor.of(values, bounds, device, scales.get(name))
     labels, classes, outputs = _labels(utterances, emotions, scheme, table)
     _check_several(classes[torch.from_numpy(fold == "train")], emotions, scheme, table)
     folds = {name: torch.from_numpy(np.flatnonzero(fold == name)).to(device) for name in FOLDS}
@@ -287,56 +259,3 @@ def _check_several(
             f"{table}: all {len(classes)} training utterances are of {what}{by}, expected several "
             "classes; check the labels and the folds, or set train.classes to a finer scheme"
         )
-
-
-def scale_of(values: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of the training rows, (D,) float64 each.
-
-    Args:
-        values: (W, D) float32; not finite where a value is unknown.
-        train: (W,) bool; the statistics use the known values of these rows.
-
-    Returns:
-        Mean and deviation. The deviation of a constant column is 1.
-    """
-    blocks = _blocks(values)
-    count, total, squares = (np.zeros(values.shape[1]) for _ in range(3))
-    for part, known in _training_rows(values, train, blocks):
-        count += known.sum(axis=0)
-        total += part.sum(axis=0, where=known)
-    count = np.maximum(1, count)
-    mean = total / count
-    for part, known in _training_rows(values, train, blocks):
-        squares += np.square(part - mean).sum(axis=0, where=known)
-    deviation = np.sqrt(squares / count)
-    # treat a column as constant if its deviation is only rounding error
-    constant = deviation <= 1e-7 * np.maximum(1.0, np.abs(mean))
-    deviation[constant] = 1.0
-    return mean, deviation
-
-
-def standardise(values: np.ndarray, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Standardise features (W, D) by mean and deviation (D,), see `scale_of`.
-
-    Returns:
-        (W, D) float32, all finite. Unknown values become 0, which is the mean of the known ones.
-    """
-    scaled = np.empty(values.shape, np.float32)
-    for block in _blocks(values):
-        part = (values[block] - mean) / deviation
-        np.nan_to_num(part, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        scaled[block] = part.clip(-OUTLIER, OUTLIER)
-    return scaled
-
-
-def _blocks(values: np.ndarray) -> list[slice]:
-    return [slice(at, at + BLOCK) for at in range(0, len(values), BLOCK)]
-
-
-def _training_rows(
-    values: np.ndarray, train: np.ndarray, blocks: list[slice]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the training rows of each block in float64, and a mask of their known values."""
-    for block in blocks:
-        part = values[block][train[block]].astype(np.float64)
-        yield part, np.isfinite(part)

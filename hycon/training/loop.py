@@ -394,13 +394,12 @@ def infer(
         change: applied to each padded batch before the network reads it.
     """
     model.eval()
-    batches = list(data.by_length(rows).split(INFERENCE_BATCH))
-    parts = [model(change(data.batch(batch))) for batch in batches]
-    # undo the sorting by length
-    place = torch.argsort(torch.cat(batches))[torch.argsort(torch.argsort(rows))]
-    found = {
-        name: torch.cat([part.tensors()[name] for part in parts])[place]
-        for name in parts[0].tensors()
-    }
+    found: dict[str, Tensor] = {}
+    for places in data.by_length(rows).split(INFERENCE_BATCH):
+        output = model(change(data.batch(rows[places])))
+        for name, part in output.tensors().items():
+            if name not in found:
+                found[name] = part.new_empty(len(rows), *part.shape[1:])
+            found[name][places] = part
     fused, prediction = found.pop("fused"), found.pop("prediction")
     return Output(found, fused, prediction)

@@ -16,9 +16,10 @@ from hycon.networks.hycon import (
 )
 from hycon.networks.packing import CHUNK, PackedBatch, PaddedBatch
 from hycon.params import MODALITIES, ModelConfig
-from hycon.training import batches
-from hycon.training.batches import CorpusTensors, RaggedTensor, scale_of, standardise
+from hycon.training import ragged as ragged_module
+from hycon.training.batches import CorpusTensors
 from hycon.training.loop import infer
+from hycon.training.ragged import RaggedTensor, scale_of, standardise
 
 SETTINGS = ModelConfig(
     dimension=8,
@@ -221,7 +222,8 @@ def test_standardising_block_by_block_is_standardising_at_once(monkeypatch):
     train[:16] = False  # a block of none
     known = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     expected = (known - np.nanmean(known[train], 0)) / np.nanstd(known[train], 0)
-    monkeypatch.setattr(batches, "BLOCK", 16)
+    monkeypatch.setattr(ragged_module, "BLOCK", 16)
+    monkeypatch.setattr(ragged_module, "CACHED", 5)
     found = standardise(values, *scale_of(values, train))
     np.testing.assert_allclose(found, np.nan_to_num(expected), atol=1e-6)
 

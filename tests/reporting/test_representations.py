@@ -93,10 +93,32 @@ def table(folder, row, **changes):
     )  # fmt: skip
 
 
+def test_of_a_large_test_fold_a_sample_is_compared_and_the_caption_says_so(
+    tmp_path, row, monkeypatch
+):
+    corpus = load(ROOT).catalogue["sample"]
+    for most, said in ((5, "5 utterances"), (4, "4 of 5 utterances drawn at random, seed 0")):
+        monkeypatch.setattr(representations, "MOST", most)
+        found = representations.make(table(tmp_path, row), "sample", corpus)
+        representations.write(found, tmp_path / "t")
+        assert f"Test fold, {said}, 2 classes" in (tmp_path / "t.md").read_text()
+    tested = np.array([1, 2, 4, 5, 6])
+    chosen = np.sort(np.random.default_rng(0).permutation(tested)[:4])
+    (_, summary, _), = found.rows  # fmt: skip
+    classes = dict(zip(tested, CLASSES, strict=True))
+    runs = []
+    for seed in (1, 2):
+        generator = np.random.default_rng(seed)
+        x = {name: generator.normal(size=(7, 3))[chosen] for name in ("text", "audio")}
+        found_alone = representations.geometry(x, np.array([classes[at] for at in chosen]))
+        runs.append(found_alone["two_same"])
+    assert summary["two_same"]["mean"] == pytest.approx(np.mean(runs), rel=1e-6)
+
+
 def test_the_table_is_of_the_test_fold_over_seeds_with_gradients_over_epochs(tmp_path, row):
     corpus = load(ROOT).catalogue["sample"]
     found = representations.make(table(tmp_path, row), "sample", corpus)
-    assert (found.utterances, found.classes) == (5, 2)
+    assert (found.utterances, found.classes) == ("5 utterances", 2)
     (_, summary, seeds), = found.rows  # fmt: skip
     assert seeds == ["1", "2"]
     assert summary["gradient_ratio"]["mean"] == pytest.approx(0.3)

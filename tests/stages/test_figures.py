@@ -155,6 +155,23 @@ def test_a_pair_is_of_the_test_fold_with_classes_by_sign(runs, tmp_path, monkeyp
     assert (tmp_path / "p.svg").is_file()
 
 
+def test_of_a_large_test_fold_a_sample_is_drawn_the_same_for_both_and_the_caption_says_so(
+    runs, tmp_path, monkeypatch
+):
+    seen, embed = [], figures.embed
+    monkeypatch.setattr(figures, "embed", lambda *given: seen.append(given) or embed(*given))
+    monkeypatch.setattr(figures, "MOST_POINTS", 13)
+    caption = draw(tmp_path / "p", pair(runs, tmp_path))
+    chosen = 15 + np.sort(np.random.default_rng(0).permutation(15)[:13])
+    fused = np.random.default_rng(1).standard_normal((30, 5)).astype(np.float32)
+    for seed, (points, classes, _) in zip((4, 5), seen, strict=True):
+        np.testing.assert_array_equal(points, fused[chosen] * seed)
+        signs = np.array(["negative", "neutral", "positive"])
+        assert classes.tolist() == signs[chosen % 3].tolist()
+    assert "n = 13 of 15 utterances drawn at random, seed 0 (negative " in caption
+    assert "perplexity 4, seed 9" in caption
+
+
 def test_a_run_that_cannot_be_drawn_is_named(runs, tmp_path):
     save_file({"fused": np.ones((3, 5))}, tmp_path / "run-5/representations.safetensors")
     with pytest.raises(HyConError, match=r"run-5/repr.*: 3 of fused, expected 30; train again"):

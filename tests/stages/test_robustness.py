@@ -16,8 +16,9 @@ from hycon.plan.tasks import RobustnessTable, RobustnessTask, RobustRow, ScoredR
 from hycon.reporting import robustness as reporting
 from hycon.stages import Machine
 from hycon.stages.robustness import main
-from hycon.training.batches import RaggedTensor, load_data
+from hycon.training.batches import load_data
 from hycon.training.loop import infer
+from hycon.training.ragged import RaggedTensor
 from hycon.training.text import TextFeatures
 from hycon.training.trained import load_network, read_record
 from tests.stages.test_train import PARAMS, row  # noqa: F401

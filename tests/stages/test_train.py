@@ -38,7 +38,7 @@ def row(tmp_path):
         np.save(tmp_path / f"{name}.npy", values)
         np.save(tmp_path / f"{name}.offsets.npy", np.concatenate([[0], lengths.cumsum()]))
 
-    def run(folder, *seeds, settings=None):
+    def run(folder, *seeds, settings=None, **machine):
         task = TrainTask(
             name="sample/hycon-bert",
             corpus=PARAMS.catalogue["sample"].as_input(),
@@ -52,7 +52,7 @@ def row(tmp_path):
             output=tmp_path / folder,
             record=tmp_path / folder / "runs-1.json",
         )
-        run_stage("train", task)
+        run_stage("train", task, **machine)
         return tmp_path / folder
 
     return run
@@ -77,6 +77,15 @@ def test_seeds_of_one_process_are_those_of_a_process_each(row):
         alone = row(f"alone-{seed}", seed)
         assert contents(together / f"seed-{seed}") == contents(alone / f"seed-{seed}")
     assert contents(together / "seed-1") != contents(together / "seed-2")
+
+
+def test_features_in_files_give_the_same_run_and_do_not_train_it_again(row, capsys):
+    memory, files = row("memory", 1, features_in="memory"), row("files", 1, features_in="files")
+    assert "features are read batch by batch" in capsys.readouterr().err
+    assert contents(memory / "seed-1") == contents(files / "seed-1")
+    before = stamps(memory / "seed-1")
+    row("memory", 1, features_in="files")
+    assert stamps(memory / "seed-1") == before
 
 
 def test_a_seed_more_trains_that_seed_only(row, capsys):

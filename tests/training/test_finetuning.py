@@ -16,8 +16,9 @@ from hycon.errors import HyConError
 from hycon.networks.hycon import HyCon, parameter_counts
 from hycon.params import Encoder
 from hycon.training import optimiser
-from hycon.training.batches import CorpusTensors, RaggedTensor
+from hycon.training.batches import CorpusTensors
 from hycon.training.loop import infer, train
+from hycon.training.ragged import RaggedTensor
 from tests.training.test_checkpoint import in_sittings, same
 from tests.training.test_loop import corpus, quiet, settings
 

@@ -59,9 +59,9 @@ def test_titles_labels_notes_mirrors_and_overlays_run_nothing(planned):
 def test_the_arguments_of_a_stage_are_short_and_hold_no_text_of_the_parameters(planned):
     for (stage, *options), job in planned[1]:
         assert stage == job["stage"]
-        assert options[::2] == ["--device", "--threads", "--log"]
-        assert options[1::2][:2] == ["auto", "1"]
-        assert re.fullmatch(r"logs/[\w./+-]{1,200}\.log", options[5])
+        assert options[::2] == ["--device", "--features-in", "--threads", "--log"]
+        assert options[1::2][:3] == ["auto", "auto", "1"]
+        assert re.fullmatch(r"logs/[\w./+-]{1,200}\.log", options[7])
 
 
 def test_a_text_of_the_parameters_reaches_its_stage_whole(planned):

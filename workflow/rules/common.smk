@@ -18,7 +18,7 @@ reads, given, needs, files = RULES.reads, RULES.given, RULES.needs, RULES.files
 
 # not params of a rule, because they change where a job runs but not its result
 PYTHON = shlex.quote(sys.executable)
-DEVICE = PLAN.params.device
+DEVICE, FEATURES_IN = PLAN.params.device, PLAN.params.features_in
 # GPUs to request from a cluster; `auto` requests none, because it cannot know whether there is one
 GPU = int(DEVICE.startswith("cuda"))
 # on a cluster one job trains and scores a row, unless its seeds are split into several
@@ -27,8 +27,8 @@ GROUP = None if PLAN.params.seeds_per_job else "row"
 # The command of every rule. The job is on standard input, because an argument is limited to 128 kB.
 # With `exec`, signals reach the stage.
 STAGE = (
-    "exec {PYTHON} -m hycon.stages {rule} --device {DEVICE} --threads {threads} --log {log:q}"
-    " <<'END_OF_JOB'\n{params.job}\nEND_OF_JOB"
+    "exec {PYTHON} -m hycon.stages {rule} --device {DEVICE} --features-in {FEATURES_IN}"
+    " --threads {threads} --log {log:q} <<'END_OF_JOB'\n{params.job}\nEND_OF_JOB"
 )
 
 
