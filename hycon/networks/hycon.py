@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hycon.encoders.language_model import Gate
 from hycon.networks.fusion import FUSIONS
 from hycon.networks.packing import AttentionChunk, PackedBatch, PaddedBatch, pooled
 from hycon.params import ModelConfig
@@ -261,13 +262,23 @@ class HyCon(nn.Module):
 
 
 def read_tokens(
-    batch: dict[str, PaddedBatch], language_model: nn.Module | None
+    batch: dict[str, PaddedBatch], language_model: nn.Module | None, gate: Gate | None = None
 ) -> dict[str, PaddedBatch]:
-    """Return a batch whose text is states; the language model, if any, encodes its tokens."""
-    if language_model is None:
+    """Return a batch whose text is states; the language model, if any, encodes its tokens.
+
+    Args:
+        batch: padded batch by modality.
+        language_model: None if the text is states already.
+        gate: changes states within the language model, or the given ones.
+    """
+    text, lengths = batch["text"] if "text" in batch else (None, None)
+    if language_model is not None:
+        text = language_model(text, lengths, gate)
+    elif gate is not None:
+        text = gate(text, torch.arange(len(lengths), device=lengths.device))
+    else:
         return batch
-    tokens, lengths = batch["text"]
-    return {**batch, "text": PaddedBatch(language_model(tokens, lengths), lengths)}
+    return {**batch, "text": PaddedBatch(text, lengths)}
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:
