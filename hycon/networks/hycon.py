@@ -271,7 +271,7 @@ def read_tokens(
         language_model: None if the text is states already.
         gate: changes states within the language model, or the given ones.
     """
-    text, lengths = batch["text"] if "text" in batch else (None, None)
+    text, lengths = batch.get("text", (None, None))
     if language_model is not None:
         text = language_model(text, lengths, gate)
     elif gate is not None:
