@@ -6,7 +6,7 @@ vision, text, after the fusion.
 """
 
 import importlib.util
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -45,6 +45,7 @@ Four = Annotated[list[Probability], Field(min_length=4, max_length=4)]
 class _Peer(Strict):
     """Keys of all peers."""
 
+    of_mmsa: ClassVar[bool] = True  # its class is in the package MMSA
     longest: Count = 50
     """Steps of an utterance that are read, from its start. 50 in MMSA's aligned features."""
 

@@ -267,7 +267,7 @@ class Params(Strict):
         """
         chosen, here = self.variants[variant], self.catalogue[corpus].modalities
         own = chosen.peer if isinstance(chosen.peer, Own) else None
-        if chosen.peer and not own and not installed():
+        if chosen.peer and not own and chosen.peer.of_mmsa and not installed():
             return MISSING
         if chosen.peer and not own:
             return None if len(here) == len(MODALITIES) else f"needs {', '.join(MODALITIES)}"

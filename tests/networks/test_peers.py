@@ -33,7 +33,8 @@ if not installed():
     pytest.skip(reason, allow_module_level=True)
 
 from hycon.networks import peers
-from hycon.networks.peers import Peer, in_front, in_proportion
+from hycon.networks.peers import Peer, mmsa
+from hycon.networks.peers.steps import in_front, in_proportion
 
 WIDTHS = {"text": 6, "audio": 3, "vision": 4}
 LONGEST = {"text": 9, "audio": 11, "vision": 7}
@@ -50,6 +51,19 @@ LAST_LAYER = {
     "tfn": "post_fusion_layer_3", "lf-dnn": "post_fusion_layer_3", "ef-lstm": "out",
     "mfn": "out_fc2", "graph-mfn": "out_fc2", "mult": "out_layer", "misa": "fusion.fusion_layer_3",
 }  # fmt: skip
+PUBLISHED = {  # folder and class in MMSA.models
+    "tfn": "singleTask.TFN", "lmf": "singleTask.LMF", "lf-dnn": "singleTask.LF_DNN",
+    "ef-lstm": "singleTask.EF_LSTM", "mfn": "singleTask.MFN", "graph-mfn": "singleTask.Graph_MFN",
+    "mult": "singleTask.MULT", "misa": "singleTask.MISA",
+}  # fmt: skip
+OWN_LOSSES = {"misa"}
+LABELS = torch.tensor([-1.0, 2.0, 0.0, 0.5])  # of `batch`
+
+
+def own_loss(network, outputs=1, count=4):
+    """Return a network's own losses on the first utterances of `batch`, 0 if it has none."""
+    labels = LABELS[:count] if outputs == 1 else torch.arange(count) % outputs
+    return network.auxiliary_loss(labels) or 0.0
 
 
 def sizes(name, **changes):
@@ -188,7 +202,7 @@ def test_steps_in_proportion_to_their_own_number_are_themselves():
 def test_every_parameter_that_is_counted_is_trained(name, outputs):
     network = peer(name, outputs).train()
     output = network(batch())
-    loss = output.prediction.square().sum() + (network.auxiliary_loss() or 0.0)
+    loss = output.prediction.square().sum() + own_loss(network, outputs)
     loss.backward()
     for key, parameter in network.named_parameters():
         assert (parameter.grad is not None) == parameter.requires_grad, key
@@ -249,7 +263,7 @@ def test_a_batch_of_one_or_two_utterances_is_trained_on(name, count):
     norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm1d)]
     before = [norm.running_mean.clone() for norm in norms]
     output = network(rows(batch(), list(range(count))))
-    (output.prediction.sum() + (network.auxiliary_loss() or 0.0)).backward()
+    (output.prediction.sum() + own_loss(network, count=count)).backward()
     assert output.prediction.shape == (count,)
     for key, parameter in network.named_parameters():
         assert parameter.grad is None or parameter.grad.isfinite().all(), key
@@ -271,7 +285,7 @@ def test_a_peer_is_trained_by_the_common_loop_and_the_same_seed_gives_the_same_b
     for key, value in first.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[key])
     expected = {"epoch", "task", "validation"}
-    assert set(first.history[0]) == expected | ({"auxiliary"} if name == "misa" else set())
+    assert set(first.history[0]) == expected | ({"auxiliary"} if name in OWN_LOSSES else set())
     assert all(math.isfinite(value) for row in first.history for value in row.values())
     copy.deepcopy(first.model)
 
@@ -284,14 +298,15 @@ def test_a_forward_pass_leaves_nothing_on_the_network(name):
     assert not [key for key, value in vars(network.network).items() if torch.is_tensor(value)]
     assert set(vars(network.network)) - before <= {"lengths", "domain_label_t", "domain_label_a",
                                                    "domain_label_v"}  # fmt: skip
-    assert (network.auxiliary_loss() is not None) == (name == "misa")
+    assert (network.auxiliary_loss(LABELS) is not None) == (name in OWN_LOSSES)
+    assert network.auxiliary_loss(LABELS) is None
     network.eval()(batch())
-    assert network.auxiliary_loss() is None
+    assert network.auxiliary_loss(LABELS) is None
 
 
 @pytest.mark.parametrize("name", ["mfn", "misa"])
 def test_representations_bear_the_modalitys_name(name, monkeypatch):
-    monkeypatch.setattr(peers, "_forget", lambda network: None)
+    monkeypatch.setattr(peers, "_taken", lambda network: dict(vars(network)))
     network = peer(name).eval()
     output, own = network(batch()), network.network
     found = [own.h_l, own.h_a, own.h_v] if name == "mfn" else [
@@ -316,7 +331,7 @@ def test_averaged_weights_of_a_peer_come_with_its_statistics(name):
 
 def trainer_of(network):
     """Return MMSA's trainer of MISA, as its own loop calls its losses."""
-    module = peers._mmsa("trains.singleTask.MISA")
+    module = mmsa.load("trains.singleTask.MISA")
     trainer = object.__new__(module.MISA)
     trainer.args = SimpleNamespace(use_cmd_sim=True)
     trainer.model = SimpleNamespace(Model=network)
@@ -326,21 +341,23 @@ def trainer_of(network):
 
 
 def test_misas_own_losses_are_those_of_mmsas_trainer(monkeypatch):
-    monkeypatch.setattr(peers, "_forget", lambda network: None)
+    monkeypatch.setattr(peers, "_taken", lambda network: dict(vars(network)))
     steps = batch([(3, 5, 2)] * 7)
     network = peer("misa", diff_weight=0.1, sim_weight=0.3, recon_weight=0.7).train()
     network(steps)
+    labels = torch.zeros(7)
+    own = network.auxiliary_loss(labels)
     trainer = trainer_of(network.network)
     expected = (
         0.1 * trainer.get_diff_loss()
         + 0.3 * trainer.get_cmd_loss()
         + 0.7 * trainer.get_recon_loss()
     )
-    assert network.auxiliary_loss().item() == pytest.approx(expected.item(), rel=1e-6)
-    assert expected.item() > 0
+    assert own.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert own.item() > 0
     none = peer("misa", diff_weight=0.0, sim_weight=0.0, recon_weight=0.0).train()
     none(steps)
-    assert none.auxiliary_loss().item() == 0
+    assert none.auxiliary_loss(labels).item() == 0
 
 
 def test_misas_own_losses_are_added_to_the_tasks_and_take_no_part_in_validation():
@@ -378,8 +395,8 @@ def test_misa_means_the_text_and_takes_each_modality_at_its_own_place_and_length
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_network_is_mmsas_class_and_of_misa_a_child_of_it(name):
-    own, kind = type(peer(name).network), peers.KINDS[name]
-    published = getattr(peers._mmsa(f"models.singleTask.{kind.name}"), kind.name)
+    own = type(peer(name).network)
+    published = getattr(mmsa.load(f"models.{PUBLISHED[name]}"), PUBLISHED[name].split(".")[1])
     assert (own is published) == (name != "misa")
     assert issubclass(own, published)
 
@@ -454,9 +471,9 @@ def test_multiply_adds_of_lf_dnn_are_those_counted_by_hand():
 def test_mmsa_is_loaded_under_a_name_of_its_own_and_can_still_be_imported():
     script = """
 import sys, types
-from hycon.networks.peers import _mmsa
+from hycon.networks.peers import mmsa
 for name in ("models.singleTask.MULT", "models.singleTask.MISA", "trains.singleTask.MISA"):
-    ours = _mmsa(name)
+    ours = mmsa.load(name)
 there = set(sys.modules)
 assert not there & {"MMSA", "easydict", "transformers"}, there
 for name in ("pynvml", "easydict"):  # need not be installed for this
@@ -469,7 +486,7 @@ assert sys.modules["MMSA.trains.singleTask.MISA"] is not ours
 
 
 def test_without_mmsa_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(peers, "installed", lambda: False)
+    monkeypatch.setattr(mmsa, "installed", lambda: False)
     with pytest.raises(HyConError, match=r"pip install -c constraints\.txt -e '\.\[peers\]'"):
         peer("tfn")
 
@@ -494,5 +511,5 @@ def test_a_peer_broken_off_after_each_step_ends_in_the_same_bits(name, tmp_path)
     of_name = of_peer(name).model_copy(update={"model": sizes(name, **drops)})
     arguments = (corpus(), of_name, 1, quiet)
     whole = loop.train(*arguments)
-    assert ("auxiliary" in whole.history[0]) == (name == "misa")
+    assert ("auxiliary" in whole.history[0]) == (name in OWN_LOSSES)
     same(in_sittings(tmp_path / "run.checkpoint", 1, *arguments), whole)
