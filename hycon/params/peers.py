@@ -35,6 +35,12 @@ ADAPTED = {
     "misa": "text states are given, not BERT's; each modality has its own number of steps, where "
     "MMSA takes the text's for all; auxiliary losses as in MMSA, of the class CMD no more moments "
     "than a batch has utterances",
+    "mmim": "text is the mean of the given states, not BERT's [CLS]; the gradients of MMSA's two "
+    "stages in each step, by one optimiser, each loss for the weights that it trains there; no "
+    "entropy where its covariance is singular, nor for emotions",
+    "mag-bert": "audio and vision are brought to the text's steps; on cached text states there are "
+    "no layers of BERT behind the gate, only the mean of the states and BERT's pooler, whose "
+    "initial weights are random",
 }
 MISSING = "the package MMSA is not installed: pip install -c constraints.txt -e '.[peers]'"
 
@@ -163,6 +169,36 @@ class Misa(_Peer):
     recon_weight: NonNegative
 
 
+class Mmim(_Peer):
+    """Multimodal Infomax, with the weights of its own losses."""
+
+    network: Literal["mmim"]
+    text_pooling: Literal["first", "mean"]
+    """State that represents the text: the first ([CLS] of BERT; MMSA) or the mean."""
+    d_ah: Count
+    d_vh: Count
+    d_aout: Annotated[int, Field(ge=4)]  # the entropy is of a quarter
+    d_vout: Annotated[int, Field(ge=4)]
+    d_prjh: Count
+    dropout_prj: Probability
+    cpc_layers: Count
+    add_va: bool
+    mem_size: Count
+    alpha: NonNegative
+    beta: NonNegative
+
+
+class MagBert(_Peer):
+    """Multimodal adaptation gate for BERT."""
+
+    network: Literal["mag-bert"]
+    text_pooling: Literal["first", "mean"]
+    """State that represents the text: the first ([CLS] of BERT; MMSA) or the mean."""
+    beta_shift: NonNegative
+    dropout_prob: Probability
+    hidden_dropout_prob: Probability
+
+
 Plain = bool | int | Float | Line | None
 Keyword = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
 # a file in the project's folder, and a class in it
@@ -191,7 +227,7 @@ class OwnNetwork(Own):
     sha256: Line
 
 
-AnyPeer = Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa
+AnyPeer = Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa | Mmim | MagBert
 PeerSettings = Annotated[AnyPeer | Own, Field(discriminator="network")]
 
 

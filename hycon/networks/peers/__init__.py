@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hycon.networks.hycon import Output, TrainableNetwork, read_tokens
 from hycon.networks.packing import PaddedBatch
-from hycon.networks.peers import kind, misa, mmsa
+from hycon.networks.peers import kind, mag, misa, mmim, mmsa
 from hycon.networks.peers.kind import Kind, Pass
 from hycon.networks.peers.steps import cut
 from hycon.params.peers import AnyPeer, Mult
@@ -34,6 +34,8 @@ KINDS = {
     "graph-mfn": Kind(mmsa.graph_mfn, kind.in_step, kind.last_states, "out_fc2"),
     "mult": Kind(mmsa.mult, kind.apart, kind.features, "out_layer"),
     "misa": Kind(misa.make, kind.of_batch, kind.codes, "fusion.fusion_layer_3", misa.losses),
+    "mmim": Kind(mmim.make, kind.of_batch, kind.features, None, mmim.losses),
+    "mag-bert": Kind(mag.make, kind.of_batch, kind.inputs, "classifier", gate=mag.gate),
 }
 
 
@@ -81,14 +83,17 @@ class Peer(TrainableNetwork):
 
         `fused` is the input of the last layer. The representations of text, audio and vision are
         the features that the class returns. For MFN and Graph-MFN they are the last states, and for
-        MISA the sums of private and shared code. EF-LSTM has none, so they are the means of its
-        inputs.
+        MISA the sums of private and shared code. EF-LSTM and MAG-BERT have none, so they are the
+        means of the inputs; for the text of MAG-BERT, of the states behind its gate.
 
         Args:
             batch: padded batch by modality.
         """
-        batch = read_tokens(batch, self.language_model)
-        batch = {name: cut(steps, self.longest[name]) for name, steps in batch.items()}
+        gate = None
+        if self.kind.gate is not None:  # it needs the steps of the text before they are encoded
+            batch = self._cut(batch)
+            gate = self.kind.gate(self.network, batch)
+        batch = self._cut(read_tokens(batch, self.language_model, gate))
         alone = self.training and len(batch["text"].lengths) == 1
         with (
             _reading(self.network, self.kind.last) as read,
@@ -107,6 +112,9 @@ class Peer(TrainableNetwork):
             fused=fused.reshape(len(prediction), -1),
             prediction=prediction.squeeze(1) if self.outputs == 1 else prediction,
         )
+
+    def _cut(self, batch: dict[str, PaddedBatch]) -> dict[str, PaddedBatch]:
+        return {name: cut(steps, self.longest[name]) for name, steps in batch.items()}
 
     def auxiliary_loss(self, labels: Tensor) -> Tensor | None:
         """Return the weighted sum of the network's own losses in the last training pass.

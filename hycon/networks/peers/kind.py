@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from hycon.encoders.language_model import Gate
 from hycon.networks.hycon import TrainingStep
 from hycon.networks.packing import PaddedBatch, pooled
 from hycon.networks.peers.steps import in_front, in_proportion
@@ -39,6 +40,8 @@ class Kind:
         losses: the weighted sum of the network's own losses, given a forward pass in training and
             the labels of its batch, (K,) float scores or int64 classes; None if it has none.
         rates: factors of the learning rate, by the beginning of a parameter's name.
+        gate: changes text states below the layers of a fine-tuned text encoder, or cached ones,
+            given the network and a batch; None if nothing does.
     """
 
     make: Callable[[dict[str, int], int, AnyPeer, dict[str, int]], nn.Module]
@@ -47,6 +50,7 @@ class Kind:
     last: str | None
     losses: Callable[[Pass, Tensor], Tensor] | None = None
     rates: Callable[[AnyPeer], dict[str, float]] = lambda settings: {}
+    gate: Callable[[nn.Module, dict[str, PaddedBatch]], Gate] | None = None
 
 
 def with_means(

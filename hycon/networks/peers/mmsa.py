@@ -4,6 +4,8 @@ import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import NamedTuple
@@ -62,7 +64,7 @@ def arguments(
         dst_feature_dim_nheads=[values.get("dst_feature_dim"), values.get("nheads")],
         seq_lens=longest["text"],
         device="cpu",
-        use_bert=settings.network == "misa",  # MISA requests it and gets `Given`
+        use_bert=settings.network in ("misa", "mmim"),  # these request it and get `Given`
         use_cmd_sim=True,
         rnncell="lstm",
         use_finetune=False,
@@ -128,7 +130,32 @@ def load(module: str) -> ModuleType:
     if not installed():
         raise HyConError(f"peers: {MISSING}")
     _empty_packages()
-    return importlib.import_module(f"{ALIAS}.{module}")
+    name = f"{ALIAS}.{module}"
+    if name not in sys.modules:
+        with _without_transformers():
+            importlib.import_module(name)
+    return sys.modules[name]
+
+
+@contextmanager
+def _without_transformers() -> Iterator[None]:
+    """Replace the package transformers, whose import takes seconds.
+
+    Modules of MMSA import it for classes that are not used here.
+    """
+    names = ("transformers", "transformers.models.bert.modeling_bert")
+    before = {name: sys.modules.get(name) for name in names}
+    for name in names:
+        empty = ModuleType(name)
+        empty.__getattr__ = lambda _: nn.Module  # a base of these classes
+        sys.modules[name] = empty
+    try:
+        yield
+    finally:
+        for name, module in before.items():
+            del sys.modules[name]
+            if module is not None:
+                sys.modules[name] = module
 
 
 @functools.cache
