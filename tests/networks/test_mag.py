@@ -123,7 +123,7 @@ def own_name(name):
 def test_predictions_and_gradients_are_those_of_mmsas_module_with_the_same_weights(bert, outputs):
     network, steps = gated(bert, outputs, beta_shift=0.3)
     for layer in (network.network.gate.W_v, network.network.gate.W_a):
-        nn.init.normal_(layer.weight, std=3.0)  # so that the shift of some steps is bounded
+        nn.init.normal_(layer.weight, std=1.5)  # so that the shift of some steps is bounded
     model, tokens, seen = published(network, outputs), steps["text"], []
     for part in (network.network.gate, network.network.gate.LayerNorm):
         part.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
@@ -140,10 +140,9 @@ def test_predictions_and_gradients_are_those_of_mmsas_module_with_the_same_weigh
     torch.testing.assert_close(found.reshape(3, outputs), expected, rtol=1e-5, atol=1e-6)
     states, shifted = seen
     share = ((shifted - states).norm(dim=2) / states.norm(dim=2)).detach()
-    assert share.max().item() == pytest.approx(
-        0.3, abs=1e-4
-    )  # bounded by beta_shift, not everywhere
-    assert share.min() < 0.29
+    bounded = share > 0.2999
+    assert share.max() < 0.3001
+    assert 0.1 < bounded.float().mean() < 0.9
     (found.reshape(3, outputs) * LABELS[:, None]).sum().backward()
     (expected * LABELS[:, None]).sum().backward()
     own = dict(network.named_parameters())
