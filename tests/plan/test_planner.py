@@ -200,9 +200,8 @@ def test_peers_and_controls_of_a_missing_modality_are_left_out_with_the_reason()
     assert params.lacking("iemocap-utterance", "text-audio") == "all that the corpus has"
     assert params.lacking("sample", "text-audio") is None
     left_out = plan.job("tables", "iemocap-utterance/peers").task.table.left_out
-    assert (
-        "EF-LSTM, LF-DNN, TFN, LMF, MFN, Graph-MFN, MulT, MISA (needs text, audio, vis" in left_out
-    )
+    peers = "EF-LSTM, LF-DNN, TFN, LMF, MFN, Graph-MFN, MulT, MISA, MMIM, MAG-BERT"
+    assert f"{peers} (needs text, audio, vis" in left_out
     with pytest.raises(HyConError, match="iemocap-utterance-loso tests every group"):
         Plan(load(ROOT)).job("tune_row", "iemocap-utterance-loso/hycon-v2-bert")
 
