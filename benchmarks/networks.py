@@ -15,6 +15,7 @@ from hycon.params.loading import read_yaml
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
 from hycon.training.device import make_deterministic, set_threads
+from hycon.training.objective import contrastive_loss
 from hycon.training.optimiser import OptimizerStep
 from hycon.training.ragged import RaggedTensor
 
@@ -89,5 +90,5 @@ def trainer(
     torch.manual_seed(1)
     model = loop.make_network(data, row, language_model)
     step = OptimizerStep(model, row.train, 10**6)
-    contrastive, order = loop.contrastive_loss(row.train), torch.Generator().manual_seed(1)
+    contrastive, order = contrastive_loss(row.train), torch.Generator().manual_seed(1)
     return model, lambda: loop.run_epoch(model, data, row.train, order, contrastive, step)

@@ -8,7 +8,7 @@ import torch
 
 from hycon.losses import BaselineLoss, PairSelection
 from hycon.params import load
-from hycon.training.loop import contrastive_loss
+from hycon.training.objective import contrastive_loss
 from tests.losses import loop_reference as loop
 from tests.losses.loss_batches import draw, gradients
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hycon.encoders.language_model import Gate
 from hycon.networks.fusion import FUSIONS
 from hycon.networks.packing import AttentionChunk, PackedBatch, PaddedBatch, pooled
 from hycon.params import ModelConfig
@@ -21,6 +22,45 @@ class Output(NamedTuple):
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name: the modalities, `fused` and `prediction`."""
         return {**self.representations, "fused": self.fused, "prediction": self.prediction}
+
+
+class TrainingStep(NamedTuple):
+    """Which step of the training a forward pass belongs to."""
+
+    places: Tensor  # (K,) int64, the batch's places in the training fold
+    epoch: int  # from 1
+    labels: Tensor  # (n,) of the whole training fold: float scores or int64 classes
+
+
+class TrainableNetwork(nn.Module):
+    """What the training loop asks of a network, besides a forward pass that gives an `Output`.
+
+    The defaults are those of a network with no loss of its own that remembers nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # factors of the learning rate, by the beginning of a parameter's name
+        self.learning_rate_factors: dict[str, float] = {}
+        # the training loop sets it before each forward pass in training
+        self.step: TrainingStep | None = None
+        # What it remembers between steps besides its weights. Checkpoints have it, so that a
+        # resumed run goes on with the same bits; the weights of the finished run do not.
+        self.memory: dict[str, Tensor] = {}
+
+    def auxiliary_loss(self, labels: Tensor) -> Tensor | None:
+        """Return what is added to the task loss of the last training pass, or None.
+
+        The training loop calls it once after each forward pass in training.
+
+        Args:
+            labels: of the batch, (K,) float scores or int64 classes.
+        """
+        return None
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Return the parts whose parameters are counted separately, except a language model."""
+        raise NotImplementedError
 
 
 class Dropout(nn.Dropout):
@@ -191,7 +231,7 @@ def positions(time: int, width: int, like: Tensor) -> Tensor:
     return codes.to(like.dtype)
 
 
-class HyCon(nn.Module):
+class HyCon(TrainableNetwork):
     """The HyCon network: an encoder per modality, a fusion and a prediction head.
 
     Without modalities, the network predicts a constant.
@@ -251,9 +291,6 @@ class HyCon(nn.Module):
             prediction = prediction.squeeze(1)
         return Output(unimodal, fused, prediction)
 
-    def auxiliary_loss(self) -> None:
-        """Return None; HyCon's additional losses are in `hycon.losses`, not in the network."""
-
     def parts(self) -> dict[str, nn.Module]:
         """Return the parts whose parameters are counted separately, except a language model."""
         fusion = {"fusion": self.fusion} if self.fusion else {}
@@ -261,13 +298,23 @@ class HyCon(nn.Module):
 
 
 def read_tokens(
-    batch: dict[str, PaddedBatch], language_model: nn.Module | None
+    batch: dict[str, PaddedBatch], language_model: nn.Module | None, gate: Gate | None = None
 ) -> dict[str, PaddedBatch]:
-    """Return a batch whose text is states; the language model, if any, encodes its tokens."""
-    if language_model is None:
+    """Return a batch whose text is states; the language model, if any, encodes its tokens.
+
+    Args:
+        batch: padded batch by modality.
+        language_model: None if the text is states already.
+        gate: changes states within the language model, or the given ones.
+    """
+    text, lengths = batch.get("text", (None, None))
+    if language_model is not None:
+        text = language_model(text, lengths, gate)
+    elif gate is not None:
+        text = gate(text, torch.arange(len(lengths), device=lengths.device))
+    else:
         return batch
-    tokens, lengths = batch["text"]
-    return {**batch, "text": PaddedBatch(language_model(tokens, lengths), lengths)}
+    return {**batch, "text": PaddedBatch(text, lengths)}
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:

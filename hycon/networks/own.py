@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hycon.errors import HyConError
 from hycon.logs import log
-from hycon.networks.hycon import HyCon, Output, read_tokens
+from hycon.networks.hycon import HyCon, Output, TrainableNetwork, read_tokens
 from hycon.networks.packing import PaddedBatch, pooled
 from hycon.networks.peers import Peer, running_statistics
 from hycon.params import OwnNetwork
@@ -49,11 +49,15 @@ class Network(Protocol):
                 utterance's length are arbitrary, and predictions must not depend on them.
         """
 
-    def auxiliary_loss(self) -> Tensor | None:
-        """Return what is added to the loss of the last training pass; the method is optional."""
+    def auxiliary_loss(self, labels: Tensor) -> Tensor | None:
+        """Return what is added to the loss of the last training pass; the method is optional.
+
+        Args:
+            labels: of the batch, (K,) float scores or int64 classes.
+        """
 
 
-class Own(nn.Module):
+class Own(TrainableNetwork):
     """Wrap a network of one's own in the interface of HyCon.
 
     Args:
@@ -113,9 +117,19 @@ class Own(nn.Module):
             self._check(f"representation {name}", each, [(count, width)])
         return Output(found.representations, fused, prediction)
 
-    def auxiliary_loss(self) -> Tensor | None:
-        """Return the network's own loss of the last training pass; None if it has none."""
-        loss = self.network.auxiliary_loss() if hasattr(self.network, "auxiliary_loss") else None
+    def auxiliary_loss(self, labels: Tensor) -> Tensor | None:
+        """Return the network's own loss of the last training pass; None if it has none.
+
+        Args:
+            labels: of the batch, (K,) float scores or int64 classes.
+
+        Raises:
+            HyConError: the network's method fails, or returns something else.
+        """
+        if not hasattr(self.network, "auxiliary_loss"):
+            return None
+        with _named(f"{self.source}: auxiliary_loss(labels): fails"):
+            loss = self.network.auxiliary_loss(labels)
         if loss is not None:
             self._check("auxiliary_loss", loss, [()])
         return loss

@@ -6,7 +6,7 @@ vision, text, after the fusion.
 """
 
 import importlib.util
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -17,10 +17,15 @@ from hycon.params.base import (
     Modalities,
     Name,
     NonNegative,
+    Positive,
     Probability,
     Strict,
 )
 
+MULTITASK = (
+    "audio and vision are means over the steps, as MMSA has it; each modality's label is the "
+    "utterance's, where MMSA has one of each"
+)
 ADAPTED = {
     "tfn": "audio and vision are means over the steps, as MMSA has it",
     "lmf": "audio and vision are means over the steps, as MMSA has it; its fusion's weights and "
@@ -35,6 +40,17 @@ ADAPTED = {
     "misa": "text states are given, not BERT's; each modality has its own number of steps, where "
     "MMSA takes the text's for all; auxiliary losses as in MMSA, of the class CMD no more moments "
     "than a batch has utterances",
+    "mmim": "the state of text_pooling of given text states in place of BERT's [CLS]; gradients of "
+    "MMSA's two stages in one step, of each loss for the weights that it trains there; no entropy "
+    "where a covariance is singular, for one utterance or for emotions",
+    "mag-bert": "audio and vision are brought to the text's steps; cached text states have no "
+    "layers of BERT behind the gate, only text_pooling and BERT's pooler, whose weights begin at "
+    "random",
+    "self-mm": "the state of text_pooling of given text states in place of BERT's [CLS]; a centre "
+    "of no utterance keeps its value",
+    "mtfn": MULTITASK,
+    "mlf-dnn": MULTITASK,
+    "mlmf": f"{MULTITASK}; its fusion's weights and bias are trained, at a rate of 0 in MMSA",
 }
 MISSING = "the package MMSA is not installed: pip install -c constraints.txt -e '.[peers]'"
 
@@ -45,6 +61,8 @@ Four = Annotated[list[Probability], Field(min_length=4, max_length=4)]
 class _Peer(Strict):
     """Keys of all peers."""
 
+    of_mmsa: ClassVar[bool] = True  # its class is in the package MMSA
+    only_scores: ClassVar[bool] = False  # it has no row on corpora of emotions
     longest: Count = 50
     """Steps of an utterance that are read, from its start. 50 in MMSA's aligned features."""
 
@@ -162,6 +180,111 @@ class Misa(_Peer):
     recon_weight: NonNegative
 
 
+class Mmim(_Peer):
+    """Multimodal Infomax, with the weights of its own losses."""
+
+    network: Literal["mmim"]
+    text_pooling: Literal["last", "first", "mean"]
+    """State that represents the text. MMSA: first, which is [CLS] of its fine-tuned BERT."""
+    d_ah: Count
+    d_vh: Count
+    d_aout: Annotated[int, Field(ge=4)]  # the entropy is of a quarter
+    d_vout: Annotated[int, Field(ge=4)]
+    d_prjh: Count
+    dropout_prj: Probability
+    cpc_layers: Count
+    add_va: bool
+    mem_size: Count
+    alpha: NonNegative
+    beta: NonNegative
+
+
+class MagBert(_Peer):
+    """Multimodal adaptation gate for BERT."""
+
+    network: Literal["mag-bert"]
+    text_pooling: Literal["last", "first", "mean"]
+    """State that represents the text. MMSA: first, which is [CLS] of its fine-tuned BERT."""
+    beta_shift: NonNegative
+    dropout_prob: Probability
+    hidden_dropout_prob: Probability
+
+
+class SelfMm(_Peer):
+    """Self-supervised multi-task learning: labels of text, audio and vision move in training."""
+
+    only_scores: ClassVar[bool] = True
+    network: Literal["self-mm"]
+    text_pooling: Literal["last", "first", "mean"]
+    """State that represents the text. MMSA: first, which is [CLS] of its fine-tuned BERT."""
+    a_lstm_hidden_size: Count
+    v_lstm_hidden_size: Count
+    a_lstm_dropout: Probability
+    v_lstm_dropout: Probability
+    audio_out: Count
+    video_out: Count
+    post_fusion_dim: Count
+    post_text_dim: Count
+    post_audio_dim: Count
+    post_video_dim: Count
+    post_fusion_dropout: Probability
+    post_text_dropout: Probability
+    post_audio_dropout: Probability
+    post_video_dropout: Probability
+    H: Positive
+    """Labels of the modalities stay in [-H, H]."""
+    audio_rate: Positive
+    """Factor of the learning rate of the LSTM of audio."""
+    video_rate: Positive
+    """Factor of the learning rate of the LSTM of vision."""
+
+
+class _MultiTask(_Peer):
+    """Keys of networks that also predict from each modality."""
+
+    hidden_dims: Three
+    post_text_dim: Count
+    post_audio_dim: Count
+    post_video_dim: Count
+    dropouts: Annotated[list[Probability], Field(min_length=3, max_length=3)]
+    """In the order audio, vision, text."""
+    post_dropouts: Four
+    """In the order text, audio, vision, fusion."""
+    M: Positive
+    """Weight of the loss of the fusion."""
+    T: NonNegative
+    """Weight of the loss of text."""
+    A: NonNegative
+    """Weight of the loss of audio."""
+    V: NonNegative
+    """Weight of the loss of vision."""
+
+
+class Mtfn(_MultiTask):
+    """Multi-task Tensor Fusion Network."""
+
+    network: Literal["mtfn"]
+    text_out: Count
+    post_fusion_dim: Count
+
+
+class MlfDnn(_MultiTask):
+    """Multi-task late fusion by a deep network."""
+
+    network: Literal["mlf-dnn"]
+    text_out: Count
+    post_fusion_dim: Count
+
+
+class Mlmf(_MultiTask):
+    """Multi-task Low-rank Multimodal Fusion."""
+
+    network: Literal["mlmf"]
+    rank: Annotated[int, Field(ge=2)]
+
+
+MultiTask = Mtfn | MlfDnn | Mlmf
+
 Plain = bool | int | Float | Line | None
 Keyword = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
 # a file in the project's folder, and a class in it
@@ -190,7 +313,9 @@ class OwnNetwork(Own):
     sha256: Line
 
 
-AnyPeer = Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa
+AnyPeer = (
+    Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa | Mmim | MagBert | SelfMm | MultiTask
+)
 PeerSettings = Annotated[AnyPeer | Own, Field(discriminator="network")]
 
 

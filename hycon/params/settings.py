@@ -223,7 +223,7 @@ class Settings(Strict):
         if isinstance(self.model, OwnNetwork):
             return self.model.reads
         if not isinstance(self.model, ModelConfig):
-            return list(MODALITIES)  # a peer reads all
+            return list(corpus.modalities)  # a peer reads all that there are
         return self.model.modalities or corpus.modalities[-1:]
 
     def is_control(self) -> bool:

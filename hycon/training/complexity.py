@@ -21,6 +21,7 @@ from hycon.networks.own import AnyNetwork
 from hycon.params import Settings
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
+from hycon.training.objective import contrastive_loss
 from hycon.training.optimiser import OptimizerStep
 
 BATCH = 32  # batch size for which multiply-adds are counted, the same for all rows
@@ -183,7 +184,7 @@ def _start(row: TimedRow) -> _Training:
     model = loop.make_network(row.data, row.settings, row.language_model)
     per_epoch = math.ceil(len(row.data.folds["train"]) / options.batch_size)
     step = OptimizerStep(model, options, options.epochs * per_epoch)
-    return _Training(model, step.kept, step, loop.contrastive_loss(options))
+    return _Training(model, step.kept, step, contrastive_loss(options))
 
 
 def _epoch(row: TimedRow, training: _Training, utterances: Tensor | None = None) -> None:

@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from hycon.encoders.language_model import LanguageModel
-from hycon.losses import BaselineLoss, HybridContrastiveLoss, Modification, PairSelection
-from hycon.networks.hycon import HyCon, Output
+from hycon.losses import BaselineLoss, HybridContrastiveLoss
+from hycon.networks.hycon import HyCon, Output, TrainingStep
 from hycon.networks.own import AnyNetwork, Own
 from hycon.networks.packing import PaddedBatch
 from hycon.networks.peers import Peer
 from hycon.params import ModelConfig, OwnNetwork, Settings, TrainConfig
 from hycon.training.batches import CorpusTensors
 from hycon.training.checkpoint import Checkpoint, State, named
+from hycon.training.objective import contrastive_loss, gradient_balance, task_loss
 from hycon.training.optimiser import OptimizerStep
 
-PROBED = 8  # batches over which gradients are compared
 INFERENCE_BATCH = 64  # tensor fusion needs 0.5 MB per utterance at d = 50, and 4 MB at d = 100
 
 
@@ -136,6 +136,7 @@ class Training:
             self.stepper,
             self.position,
             after_step,
+            len(self.history) + 1,
         )
         score = validation_score(self.stepper.kept, self.data, self.options)
         for fold in ("valid", "test") if self.options.every_epoch else ():
@@ -175,6 +176,7 @@ class Training:
             "random": torch.get_rng_state(),
             "sums": self.position.sums,
             **named("model", self.model.state_dict()),
+            **named("memory", self.model.memory),
             **named("best", self.best),
             **named("steps", steps.tensors),
             **named("epochs", {fold: torch.stack(each) for fold, each in self.epochs.items()}),
@@ -196,6 +198,9 @@ class Training:
         tensors, values = state
         device = self.data.labels.device
         self.model.load_state_dict(state.group("model"))
+        self.model.memory = {
+            name: value.to(device) for name, value in state.group("memory").items()
+        }
         self.best = state.group("best")
         self.stepper.restore(State(state.group("steps"), values["steps"]))
         self.epochs = {fold: list(each) for fold, each in state.group("epochs").items()}
@@ -242,45 +247,6 @@ def make_network(
     return model.to(data.labels.device)
 
 
-def contrastive_loss(options: TrainConfig) -> HybridContrastiveLoss | BaselineLoss | None:
-    """Return the contrastive loss that the options describe, or None if all its weights are 0."""
-    lambdas = options.lambdas
-    weights = (lambdas.intra, lambdas.inter, lambdas.semi)
-    if not any(weights):
-        return None
-    # options that are None are not used by any loss with a weight above 0
-    alpha = 1.0 if options.alpha is None else options.alpha
-    similarity = options.similarity or "shifted"
-    if options.pair_loss not in ("hycon", None):
-        return BaselineLoss(options.pair_loss, alpha, weights, similarity)
-    chosen = options.selection
-    selection = PairSelection(chosen.beta, chosen.gamma, chosen.weighted) if chosen else None
-    changes = Modification(**dict(options.modified or {}))
-    return HybridContrastiveLoss(
-        alpha, weights, selection, bool(options.refinement), similarity, changes
-    )
-
-
-def task_loss(prediction: Tensor, labels: Tensor, emotion_decision: str) -> Tensor:
-    """Compute the mean absolute error of scores, or the cross-entropy of emotions.
-
-    Args:
-        prediction: (K,) scores, or (K, C) logits.
-        labels: (K,) float scores, or int64 classes.
-        emotion_decision: "joint" for one softmax over the classes, or "one-against-rest" for a
-            binary decision per class.
-
-    Returns:
-        A scalar.
-    """
-    if prediction.dim() == 1:
-        return nn.functional.l1_loss(prediction, labels)
-    if emotion_decision == "joint":
-        return nn.functional.cross_entropy(prediction, labels)
-    yes = nn.functional.one_hot(labels, prediction.shape[1]).to(prediction.dtype)
-    return nn.functional.binary_cross_entropy_with_logits(prediction, yes)
-
-
 def run_epoch(
     model: AnyNetwork,
     data: CorpusTensors,
@@ -290,6 +256,7 @@ def run_epoch(
     step: Callable[[Tensor], None],
     position: EpochProgress | None = None,
     after_step: Callable[[], object] = lambda: None,
+    epoch: int = 1,
 ) -> dict[str, float]:
     """Train for one epoch.
 
@@ -301,13 +268,16 @@ def run_epoch(
         position: progress of the epoch, updated after each step; training resumes from it. None
             starts at the first batch.
         after_step: called after each step.
+        epoch: number of the epoch, from 1.
 
     Returns:
         The mean over utterances of the task loss and of each contrastive loss with a weight above
-        0. A peer with auxiliary losses has another entry, their weighted sum.
+        0. A network with losses of its own has another entry, their weighted sum.
     """
     model.train()
     rows = data.folds["train"]
+    labels, places = data.labels[rows], torch.empty_like(data.labels, dtype=torch.int64)
+    places[rows] = torch.arange(len(rows), device=rows.device)
     position = position or EpochProgress.start(rows.device)
     weighted = [name for name, weight in options.lambdas if weight]
     names = ["task", *weighted]
@@ -317,6 +287,7 @@ def run_epoch(
         for batch in data.shuffled(rows, options.batch_size, order)
     ]
     for batch in batches[position.batches :]:
+        model.step = TrainingStep(places[batch], epoch, labels)
         output = model(data.batch(batch, options.missing))
         task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
         loss, parts = task, [task]
@@ -324,7 +295,7 @@ def run_epoch(
             terms = contrastive(output.representations, data.classes[batch])
             loss = task + terms.total
             parts += [getattr(terms, name) for name in weighted]
-        if (auxiliary := model.auxiliary_loss()) is not None:
+        if (auxiliary := model.auxiliary_loss(data.labels[batch])) is not None:
             loss = loss + auxiliary
             names, parts = ["task", *weighted, "auxiliary"], [*parts, auxiliary]
         step(loss)
@@ -335,40 +306,6 @@ def run_epoch(
     return dict(
         zip(position.names, (position.sums / (data.passes * len(rows))).tolist(), strict=False)
     )
-
-
-def gradient_balance(
-    model: AnyNetwork,
-    data: CorpusTensors,
-    options: TrainConfig,
-    contrastive: HybridContrastiveLoss | BaselineLoss,
-) -> dict[str, float]:
-    """Compare the gradients of the contrastive losses and of the task loss, without dropout.
-
-    Both are with respect to the weights that the contrastive losses reach, on the first batches of
-    the training fold.
-
-    Returns:
-        `gradient_ratio`, the norm of the contrastive losses' gradient (with their lambdas) divided
-        by that of the task loss's, and `gradient_cosine` between the two; means over the batches.
-    """
-    model.eval()
-    rows = data.folds["train"]
-    mixed = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))]
-    ratios, cosines = [], []
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    for batch in mixed.split(options.batch_size)[:PROBED]:
-        output = model(data.batch(batch))
-        task = task_loss(output.prediction, data.labels[batch], options.emotion_decision)
-        total = contrastive(output.representations, data.classes[batch]).total
-        ours = torch.autograd.grad(total, weights, retain_graph=True, allow_unused=True)
-        theirs = torch.autograd.grad(task, weights, allow_unused=True)
-        both = [pair for pair in zip(ours, theirs, strict=True) if None not in pair]
-        a, b = (torch.cat([each.flatten() for each in side]) for side in zip(*both, strict=True))
-        ratios.append(a.norm() / b.norm())
-        cosines.append(nn.functional.cosine_similarity(a, b, dim=0))
-    means = torch.stack([torch.stack(ratios), torch.stack(cosines)]).mean(1).tolist()
-    return dict(zip(("gradient_ratio", "gradient_cosine"), means, strict=True))
 
 
 @torch.no_grad()

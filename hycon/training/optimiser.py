@@ -80,21 +80,26 @@ class OptimizerStep:
             self.averaged.load_state_dict(state.group("averaged"))
 
 
-def _parameter_groups(model: nn.Module, options: TrainConfig) -> tuple[list[dict], list[float]]:
+def _parameter_groups(model: AnyNetwork, options: TrainConfig) -> tuple[list[dict], list[float]]:
     """Return the optimiser's parameter groups, and the warm-up of each.
 
     A language model has its own learning rate, warm-up and weight decay. As usual, its biases and
-    norms have no weight decay.
+    norms have no weight decay. `TrainableNetwork.learning_rate_factors` make further groups.
     """
     inside: dict[bool, list[nn.Parameter]] = {True: [], False: []}  # with and without weight decay
-    others = []
+    factors = model.learning_rate_factors
+    others: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in ("", *factors)}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and name.startswith("language_model."):
             inside[not (name.endswith("bias") or "norm" in name.lower())].append(parameter)
         elif parameter.requires_grad:
-            others.append(parameter)
-    groups = [{"params": others, "lr": options.learning_rate, "weight_decay": options.weight_decay}]
-    warmups = [options.warmup]
+            prefix = next((each for each in factors if name.startswith(each)), "")
+            others[prefix].append(parameter)
+    groups, warmups = [], []
+    for prefix, chosen in others.items():
+        rate = options.learning_rate * factors.get(prefix, 1.0)
+        groups.append({"params": chosen, "lr": rate, "weight_decay": options.weight_decay})
+        warmups.append(options.warmup)
     for decayed, chosen in inside.items():
         if chosen:
             decay = options.finetuning.weight_decay if decayed else 0.0

@@ -118,12 +118,20 @@ def test_what_the_network_returns_is_checked(result, outputs, said):
 def test_a_loss_of_its_own_is_one_number():
     network = own(penalty=0.5)
     expected = 0.5 * network.network.last.weight.square().sum()
-    assert torch.equal(network.auxiliary_loss(), expected)
-    assert own().auxiliary_loss() is None
-    assert of_result(None).auxiliary_loss() is None
-    network.network.auxiliary_loss = lambda: torch.zeros(2)
+    labels = torch.zeros(5)
+    assert torch.equal(network.auxiliary_loss(labels), expected)
+    assert own().auxiliary_loss(labels) is None
+    assert of_result(None).auxiliary_loss(labels) is None
+    network.network.auxiliary_loss = lambda labels: labels.mean() + 2
+    assert network.auxiliary_loss(labels) == 2
+    network.network.auxiliary_loss = lambda labels: torch.zeros(2)
     with pytest.raises(HyConError, match=r"toy\.py:Toy: auxiliary_loss: found .* \(2,\), expected"):
-        network.auxiliary_loss()
+        network.auxiliary_loss(labels)
+    network.network.auxiliary_loss = lambda: torch.zeros(())
+    with pytest.raises(
+        HyConError, match=r"toy\.py:Toy: auxiliary_loss\(labels\): fails .*argument"
+    ):
+        network.auxiliary_loss(labels)
 
 
 @pytest.mark.parametrize(

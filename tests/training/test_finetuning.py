@@ -217,6 +217,43 @@ def test_upper_layers_on_the_states_of_the_frozen_ones_are_the_whole_model(build
         np.testing.assert_allclose(states[: len(expected)].detach(), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("frozen", [0, 1])
+@pytest.mark.parametrize("build", [bert, mpnet])
+def test_a_gate_changes_the_states_below_the_layers_of_its_utterances_only(build, frozen, tmp_path):
+    tokenizer, model = build(tmp_path)
+    values, offsets, names, _ = text.tokenise(SENTENCES, tokenizer, model, 16)
+    if frozen:
+        values, offsets, _ = text.encode(
+            SENTENCES, tokenizer, copy.deepcopy(model), 16, 2, layers=1
+        )
+        names, model = (), upper_layers(model, 1)
+    reader = LanguageModel(model, names, chunk=3).eval()
+    batch = RaggedTensor.of(values, offsets, "cpu").pad(torch.arange(len(SENTENCES)))
+    plain, seen = reader(*batch), {}
+
+    def gate(states, rows):
+        seen.update(zip(rows.tolist(), states, strict=True))
+        return states + (rows == 2)[:, None, None] * torch.linspace(0, 5, states.shape[2])
+
+    gated = reader(*batch, gate)
+    assert sorted(seen) == [0, 1, 2, 3]
+    if frozen:
+        for row, length in enumerate(batch.lengths.tolist()):
+            assert torch.equal(seen[row][:length], batch.values[row, :length])
+    assert not torch.allclose(gated[2], plain[2], atol=0.1)
+    assert torch.equal(gated[[0, 1, 3]], plain[[0, 1, 3]])
+    assert torch.equal(reader(*batch), plain)  # it does not stay
+
+
+def test_a_gate_needs_a_model_like_bert(tmp_path):
+    BUILDERS["xlnet"](["the film was good"], tmp_path)
+    tokenizer, model = text.load(str(tmp_path))
+    values, offsets, names, _ = text.tokenise(SENTENCES, tokenizer, model, 16)
+    batch = RaggedTensor.of(values, offsets, "cpu").pad(torch.arange(2))
+    with pytest.raises(HyConError, match="gate after the embeddings: xlnet has another structure"):
+        LanguageModel(model, names)(*batch, lambda states, rows: states)
+
+
 def test_what_frozen_layers_share_with_trained_ones_is_not_trained(tmp_path):
     upper = LanguageModel(upper_layers(mpnet(tmp_path)[1], 2), ()).requires_grad_(True)
     trained = {name for name, weight in upper.named_parameters() if weight.requires_grad}

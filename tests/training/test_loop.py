@@ -9,7 +9,8 @@ import torch
 from hycon.params import MODALITIES, Settings, override
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
-from hycon.training.loop import contrastive_loss, infer, task_loss, train
+from hycon.training.loop import infer, train
+from hycon.training.objective import contrastive_loss, gradient_balance, task_loss
 from hycon.training.optimiser import learning_rate_factor
 from tests.networks.test_hycon import WIDTHS, ragged
 
@@ -251,9 +252,7 @@ def test_the_gradient_ratio_grows_with_the_lambdas():
         options = settings(epochs=1, lambdas=lambdas)
         training = loop.Training(corpus(), options, 1, None)
         contrastive = contrastive_loss(options.train)
-        found.append(
-            loop.gradient_balance(training.model, training.data, options.train, contrastive)
-        )
+        found.append(gradient_balance(training.model, training.data, options.train, contrastive))
     assert found[1]["gradient_ratio"] == pytest.approx(10 * found[0]["gradient_ratio"], rel=1e-4)
     assert found[1]["gradient_cosine"] == pytest.approx(found[0]["gradient_cosine"], abs=1e-5)
 
