@@ -24,6 +24,13 @@ def test_a_run_prints_its_plan_a_line_a_job_and_its_end(plain):
     number = sum(jobs(plain.printed).values())
     *done, end = lines[plan + 1 :]
     assert re.fullmatch(rf"{number} jobs in [\d minsh.]+", end)
+    # the main table, before anything that it does not need
+    path = "results/sample/tables/main.md"
+    table = ["", path, "", *(plain / path).read_text().splitlines(), ""]
+    at = next(n for n, line in enumerate(done) if "] tables sample/main " in line) + 1
+    assert done[at : at + len(table)] == table
+    del done[at : at + len(table)]
+    assert all("alpha" not in line for line in done[:at])
     pattern = rf"\[ ?(\d+)/{number} +\d+%\] (\w+) ?(\S*)  [\d minsh.]+"
     found = [each for line in done if (each := re.fullmatch(pattern, line))]
     assert [int(each[1]) for each in found] == list(range(1, number + 1))
