@@ -24,10 +24,12 @@ def main(task: ComplexityTask, machine: Machine) -> None:
     set_threads(machine.threads)
     make_deterministic()
     device = pick_device(machine.device)
-    chosen = list({_cost(row): row for row in task.rows}.values())
-    rows = _load(task, chosen, device)
+    chosen: dict[str, MeasuredRow] = {}
+    for row in task.rows:
+        chosen.setdefault(_cost(row), row)
+    rows = _load(task, list(chosen.values()), device)
     show = functools.partial(progress, what="complexity", unit="turns")
-    figures = dict(zip(map(_cost, chosen), measure(rows, task.repeats, show), strict=True))
+    figures = dict(zip(chosen, measure(rows, task.repeats, show), strict=True))
     record = {
         "corpus": task.corpus.model_dump(mode="json"),
         "training utterances": len(rows[0].data.folds["train"]),
