@@ -8,6 +8,10 @@ import pytest
 
 from tests.pipeline.repository import Repository, jobs
 
+COUNTED_TIMERS = """
+import threading
+threading.Timer.start = lambda timer: open("timers", "a").close()
+"""
 TARGETS = ("results/sample/tables/alpha.md", "results/sample/tables/main.md")
 
 
@@ -73,3 +77,12 @@ def test_one_option_gives_snakemakes_own_output(made, option):
 def test_quiet_prints_nothing_about_jobs(made):
     printed = made.snakemake("--forcerun", "tables", "--quiet", "--", TARGETS[0])
     assert printed.splitlines()[-1].startswith("Building DAG")
+
+
+def test_no_timers_wake_the_scheduler_after_each_job(made):
+    hidden = made / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(COUNTED_TIMERS)
+    command = ("snakemake", "--cores", "1", "--forcerun", "tables", "--", *TARGETS)
+    assert "2 jobs in" in made.run(*command, PYTHONPATH=str(hidden))
+    assert not (made / "timers").exists()
