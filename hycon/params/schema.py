@@ -309,10 +309,9 @@ class Params(Strict):
         """Return the validated `model` and `train` of one row.
 
         Changes are applied in order: the corpus's, the text encoder's, the variant's, and what the
-        corpus changes of the variant. Unused values
-        are None, so that changing them reruns nothing: the rank of another fusion, emotion
-        decisions where there are none, fine-tuning of a cached encoder, and what lambdas of 0
-        switch off. A peer has no contrastive part.
+        corpus changes of the variant. Unused values are None, so that changing them reruns nothing:
+        the rank of another fusion, emotion decisions where there are none, fine-tuning of a cached
+        encoder, and what lambdas of 0 switch off. A peer has no contrastive part.
         """
         peer = self._peer(corpus, variant)
         values = {"model": self.model.model_dump(), "train": self.train.model_dump()}

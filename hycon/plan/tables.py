@@ -231,7 +231,7 @@ def _adaptations(plan: Rows, corpus: str, experiment: str) -> str:
     notes = [
         f"Peers are networks of the package MMSA in this training. Adapted: {each}." * bool(each),
         f"Not networks of this project: {'; '.join(others)}." * bool(others),
-        f"With sizes or batches for this corpus: {', '.join(sized)}." * bool(sized),
+        f"With settings of their own on this corpus: {', '.join(sized)}." * bool(sized),
     ]
     return " ".join(filter(None, notes))
 
