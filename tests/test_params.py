@@ -21,6 +21,12 @@ def refused(overlay):
 
 
 OWN = {"variants": {"new": {"label": "N", "peer": {"network": "own", "name": "mine"}}}}
+
+
+def on_mosi(variants):
+    return {"per_corpus": {"mosi": {"variants": variants}}}
+
+
 # what takes all experiments but `main` away
 OTHERS = dict.fromkeys(("modalities", "peers", "ablation", "fusion", "alpha", "losses"))
 
@@ -128,6 +134,27 @@ def test_every_shipped_overlay_is_valid(overlay):
         ),
         ({"per_corpus": {"mosy": {}}}, "per_corpus: unknown name 'mosy'; did you mean 'mosi'?"),
         ({"per_corpus": {"mosi": {"model": {"heads": 7}}}}, "per_corpus.mosi.model: dimension 50"),
+        (on_mosi({"mul": {}}), "per_corpus.mosi.variants: unknown name 'mul'; did you mean 'mult'"),
+        (on_mosi({"mult": {"label": "x"}}), "per_corpus.mosi.variants.mult.label: unknown key"),
+        (on_mosi({"mult": {"peer": {"nheads": 0}}}),
+         "per_corpus.mosi.variants.mult.peer.nheads: found 0, expected greater"),
+        (on_mosi({"mult": {"peer": {"nheads": 3}}}),
+         "per_corpus.mosi.variants.mult.peer: dst_feature_dim 50 is not a multiple"),
+        (on_mosi({"mult": {"peer": {"network": "tfn"}}}),
+         "per_corpus.mosi.variants.mult.peer.network: found"),
+        (on_mosi({"mult": {"model": {"heads": 1}}}),
+         "per_corpus.mosi.variants.mult.model: does not apply to a peer network; remove it"),
+        (on_mosi({"mult": {"train": {"lambdas": {"intra": 1}}}}),
+         "per_corpus.mosi.variants.mult.train: a peer has no contrastive losses"),
+        (on_mosi({"hycon": {"peer": {"rank": 2}}}),
+         "per_corpus.mosi.variants.hycon.peer: hycon is no peer; remove it"),
+        (on_mosi({"tensor": {"model": {"dimension": 3}}}),
+         "per_corpus.mosi.variants.tensor.model: dimension 3 is not a multiple of heads 5"),
+        (on_mosi({"tensor": {"train": {"lr": 3}}}), "variants.tensor.train.lr: unknown key"),
+        ({"per_corpus": {"mosi": {"complexity": {"repeats": 0}}}},
+         "per_corpus.mosi.complexity.repeats: found 0, expected greater"),
+        ({"per_corpus": {"mosi": {"complexity": {"rounds": 1}}}},
+         "per_corpus.mosi.complexity.rounds: unknown key (allowed: repeats)"),
         ({"variants": {"tfn": {"peer": {"network": "tnf"}}}},
          "variants.tfn.peer.network: unknown network 'tnf'; did you mean 'tfn'? (allowed: tfn, "),
         ({"variants": {"new": {"label": "N", "peer": {"rank": 3}}}}, "new.peer.network: missing"),
@@ -237,6 +264,49 @@ def test_a_corpus_changes_the_settings_before_a_variant_does():
     assert params.settings("mosi", "hycon", "bert").train.epochs == 3
     assert params.settings("mosi", "hycon", "bert").train.patience == 7
     assert params.settings("mosi-utterance", "hycon", "bert").train.alpha == 0.5
+
+
+def test_a_corpus_changes_a_variant_after_the_variants_own_changes_and_those_of_it_too():
+    changes = {"train": {"alpha": 0.6}, "model": {"dimension": 20}}
+    params = load(ROOT, {"variants": {"hycon-v2": {"train": {"alpha": 0.7}}},
+                         **on_mosi({"hycon-v2": changes})})  # fmt: skip
+
+    def found(corpus, variant):
+        settings = params.settings(corpus, variant, "bert")
+        return settings.train.alpha, settings.model.dimension
+
+    assert found("mosi", "hycon-v2") == (0.6, 20)
+    assert found("mosi", "tensor") == (0.6, 20)  # is `of` it
+    assert found("mosi", "alpha-03") == (0.3, 20)
+    assert found("mosi", "hycon") == (0.8, 50)
+    assert found("mosei", "hycon-v2") == (0.7, 50)
+
+
+def test_a_corpus_changes_single_sizes_of_a_peer():
+    params = load(ROOT, on_mosi({"mult": {"peer": {"nheads": 2}, "train": {"batch_size": 8}}}))
+    shipped = params.variants["mult"].peer
+    found = params.settings("mosi", "mult", "bert")
+    assert found.model == shipped.model_copy(update={"nheads": 2})
+    assert found.train.batch_size == 8
+    assert params.settings("mosei", "mult", "bert").model == shipped
+
+
+def test_the_samples_have_sizes_of_their_own_and_other_corpora_those_of_the_variants():
+    params = load(ROOT)
+    for corpus in params.corpora:
+        assert params.per_corpus[corpus].variants
+        for name in params.per_corpus[corpus].variants:
+            here, there = (params.settings(each, name, "bert") for each in (corpus, "mosi"))
+            sizes = dict(here.model), dict(there.model), dict(here.train), dict(there.train)
+            assert sizes[0] != sizes[1] or sizes[2]["batch_size"] < sizes[3]["batch_size"]
+            assert there.model == params.variants[name].peer or not params.variants[name].peer
+
+
+def test_a_corpus_changes_the_rounds_of_the_measurement():
+    params = load(ROOT, {"complexity": {"repeats": 5}})
+    assert params.complexity_of("mosi").repeats == 5
+    assert params.complexity_of("sample").repeats == 1
+    assert load(ROOT, {"complexity": None}).complexity_of("sample") is None
 
 
 def test_an_overlay_takes_an_experiment_away_with_null():
@@ -380,6 +450,18 @@ def test_what_is_tuned_goes_where_it_is_set_last():
     assert found["train.selection.beta"] == "variants.hycon-v2.train.selection.beta"
     assert found["train.alpha"] == "variants.graph.train.alpha"
     assert found["train.clip_norm"] == "variants.graph.train.clip_norm"
+    overlay |= on_mosi({"graph": {"train": {"alpha": 0.6}}, "hycon-v2": {"train": {"epochs": 3}}})
+    for chosen in (["graph"], ["graph", "hycon"]):
+        overlay["tuning"]["variants"] = chosen
+        _, places = load(ROOT, overlay).tuning_of("mosi", "graph")
+        assert places["train.alpha"] == [
+            "per_corpus",
+            "mosi",
+            "variants",
+            "graph",
+            "train",
+            "alpha",
+        ]
 
 
 def test_what_is_tuned_of_several_rows_goes_to_each_row():
@@ -428,6 +510,12 @@ def test_a_peers_sizes_are_tuned_and_those_of_our_own_network_left_out():
     tried = override(params.settings("mosi", "lmf", "bert"), {"model.rank": 4})
     assert tried.model.rank == 4
     assert load(ROOT, overlay).settings("mosi", "lmf", "bert") == tried
+    here = {
+        "tuning": {"variants": ["lmf"], "space": space},
+        **on_mosi({"lmf": {"peer": {"rank": 2}}}),
+    }
+    _, places = load(ROOT, here).tuning_of("mosi", "lmf")
+    assert places["model.rank"] == ["per_corpus", "mosi", "variants", "lmf", "peer", "rank"]
 
 
 def test_a_variant_of_one_modality_has_no_loss_across_modalities():

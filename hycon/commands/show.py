@@ -5,8 +5,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hycon.errors import HyConError, printable
+from hycon.errors import HyConError
 from hycon.params.base import NAME
+from hycon.plan.console import table_lines
 from hycon.untrusted.safe_json import read_json
 
 PLACES = {
@@ -43,8 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         *arguments.results.glob("claims.md"),
     ]
     for table in tables:
-        lines = map(printable, table.read_text(encoding="utf-8").splitlines())
-        print(f"\n{table}\n", *lines, sep="\n")
+        print(*table_lines(table)[:-1], sep="\n")
     width = max(map(len, PLACES))
     for place, what in PLACES.items():
         print(f"{place:<{width}}  {what}")

@@ -11,15 +11,10 @@ from hycon.params.claims import Claim, Preregistration, load_claims, load_prereg
 from hycon.params.experiments import swept_name
 from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
+from hycon.params.parts import AlignConfig, FigureConfig, MetricsConfig
 from hycon.params.peers import ADAPTED, MISSING, AnyPeer, OwnNetwork, installed
 from hycon.params.published import Published, load_published
-from hycon.params.schema import (
-    MOST_IN_MEMORY,
-    AlignConfig,
-    FigureConfig,
-    MetricsConfig,
-    Params,
-)
+from hycon.params.schema import MOST_IN_MEMORY, Params
 from hycon.params.settings import (
     MODALITIES,
     ModelConfig,

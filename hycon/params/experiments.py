@@ -104,6 +104,23 @@ class Changes(Strict):
     """Changed keys of `train`."""
 
 
+class VariantChanges(Changes):
+    """Changes of a variant for a corpus."""
+
+    peer: dict[str, Any] = Field(default={})
+    """Changed keys of the variant's `peer`; `network` and `name` stay."""
+
+
+class CorpusChanges(Changes):
+    """Changes for a corpus: of all its rows, of single variants, of the measurements."""
+
+    variants: dict[Name, VariantChanges] = Field(default={})
+    """Changes of single variants on this corpus, applied after those in `variants`, also by the
+    variants that are changes `of` them."""
+    complexity: dict[str, Any] = Field(default={})
+    """Changed keys of `complexity`."""
+
+
 class Variant(Changes):
     """A named change of `model` and `train`, or of another variant; or a peer network."""
 
@@ -136,6 +153,7 @@ def with_swept(content: Any) -> Any:
     if not plain:
         return content  # refused later, by name
     added = dict(content["variants"])
+    copies: dict[str, list[str]] = {}  # names of the added variants
     for experiment in content["experiments"].values():
         found = experiment if isinstance(experiment, dict) else {}
         for name, sweep in (found.get("sweeps") or {}).items():
@@ -150,13 +168,26 @@ def with_swept(content: Any) -> Any:
                     own = base.model_dump(exclude_unset=True) if isinstance(base, Variant) else base
                     label = f"{own.get('label', variant)}, {sweep.label} {value}"
                     swept = {**own, "label": label, "before": before}
-                    other = added.setdefault(swept_name(variant, name, number), swept)
-                    if other != swept:
-                        raise ValueError(
-                            f"sweeps.{name}: {swept_name(variant, name, number)} exists already; "
-                            "rename the sweep"
-                        )
-    return {**content, "variants": added}
+                    copy = swept_name(variant, name, number)
+                    copies.setdefault(variant, []).append(copy)
+                    if added.setdefault(copy, swept) != swept:
+                        raise ValueError(f"sweeps.{name}: {copy} exists already; rename the sweep")
+    changes = _with_copies(content.get("per_corpus"), copies)
+    return {**content, "variants": added, **({"per_corpus": changes} if changes else {})}
+
+
+def _with_copies(per_corpus: Any, copies: dict[str, list[str]]) -> Any:
+    """Give copies of a variant the changes that it has on each corpus."""
+    if not isinstance(per_corpus, dict):
+        return per_corpus
+    found = {}
+    for corpus, changes in per_corpus.items():
+        own = changes.get("variants") if isinstance(changes, dict) else None
+        if isinstance(own, dict):
+            more = {copy: own[name] for name in copies if name in own for copy in copies[name]}
+            changes = {**changes, "variants": {**more, **own}}
+        found[corpus] = changes
+    return found
 
 
 def swept_name(variant: str, sweep: str, number: int) -> str:

@@ -34,10 +34,17 @@ def schema() -> Node:
     No key is required, because each of these files has only some of the keys.
     """
     full = _without_required(Params.model_json_schema())
-    for name in ("Changes", "Variant"):
-        keys = full["$defs"][name]["properties"]
+    kinds = full["$defs"]
+    for name in ("Changes", "CorpusChanges", "VariantChanges", "Variant"):
+        keys = kinds[name]["properties"]
         keys["model"]["anyOf"] = [{"$ref": "#/$defs/ModelConfig"}]
         keys["train"]["anyOf"] = [{"$ref": "#/$defs/TrainConfig"}]
+    kinds["VariantChanges"]["properties"]["peer"]["anyOf"] = [
+        each for each in kinds["Variant"]["properties"]["peer"]["anyOf"] if each != {"type": "null"}
+    ]
+    kinds["CorpusChanges"]["properties"]["complexity"]["anyOf"] = [
+        {"$ref": "#/$defs/ComplexityConfig"}
+    ]
     experiments = full["properties"]["experiments"]["patternProperties"]
     experiments[NAME] = {"anyOf": [experiments[NAME], {"type": "null"}]}
     return full

@@ -2,7 +2,7 @@
 
 import itertools
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BeforeValidator,
@@ -18,17 +18,25 @@ from hycon.params.base import (
     Count,
     Line,
     Name,
-    Positive,
     Strict,
     check_distinct,
     check_known,
     merge,
 )
 from hycon.params.catalogue import Corpus, Encoder
-from hycon.params.experiments import Changes, Experiment, Variant, switched_on, with_swept
+from hycon.params.experiments import (
+    Changes,
+    CorpusChanges,
+    Experiment,
+    Variant,
+    VariantChanges,
+    switched_on,
+    with_swept,
+)
 from hycon.params.inference import InferenceConfig
 from hycon.params.messages import explain
 from hycon.params.own import Located, locate
+from hycon.params.parts import AlignConfig, ComplexityConfig, FigureConfig, MetricsConfig
 from hycon.params.peers import (
     MISSING,
     AnyPeer,
@@ -59,54 +67,6 @@ class _Own(Strict):
     train: TrainConfig
 
 
-class ComplexityConfig(Strict):
-    """Measurement of complexity."""
-
-    repeats: Count
-    """Timed rounds."""
-
-
-class Longest(Strict):
-    """Maximum frames per utterance in unaligned mode."""
-
-    audio: Count
-    """Audio frames kept of an utterance, from its start. 500 in MMSA."""
-    vision: Count
-    """Vision frames kept of an utterance, from its start. 375 in MMSA."""
-
-
-class MetricsConfig(Strict):
-    """Choices where the field computes one metric in several ways."""
-
-    f1: Literal["weighted", "macro"]
-    """weighted: each class counts by its number of utterances; macro: classes count equally.
-    Published F1 is weighted."""
-
-
-Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")]
-
-
-class FigureConfig(Strict):
-    """Appearance of figures."""
-
-    line: Colour
-    """Colour of curves and their bands."""
-    classes: Annotated[list[Colour], Field(min_length=4)]
-    """Colours of classes in t-SNE figures."""
-
-
-class AlignConfig(Strict):
-    """Alignment of frames to words, and of words to segments."""
-
-    epsilon: Positive
-    """Tolerance at the edges of a word, in seconds. The SDK's main branch has 1e-5, its PyPI
-    release 1e-3."""
-    mode: Literal["words", "unaligned"]
-    """words: mean of the frames within each word; unaligned: frames at their own rate."""
-    longest: Longest
-    """Frames kept of an utterance if mode is unaligned."""
-
-
 class Params(Strict):
     """The whole configuration: params.yaml, corpora.yaml and an overlay, merged."""
 
@@ -134,8 +94,9 @@ class Params(Strict):
     networks: dict[Name, Source] = Field(default={})
     """Networks of your own by name: FILE.py:CLASS, with a file in the project's folder. A variant
     uses one by `peer: {network: own, name: NAME}`."""
-    per_corpus: dict[Name, Changes]
-    """Changes for a corpus, applied before `per_encoder` and variants."""
+    per_corpus: dict[Name, CorpusChanges]
+    """Changes for a corpus. Those of `model` and `train` are applied before `per_encoder` and
+    variants."""
     per_encoder: dict[Name, Changes]
     """Changes for a text encoder, applied before variants."""
     encoders: dict[Name, Encoder]
@@ -207,6 +168,13 @@ class Params(Strict):
                 if self.variants[variant.of].peer:
                     raise ValueError(f"variants.{name}.of: {variant.of} is a peer; name another")
         check_known("per_corpus", list(self.per_corpus), self.catalogue)
+        for corpus, changes in self.per_corpus.items():
+            self.complexity_of(corpus)
+            check_known(f"per_corpus.{corpus}.variants", list(changes.variants), self.variants)
+            for name, own in changes.variants.items():
+                if own.model and self.variants[name].peer:
+                    key = f"per_corpus.{corpus}.variants.{name}.model"
+                    raise ValueError(f"{key}: does not apply to a peer network; remove it")
         check_known("per_encoder", list(self.per_encoder), self.encoders)
         rows = {}
         for variant, encoder in itertools.product(self.variants, self.encoders):
@@ -272,16 +240,16 @@ class Params(Strict):
         parent.
         """
         chosen, here = self.variants[variant], self.catalogue[corpus].modalities
-        own = chosen.peer if isinstance(chosen.peer, Own) else None
-        if chosen.peer and not own and chosen.peer.of_mmsa and not installed():
+        peer = self._peer(corpus, variant)
+        own = peer if isinstance(peer, Own) else None
+        if peer and not own and peer.of_mmsa and not installed():
             return MISSING
-        if chosen.peer and not own:
-            if chosen.peer.only_scores and self.catalogue[corpus].task != "regression":
+        if peer and not own:
+            if peer.only_scores and self.catalogue[corpus].task != "regression":
                 return "for scores only"
             return None if "text" in here else "the corpus has no text"
-        parent = self.variants.get(chosen.of or "")  # a name that is unknown is refused later
         named, shuffled = own and (own.reads or here), ()
-        for each in (parent, chosen) if parent else (chosen,):
+        for _, each in self._of_variant(corpus, variant):
             named = each.model.get("modalities", named)
             shuffled = each.train.get("shuffled", shuffled)
         wanted = {*(named or ()), *shuffled}
@@ -300,12 +268,12 @@ class Params(Strict):
     def settings(self, corpus: str, variant: str, encoder: str) -> Settings:
         """Return the validated `model` and `train` of one row.
 
-        Changes are applied in order: the corpus's, the text encoder's, the variant's. Unused values
-        are None, so that changing them reruns nothing: the rank of another fusion, emotion
-        decisions where there are none, fine-tuning of a cached encoder, and what lambdas of 0
-        switch off. A peer has no contrastive part.
+        Changes are applied in order: the corpus's, the text encoder's, the variant's, and what the
+        corpus changes of the variant. Unused values are None, so that changing them reruns nothing:
+        the rank of another fusion, emotion decisions where there are none, fine-tuning of a cached
+        encoder, and what lambdas of 0 switch off. A peer has no contrastive part.
         """
-        peer = self.variants[variant].peer
+        peer = self._peer(corpus, variant)
         values = {"model": self.model.model_dump(), "train": self.train.model_dump()}
         settings = _Own.model_validate(values)
         for place, changes in self._changes(corpus, variant, encoder):
@@ -317,11 +285,12 @@ class Params(Strict):
             except ValidationError as error:
                 problem = explain(_Own, error.errors()[0])
                 raise ValueError(f"{'.'.join(place)}.{problem}") from None
-        if peer and (settings.train.selection or any(settings.train.lambdas.model_dump().values())):
-            raise ValueError(
-                f"variants.{variant}.train: a peer has no contrastive losses; remove lambdas and "
-                "selection"
-            )
+            contrastive = settings.train.selection or any(dict(settings.train.lambdas).values())
+            if peer and contrastive and "variants" in place[::2]:
+                raise ValueError(
+                    f"{'.'.join(place)}.train: a peer has no contrastive losses; remove lambdas "
+                    "and selection"
+                )
         reads = peer.reads if isinstance(peer, Own) else None
         declared = (reads or list(MODALITIES)) if peer else settings.model.modalities
         if absent := [name for name in settings.train.shuffled if name not in declared]:
@@ -369,28 +338,71 @@ class Params(Strict):
         self, corpus: str, variant: str, encoder: str
     ) -> list[tuple[list[str], dict[str, Any]]]:
         """Return the changes of a row's `model` and `train`, in order, with their places."""
-        parent = self.variants[variant].of
-        places = [
-            ["per_corpus", corpus],
-            ["per_encoder", encoder],
-            *([["variants", parent]] if parent else []),
-            ["variants", variant],
+        found = [
+            (["per_corpus", corpus], self.per_corpus.get(corpus)),
+            (["per_encoder", encoder], self.per_encoder.get(encoder)),
+            (["variants", variant, "before"], self.variants[variant].before),
+            *self._of_variant(corpus, variant),
         ]
-        changes = [
-            (place, getattr(self, place[0])[place[1]].model_dump(include={"model", "train"}))
-            for place in places
-            if place[1] in getattr(self, place[0])
+        return [
+            (place, changes.model_dump(include={"model", "train"}))
+            for place, changes in found
+            if changes is not None
         ]
-        before = ["variants", variant, "before"], self.variants[variant].before.model_dump()
-        own = next(at for at, (place, _) in enumerate(changes) if place[0] == "variants")
-        return [*changes[:own], before, *changes[own:]]
+
+    def _of_variant(self, corpus: str, variant: str) -> list[tuple[list[str], Changes]]:
+        """Return a variant's changes on a corpus, in order, with their places; its parent's first.
+
+        A parent that is unknown is left out; it is refused later.
+        """
+        here = self.variants_on(corpus)
+        found: list[tuple[list[str], Changes]] = []
+        for name in (self.variants[variant].of, variant):
+            if name in self.variants:
+                found.append((["variants", name], self.variants[name]))
+            if name in here:
+                found.append((["per_corpus", corpus, "variants", name], here[name]))
+        return found
+
+    def variants_on(self, corpus: str) -> dict[str, VariantChanges]:
+        """Return the changes of single variants on a corpus, by their names."""
+        return self.per_corpus[corpus].variants if corpus in self.per_corpus else {}
+
+    def _peer(self, corpus: str, variant: str) -> AnyPeer | Own | None:
+        """Return a variant's peer with its settings on a corpus."""
+        peer, own = self.variants[variant].peer, self.variants_on(corpus).get(variant)
+        if own is None or not own.peer:
+            return peer
+        key = f"per_corpus.{corpus}.variants.{variant}.peer"
+        if peer is None:
+            raise ValueError(f"{key}: {variant} is no peer; remove it")
+        if isinstance(peer, Own) and own.peer.get("name", peer.name) != peer.name:
+            raise ValueError(f"{key}.name: another network is another variant; add one")
+        try:
+            return type(peer).model_validate(merge(peer.model_dump(), own.peer))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            between = "." if problem["loc"] else ": "
+            raise ValueError(f"{key}{between}{explain(type(peer), problem)}") from None
+
+    def complexity_of(self, corpus: str) -> ComplexityConfig | None:
+        """Return how complexity is measured on a corpus; None if it is not."""
+        changes = self.per_corpus[corpus].complexity if corpus in self.per_corpus else {}
+        base = self.complexity or ComplexityConfig(repeats=1)
+        try:
+            found = ComplexityConfig.model_validate(merge(base.model_dump(), changes))
+        except ValidationError as error:
+            problem = explain(ComplexityConfig, error.errors()[0])
+            raise ValueError(f"per_corpus.{corpus}.complexity.{problem}") from None
+        return found if self.complexity else None
 
     def tuning_of(self, corpus: str, variant: str) -> tuple[TuningConfig, dict[str, list[str]]]:
         """Return the search for a row, and the place of each of its keys in an overlay.
 
         Unused keys are left out of the space: a lambda of 0, alpha if all lambdas are 0, the
         selection if it is null, and this project's `model` in the row of a peer. A key's place is
-        where it is set last, or `per_corpus`; the variant if several are tuned.
+        where it is set last, or `per_corpus`; the variant if several are tuned, or what
+        `per_corpus` changes of it.
 
         Raises:
             ValueError: the row cannot be tuned.
@@ -406,7 +418,7 @@ class Params(Strict):
                 "a corpus with fixed folds"
             )
         base = self.settings(corpus, variant, tuning.encoder)
-        peer = self.variants[variant].peer
+        peer = self._peer(corpus, variant)
         off = {f"lambdas.{name}" for name, value in base.train.lambdas if not value}
         off |= base.train.unused_keys()
         optional = ("selection", "finetuning", "emotion_decision")
@@ -423,17 +435,17 @@ class Params(Strict):
         return tuning.model_copy(update={"variants": [variant], "space": space}), places
 
     def _place(self, key: str, corpus: str, variant: str) -> list[str]:
-        path = key.split(".")
-        if key in _sizes(self.variants[variant].peer):
-            return ["variants", variant, "peer", *path[1:]]
-        if len(self.tuning.variants) > 1:
+        path, own = key.split("."), self.variants_on(corpus).get(variant)
+        size_of_peer = key in _sizes(self._peer(corpus, variant))
+        if size_of_peer:
+            path = ["peer", *path[1:]]
+        if own and _has(own.model_dump(), path):
+            return ["per_corpus", corpus, "variants", variant, *path]
+        if size_of_peer or len(self.tuning.variants) > 1:
             return ["variants", variant, *path]
         row = self._changes(corpus, variant, self.tuning.encoder)
         for place, changes in reversed(row):
-            value: Any = changes
-            for part in path[:-1]:
-                value = value.get(part) if isinstance(value, dict) else None
-            if isinstance(value, dict) and path[-1] in value:
+            if _has(changes, path):
                 return [*place, *path]
         return ["per_corpus", corpus, *path]
 
@@ -474,3 +486,10 @@ def _sizes(network: AnyPeer | Own | ModelConfig | None) -> set[str]:
     fields = set(type(network).model_fields) if network else set()
     kind = set() if isinstance(network, ModelConfig) else {"network"}  # of a peer, no size
     return {f"model.{name}" for name in fields - kind}
+
+
+def _has(values: Any, path: list[str]) -> bool:
+    """Return whether nested mappings have a value at a path."""
+    for part in path[:-1]:
+        values = values.get(part) if isinstance(values, dict) else None
+    return isinstance(values, dict) and path[-1] in values

@@ -236,7 +236,8 @@ class Settings(Strict):
 
     def as_cost(self) -> Self:
         """Return settings in which everything that does not change a step's cost is set to a
-        constant, so that rows of equal cost are measured once.
+        constant, so that rows of equal cost are measured once. The measured corpus is as it is:
+        neither shuffled nor noisy, with all labels.
         """
         train = self.train
         lambdas = {name: float(value > 0) for name, value in train.lambdas}
@@ -246,6 +247,11 @@ class Settings(Strict):
             "learning_rate": 1e-3,
             "lambdas": Lambdas(**lambdas),
             "alpha": None if train.alpha is None else 0.5,
+            "shuffled": [],
+            "noise": 0.0,
+            "labelled": 1.0,
+            "gradients": False,
+            "every_epoch": False,
         }
         return self.model_copy(update={"train": train.model_copy(update=alike)})
 

@@ -1,4 +1,5 @@
-"""What a run prints: a line for each finished job and, on a terminal, a bar below them.
+"""What a run prints: a line for each finished job, the main tables as soon as they are written
+and, on a terminal, a bar below them.
 
 Snakemake's own messages are in .snakemake/log, those of a job in its log file. Jobs print warnings
 and errors themselves (`hycon.logs`).
@@ -10,7 +11,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class Console(logging.Handler):
         about_jobs: whether to print the plan, finished jobs, the bar and the end. Snakemake may not
             say what has finished otherwise.
         targets: returns the names of rules that are not counted, because they do nothing.
+        shown: returns the files that are printed when their job has finished, by what its line
+            says.
     """
 
     def __init__(
@@ -63,10 +66,11 @@ class Console(logging.Handler):
         own: logging.StreamHandler,
         about_jobs: bool,
         targets: Callable[[], Collection[str]],
+        shown: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         super().__init__()
         self._own, self._stream = own, own.stream
-        self._about_jobs, self._targets = about_jobs, targets
+        self._about_jobs, self._targets, self._shown = about_jobs, targets, shown
         self._terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._active = False
         self._where, self._remote = "", False
@@ -151,6 +155,8 @@ class Console(logging.Handler):
             self._seconds.setdefault(job.rule, []).append(seconds)
             if self._about_jobs:
                 self._line(f"[{self._progress()}] {job.name}  {_duration(seconds)}")
+                if path := self._shown().get(job.name):
+                    self._line("\n".join(table_lines(Path(path))))
 
     def _on_job_error(self, record: logging.LogRecord) -> None:
         job = self._running.pop(record.jobid, None)
@@ -275,6 +281,12 @@ def _last(log: str, levels: Collection[Any] = ("INFO", "WARNING", None)) -> str:
         if line.strip() and (found and found[1]) in levels:
             return printable(LEVEL.sub("", line, count=1))
     return ""
+
+
+def table_lines(path: Path) -> list[str]:
+    """Return the lines with which a table is printed: its path, and what it contains."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return ["", str(path), "", *map(printable, lines), ""]
 
 
 def _mean(values: list[float]) -> float:

@@ -159,7 +159,8 @@ def complexity(plan: Rows, corpus: str) -> Iterator[Job]:
                 )
                 for row, each in given.items()
             ],
-            aligned=aligned(corpus), repeats=plan.params.complexity.repeats, output=target,
+            aligned=aligned(corpus), repeats=plan.params.complexity_of(corpus).repeats,
+            output=target,
         ),
         reads=unique(str(path) for each in given.values() for path in each["inputs"]),
         writes=(str(target),), memory_mb=1000, memory_per_mb=3, minutes=60,

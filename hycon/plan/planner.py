@@ -51,6 +51,40 @@ class Plan(Rows):
                 return job
         raise HyConError(f"{stage} {name}: no such job; see the names in params.yaml, corpora.yaml")
 
+    @functools.cached_property
+    def _priorities(self) -> dict[tuple[str, str], int]:
+        """The priority of each job that a table of scores needs, by its stage and its name.
+
+        The tables of the first experiment come first, then those of the next, each corpus in turn.
+        """
+        makers = {path: job for job in self.jobs.values() for path in job.writes}
+        goals = [table for each in self._tables_of_scores() for table in each]
+        found: dict[tuple[str, str], int] = {}
+        for priority, goal in zip(range(len(goals), 0, -1), goals, strict=True):
+            waiting = [goal]
+            while waiting:
+                job = waiting.pop()
+                if (job.stage, job.name) not in found:
+                    found[job.stage, job.name] = priority
+                    waiting += [makers[path] for path in job.reads if path in makers]
+        return found
+
+    def priority(self, stage: str, name: str) -> int:
+        """Return the priority of a job: of those that are ready, the highest runs first."""
+        return self._priorities.get((stage, name), 0)
+
+    def main_tables(self) -> list[Job]:
+        """Return the jobs that write the first table of each corpus, which a run prints."""
+        return next(self._tables_of_scores(), [])
+
+    def _tables_of_scores(self) -> Iterator[list[Job]]:
+        """Yield the jobs that write the table of an experiment, one for each corpus."""
+        for experiment in self.params.experiments:
+            here = [self.jobs.get(("tables", f"{corpus}/{experiment}"))
+                    for corpus in self.params.corpora]  # fmt: skip
+            if found := [job for job in here if job]:
+                yield found
+
     def files(self, phase: str) -> list[str]:
         """Return the outputs of a phase: raw, features, runs, evidence or tune."""
         searches = (job for corpus in self.params.corpora for job in self._search(corpus))

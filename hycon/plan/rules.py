@@ -20,7 +20,7 @@ from hycon.params import (
 )
 from hycon.plan.planner import Plan
 from hycon.plan.records import modified, refresh
-from hycon.plan.snakemake import console, remake
+from hycon.plan.snakemake import console, remake, unlimited
 from hycon.stages import server
 
 # parameters that change where a job runs or finds its files, but not its result
@@ -57,7 +57,7 @@ class Rules:
         # skip this in the processes that Snakemake starts for single jobs
         self._console = None
         if workflow.is_main_process:
-            self._console = console(workflow)
+            self._console = console(workflow, self._shown)
             remake(self._modified)
 
     def _modified(self, targets: Collection[str]) -> list[str]:
@@ -67,9 +67,17 @@ class Rules:
             print(f"{changed[0]}{more}: {note}", file=sys.stderr)
         return changed
 
+    def _shown(self) -> dict[str, str]:
+        """Return the main table of each corpus as Markdown, by the line of its job."""
+        return {
+            f"{job.stage} {job.name}": next(path for path in job.writes if path.endswith(".md"))
+            for job in self.plan.main_tables()
+        }
+
     def before_a_run(self) -> None:
         """Start the process in which jobs on this machine run."""
         if self._workflow.local_exec:
+            unlimited(self._workflow)
             server.started()
 
     def after_a_run(self) -> None:
@@ -111,6 +119,10 @@ class Rules:
             return self._job(rule, wildcards).runtime(attempt)
 
         return {"mem_mb": memory, "runtime": runtime}
+
+    def priority(self, rule: str) -> Callable[[Any], int]:
+        """Return a rule's priority, which the plan has for each job."""
+        return lambda wildcards: self._ask(self.plan.priority, rule, "/".join(wildcards))
 
     def _job(self, rule: str, wildcards: Any) -> Any:
         return self._ask(self.plan.job, rule, "/".join(wildcards))

@@ -1,7 +1,7 @@
 """The only module that uses a private part of Snakemake's interface."""
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from snakemake.logging import logger
@@ -34,7 +34,19 @@ def remake(find: Callable[[Collection[str]], Collection[str]]) -> None:
     PersistenceBase.incomplete = incomplete
 
 
-def console(workflow: Any) -> Console | None:
+def unlimited(workflow: Any) -> None:
+    """Let Snakemake start any number of jobs per second; called when a run on this machine starts.
+
+    The limit, which is for clusters, cannot be turned off by an option. With it, each finished job
+    adds a timer that wakes the scheduler every second until the end.
+
+    Args:
+        workflow: Snakemake's workflow object.
+    """
+    workflow.scheduler.job_rate_limiter = None
+
+
+def console(workflow: Any, shown: Callable[[], Mapping[str, str]]) -> Console | None:
     """Print a line a job in place of Snakemake's output, if the profile's `quiet: rules` holds.
 
     A plugin for loggers would have to be installed before Snakemake reads the profile. Options that
@@ -42,6 +54,7 @@ def console(workflow: Any) -> Console | None:
 
     Args:
         workflow: Snakemake's workflow object.
+        shown: of `Console`.
     """
     # of Snakemake about itself
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
@@ -55,6 +68,7 @@ def console(workflow: Any) -> Console | None:
         own,
         about_jobs=not quiet & {"PROGRESS", "ALL"},
         targets=lambda: [rule.name for rule in workflow.rules if not rule.shellcmd],
+        shown=shown,
     )
     logger.removeHandler(own)
     logger.addHandler(found)

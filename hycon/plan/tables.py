@@ -211,7 +211,12 @@ def _left_out(plan: Rows, corpus: str, name: str) -> str:
 
 
 def _adaptations(plan: Rows, corpus: str, experiment: str) -> str:
-    """Return the adaptations of an experiment's peers, and where others are from; "" if none."""
+    """Return the adaptations of an experiment's peers, where others are from, and which variants
+    have settings of this corpus; "" if none.
+    """
+    own = plan.params.variants_on(corpus)
+    sized = [plan.params.variants[name].label
+             for name in plan.params.variants_of(experiment, corpus) if name in own]  # fmt: skip
     changed: dict[str, list[str]] = {}
     others: list[str] = []
     for name in plan.params.variants_of(experiment, corpus):
@@ -226,6 +231,7 @@ def _adaptations(plan: Rows, corpus: str, experiment: str) -> str:
     notes = [
         f"Peers are networks of the package MMSA in this training. Adapted: {each}." * bool(each),
         f"Not networks of this project: {'; '.join(others)}." * bool(others),
+        f"With settings of their own on this corpus: {', '.join(sized)}." * bool(sized),
     ]
     return " ".join(filter(None, notes))
 

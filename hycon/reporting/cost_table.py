@@ -18,7 +18,7 @@ NOTES = {
     "an utterance's forward pass in a batch of 32, including computed padding. {cached}",
     "measured": "Complexity: times and memory. {opening} {count} training utterances. Measured in "
     "one run on one machine, rows interleaved: {processor}, {cores} cores, {threads} thread{s}"
-    "{gpu}, torch {torch}; medians of {repeats} rounds [interquartile range]. Memory: weights, "
+    "{gpu}, torch {torch}; {rounds}. Rows with equal work are measured once. Memory: weights, "
     "gradients, optimiser, and activations of the largest batch. Contrastive share: share of a "
     "training step; 0 at inference. {cached}",
 }
@@ -102,9 +102,15 @@ def _caption(part: str, record: dict[str, Any], corpus: Corpus) -> str:
         **{name: machine[name] for name in ("processor", "cores", "threads", "torch")},
         s="" if machine["threads"] == 1 else "s",
         gpu=f", {machine['gpu']}" if machine["gpu"] else "",
-        repeats=record["repeats"],
+        rounds=_rounds(record["repeats"]),
         cached=FINETUNED if inside else CACHED,
     )
+
+
+def _rounds(repeats: int) -> str:
+    if repeats == 1:
+        return "one round, without a spread"
+    return f"medians of {repeats} rounds [interquartile range]"
 
 
 def _counted(row: dict[str, Any]) -> dict[str, Cell]:
@@ -133,4 +139,6 @@ def _measured(row: dict[str, Any]) -> dict[str, Cell]:
 
 def _spread(figure: dict[str, Any], form: str) -> Cell:
     median, (low, high) = figure["median"], figure["iqr"]
+    if figure["n"] == 1:
+        return Cell(f"{median:{form}}", value=median)
     return Cell(f"{median:{form}} [{low:{form}}, {high:{form}}]", value=median)

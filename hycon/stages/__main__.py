@@ -1,21 +1,22 @@
 """Run a stage: `python -m hycon.stages NAME < JOB`, with the job as JSON on standard input."""
 
-import argparse
-import importlib
 import sys
-from pathlib import Path
 
-from hycon.logs import copied_to, ending_well, log
-from hycon.stages import Machine
-from hycon.stages.server import ask
+from hycon.stages.client import ask
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the stage on the command line; exit codes are those of `hycon.logs.ending_well`."""
     # these take half a second, which a job that the server runs need not wait for
+    import argparse
+    import importlib
+    from pathlib import Path
+
+    from hycon.logs import copied_to, ending_well, log
     from hycon.plan.job import read_document
     from hycon.plan.records import record
     from hycon.plan.tasks import TASKS
+    from hycon.stages import Machine
 
     options = argparse.ArgumentParser(prog="python -m hycon.stages", description=__doc__)
     options.add_argument("stage", choices=TASKS)
@@ -40,8 +41,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with ending_well():
+    try:
         code = ask(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
     if code is not None:
         sys.exit(code)
     main()

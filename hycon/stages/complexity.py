@@ -10,9 +10,9 @@ import torch
 from hycon.atomic_io import write_json
 from hycon.errors import HyConError
 from hycon.logs import log
-from hycon.plan.tasks import ComplexityTask
+from hycon.plan.tasks import ComplexityTask, MeasuredRow
 from hycon.progress import progress
-from hycon.provenance import commit, environment
+from hycon.provenance import commit, environment, parameters_digest
 from hycon.stages import Machine
 from hycon.training.batches import load_data
 from hycon.training.complexity import MEANINGS, TimedRow, measure
@@ -24,9 +24,12 @@ def main(task: ComplexityTask, machine: Machine) -> None:
     set_threads(machine.threads)
     make_deterministic()
     device = pick_device(machine.device)
-    rows = _load(task, device)
+    chosen: dict[str, MeasuredRow] = {}
+    for row in task.rows:
+        chosen.setdefault(_cost(row), row)
+    rows = _load(task, list(chosen.values()), device)
     show = functools.partial(progress, what="complexity", unit="turns")
-    figures = measure(rows, task.repeats, show)
+    figures = dict(zip(chosen, measure(rows, task.repeats, show), strict=True))
     record = {
         "corpus": task.corpus.model_dump(mode="json"),
         "training utterances": len(rows[0].data.folds["train"]),
@@ -41,20 +44,25 @@ def main(task: ComplexityTask, machine: Machine) -> None:
                 "label": row.row,
                 "encoder": row.encoder_name,
                 "measured with": row.settings.model_dump(mode="json"),
-                **{key: found[key] for key in MEANINGS},
+                **{key: figures[_cost(row)][key] for key in MEANINGS},
             }
-            for row, found in zip(task.rows, figures, strict=True)
+            for row in task.rows
         ],
     }
     write_json(task.output, record)
-    log.info("%s: %d rows measured", task.output, len(rows))
+    log.info("%s: %d rows, %d of them measured", task.output, len(task.rows), len(rows))
 
 
-def _load(task: ComplexityTask, device: str) -> list[TimedRow]:
-    """Return the rows with their corpus, which is read once per text encoder and class scheme."""
+def _cost(row: MeasuredRow) -> str:
+    """Return what a row's figures depend on; rows in which it is the same are measured once."""
+    return parameters_digest(row.model_dump(mode="json", exclude={"row", "encoder_name"}))
+
+
+def _load(task: ComplexityTask, chosen: list[MeasuredRow], device: str) -> list[TimedRow]:
+    """Return rows with their corpus, which is read once per text encoder and class scheme."""
     corpora: dict[tuple, tuple] = {}
     rows = []
-    for row in progress(task.rows, "reading", unit="rows"):
+    for row in progress(chosen, "reading", unit="rows"):
         scheme = row.settings.train.classes
         modalities = row.settings.reads(task.corpus)
         key = (row.encoder.as_json(), row.states, row.tiny, scheme, *modalities)

@@ -2,10 +2,11 @@
 
 Importing what a stage needs takes 1 to 3 seconds of CPU time, more than most jobs of the sample.
 Snakemake's process starts one server for a run (`started`). `python -m hycon.stages` passes its
-arguments, environment and streams to it (`ask`) and exits with the job's code. The server imports
-what a stage needs when it is first asked for, and what its first job has imported besides, then
-forks for each job. It refuses a job if a module has changed since it was imported: that job then
-runs in a process of its own, as every job does without a server.
+arguments, environment and streams to it (`hycon.stages.client`) and exits with the job's code. The
+server imports what a stage needs when it is first asked for, and what its first job has imported
+besides, then forks for each job. It refuses a job if a module has changed since it was imported, or
+one of this package since the server started: that job then runs in a process of its own, as every
+job does without a server.
 """
 
 import contextlib
@@ -23,10 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-ADDRESS = "HYCON_STAGES"  # environment variable with the path of the server's socket
-ALONE = ("complexity",)  # measures memory, of which a fork has more
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-REFUSED = 0  # in place of the number of a process
+from hycon.provenance import ROOT, code_digest
+from hycon.stages.client import ADDRESS, REFUSED
+
+RECORDED = ("train",)  # stages that record their code's digest, which takes 0.1 s
 # before numpy is imported; Snakemake gives jobs of one thread the same
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
 
@@ -53,28 +54,6 @@ def started() -> None:
     os.environ[ADDRESS] = f"{folder}/socket"
 
 
-def ask(arguments: list[str]) -> int | None:
-    """Have a job run by the server; return its exit code, or None if there is no server for it.
-
-    Args:
-        arguments: of `python -m hycon.stages`.
-    """
-    if ADDRESS not in os.environ or not arguments or arguments[0] in ALONE:
-        return None
-    request = json.dumps([arguments, os.getcwd(), dict(os.environ)]).encode()
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as server:
-        server.connect(os.environ[ADDRESS])
-        socket.send_fds(server, [len(request).to_bytes(4)], [0, 1, 2])
-        server.sendall(request)
-        if not (child := int.from_bytes(server.recv(4))):
-            return None
-        for each in FORWARDED:
-            signal.signal(each, lambda number, _: os.kill(child, number))
-        code = server.recv(4)
-        return int.from_bytes(code) if code else 1
-    return None
-
-
 def serve(folder: str, listener: socket.socket, alive: int, run: Callable[..., Any]) -> None:
     """Run jobs until the process that holds the other end of `alive` has ended, and all jobs too.
 
@@ -84,7 +63,7 @@ def serve(folder: str, listener: socket.socket, alive: int, run: Callable[..., A
         alive: file descriptor that reaches its end with that process.
         run: runs the stage with the arguments given.
     """
-    imported: dict[str, int] = {}
+    imported = {str(path): _modified(str(path)) for path in ROOT.rglob("*.py")}
     running: dict[int, tuple[int, socket.socket]] = {}
     with selectors.DefaultSelector() as events:
 
@@ -100,6 +79,8 @@ def serve(folder: str, listener: socket.socket, alive: int, run: Callable[..., A
             with client.makefile("rb") as stream:
                 arguments, here, environment = json.loads(stream.read(size))
             import_(f"hycon.stages.{arguments[0]}")
+            if arguments[0] in RECORDED:
+                code_digest(f"hycon.stages.{arguments[0]}")  # the forks have it in its cache
             if _changed(imported):
                 client.sendall(REFUSED.to_bytes(4))
                 client.close()

@@ -8,6 +8,10 @@ import pytest
 
 from tests.pipeline.repository import Repository, jobs
 
+COUNTED_TIMERS = """
+import threading
+threading.Timer.start = lambda timer: open("timers", "a").close()
+"""
 TARGETS = ("results/sample/tables/alpha.md", "results/sample/tables/main.md")
 
 
@@ -24,6 +28,13 @@ def test_a_run_prints_its_plan_a_line_a_job_and_its_end(plain):
     number = sum(jobs(plain.printed).values())
     *done, end = lines[plan + 1 :]
     assert re.fullmatch(rf"{number} jobs in [\d minsh.]+", end)
+    # the main table, before anything that it does not need
+    path = "results/sample/tables/main.md"
+    table = ["", path, "", *(plain / path).read_text().splitlines(), ""]
+    at = next(n for n, line in enumerate(done) if "] tables sample/main " in line) + 1
+    assert done[at : at + len(table)] == table
+    del done[at : at + len(table)]
+    assert all("alpha" not in line for line in done[:at])
     pattern = rf"\[ ?(\d+)/{number} +\d+%\] (\w+) ?(\S*)  [\d minsh.]+"
     found = [each for line in done if (each := re.fullmatch(pattern, line))]
     assert [int(each[1]) for each in found] == list(range(1, number + 1))
@@ -66,3 +77,12 @@ def test_one_option_gives_snakemakes_own_output(made, option):
 def test_quiet_prints_nothing_about_jobs(made):
     printed = made.snakemake("--forcerun", "tables", "--quiet", "--", TARGETS[0])
     assert printed.splitlines()[-1].startswith("Building DAG")
+
+
+def test_no_timers_wake_the_scheduler_after_each_job(made):
+    hidden = made / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(COUNTED_TIMERS)
+    command = ("snakemake", "--cores", "1", "--forcerun", "tables", "--", *TARGETS)
+    assert "2 jobs in" in made.run(*command, PYTHONPATH=str(hidden))
+    assert not (made / "timers").exists()

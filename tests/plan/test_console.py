@@ -150,9 +150,26 @@ def test_a_group_on_a_cluster_fails_in_one_line_with_the_error_of_its_log(tmp_pa
     ]
 
 
+def test_a_main_table_is_printed_when_its_job_has_finished(tmp_path):
+    path = tmp_path / "main.md"
+    stream = io.StringIO()
+    run = Run(stream, shown=lambda: {"tables sample/main": str(path)})
+    for number, name in enumerate(("alpha", "main"), start=1):
+        run.start(number, "tables", "sample", name)
+        path.write_text("| Model |\n|:--|\n\nCaption\x1b[31m.\n")
+        run.finish(number)
+    assert stream.getvalue().splitlines()[1:] == [
+        "[1/3  33%] tables sample/alpha  0.4 s",
+        "[2/3  66%] tables sample/main  0.4 s",
+        *["", str(path), "", "| Model |", "|:--|", "", "Caption?[31m.", ""],
+    ]
+
+
 def test_quiet_about_progress_leaves_warnings_and_failures():
     stream = io.StringIO()
-    run = Run(stream, about_jobs=False)
+    run = Run(stream, about_jobs=False, shown=lambda: {"train sample/b": "nowhere"})
+    run.start(2, "train", "sample", "b")
+    run.finish(2)
     run.start(1, "train", "sample", "a", log="logs/a.log")
     run.tell("Snakemake warns", logging.WARNING)
     run.fail(1, "train", "logs/a.log", "returned non-zero exit status 2")

@@ -128,6 +128,35 @@ def test_the_files_of_a_phase_are_each_written_by_one_job(phase):
     assert len(set(files)) == len(files)
 
 
+def test_what_a_table_needs_runs_before_what_the_next_one_needs():
+    makers = {path: job for job in PLAN.jobs.values() for path in job.writes}
+
+    def needed(job):
+        found, waiting = {}, [job]
+        while waiting:
+            each = waiting.pop()
+            found[each.stage, each.name] = each
+            waiting += [makers[path] for path in each.reads if path in makers]
+        return found
+
+    tables = [PLAN.job("tables", f"{corpus}/{experiment}")
+              for experiment in SHIPPED.experiments for corpus in SHIPPED.corpora]  # fmt: skip
+    assert [job.name for job in PLAN.main_tables()] == ["sample/main", "sample-emotion/main"]
+    assert tables[:2] == PLAN.main_tables()
+    priorities = [PLAN.priority("tables", table.name) for table in tables]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len(set(priorities)) == len(priorities)
+    before = set()
+    for table, priority in zip(tables, priorities, strict=True):
+        new = needed(table).keys() - before
+        assert {PLAN.priority(*each) for each in new} == {priority}
+        before |= new
+    others = {PLAN.priority(*each) for each in PLAN.jobs.keys() - before}
+    assert others == {0} < set(priorities) | {0}
+    # a job of a corpus that was not asked for
+    assert PLAN.priority("align", "mosi") == 0
+
+
 def test_what_a_job_reads_another_has_written():
     written = {path for job in PLAN.jobs.values() for path in job.writes}
     for job in everything(PLAN):

@@ -53,6 +53,16 @@ def test_every_variant_has_a_row_at_every_value_and_is_compared_there():
     assert found.params.variants["hycon-v2-labels-1"].label == "HyCon-v2, share of the labels 0.1"
 
 
+def test_what_a_corpus_changes_of_a_variant_it_changes_at_every_value():
+    own = {"hycon-v2": {"train": {"alpha": 0.3}}, "text-only": {"train": {"epochs": 3}}}
+    changes = {"per_corpus": {"sample": {"variants": own}}}
+    found = Plan(load(ROOT, {**overlay({"labels": LABELS}), **changes}), [])
+    for rows in points(found, "share of the labels").values():
+        assert found.settings("sample", rows["hycon-v2"]).train.alpha == 0.3
+        assert found.settings("sample", rows["text-only"]).train.epochs == 3
+        assert found.settings("mosi", rows["hycon-v2"]).train.alpha == 0.8
+
+
 def test_text_encoders_are_a_condition_too():
     at = points(plan(labels=LABELS), "text encoder")
     assert at == {

@@ -68,6 +68,16 @@ def test_the_table_shows_each_row_and_its_caption_the_machine(tmp_path):
     assert r"3.4\%" in (tmp_path / "complexity.tex").read_text()
 
 
+def test_one_round_has_no_spread(tmp_path):
+    once = {name: {**each, "n": 1} if isinstance(each, dict) and "median" in each else each
+            for name, each in row("a", figure(0.034, 8)).items()}  # fmt: skip
+    write(costs(tmp_path, {**record(once), "repeats": 1}, a=("A", "BERT")), tmp_path / "complexity")
+    markdown = (tmp_path / "complexity.md").read_text()
+    assert "| 0.5 |" in " ".join(markdown.split())
+    assert "one round, without a spread" in markdown
+    assert "quartile" not in markdown
+
+
 def test_what_is_counted_is_the_same_on_every_machine(tmp_path):
     written = {}
     for machine in ("A CPU", "Another"):

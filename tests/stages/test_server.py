@@ -122,6 +122,14 @@ def test_a_job_whose_code_has_changed_since_the_import_runs_the_new_code_by_itse
     assert project.ran()[1][1] == "False"  # the new NUMBER
 
 
+def test_a_job_runs_by_itself_after_an_edit_of_a_module_that_is_not_imported(project):
+    assert project.start().wait(timeout=60) == 0
+    with (project.folder / "hycon/networks/fusion.py").open("a") as file:
+        file.write("\n\nADDED = 0\n")
+    assert project.start().wait(timeout=60) == 0
+    assert [row[0] == str(os.getpid()) for row in project.ran()] == [False, True]
+
+
 @ends(
     "import of_another_package; print(of_another_package.NUMBER, file=open('number', 'w')); "
     "task.output.touch()"

@@ -10,11 +10,12 @@ sys.path.insert(0, str(workflow.basedir))
 
 from hycon.plan.rules import Rules
 
-min_version("9.10")
+min_version("9.17")  # for priorities that are functions
 
 RULES = Rules(workflow, config)
 PLAN = RULES.plan
 reads, given, needs, files = RULES.reads, RULES.given, RULES.needs, RULES.files
+priority_of = RULES.priority
 
 # not params of a rule, because they change where a job runs but not its result
 PYTHON = shlex.quote(sys.executable)

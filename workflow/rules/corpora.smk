@@ -10,6 +10,7 @@ rule generate:
         folds="data/generated/{corpus}/folds.json",
     log:
         "logs/generate/{corpus}.log",
+    priority: priority_of("generate")
     resources:
         **needs("generate"),
     params:
@@ -27,6 +28,7 @@ rule fetch:
         "data/raw/{corpus}/{file}.sha256",
     log:
         "logs/fetch/{corpus}/{file}.log",
+    priority: priority_of("fetch")
     # not on a cluster's nodes, which often have no network
     localrule: True
     resources:
@@ -54,6 +56,7 @@ rule align:
         report="data/aligned/{corpus}/report.json",
     log:
         "logs/align/{corpus}.log",
+    priority: priority_of("align")
     resources:
         **needs("align"),
     params:

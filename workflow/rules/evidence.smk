@@ -8,6 +8,7 @@ rule aggregate:
         "results/{corpus}/metrics.json",
     log:
         "logs/aggregate/{corpus}.log",
+    priority: priority_of("aggregate")
     resources:
         **needs("aggregate"),
     params:
@@ -26,6 +27,7 @@ rule collect:
         plots=expand("results/plots/{kind}.csv", kind=("curves", "training", "confusion")),
     log:
         "logs/collect.log",
+    priority: priority_of("collect")
     resources:
         **needs("collect"),
     params:
@@ -49,6 +51,7 @@ rule claims:
         ),
     log:
         "logs/claims.log",
+    priority: priority_of("claims")
     resources:
         **needs("claims"),
     params:
@@ -74,6 +77,7 @@ rule tables:
         ),
     log:
         "logs/tables/{corpus}/{table}.log",
+    priority: priority_of("tables")
     resources:
         **needs("tables"),
     params:
@@ -98,6 +102,7 @@ rule figures:
         caption="results/{corpus}/figures/{figure}.txt",
     log:
         "logs/figures/{corpus}/{figure}.log",
+    priority: priority_of("figures")
     resources:
         **needs("figures"),
     params:
@@ -114,6 +119,7 @@ rule complexity:
         "results/{corpus}/complexity.json",
     log:
         "logs/complexity/{corpus}.log",
+    priority: priority_of("complexity")
     threads: workflow.cores
     resources:
         **needs("complexity"),
@@ -131,6 +137,7 @@ rule robustness:
         "results/{corpus}/robustness/{experiment}.json",
     log:
         "logs/robustness/{corpus}/{experiment}.log",
+    priority: priority_of("robustness")
     resources:
         **needs("robustness"),
         gpu=GPU,
@@ -151,6 +158,7 @@ rule report:
         ),
     log:
         "logs/report.log",
+    priority: priority_of("report")
     resources:
         **needs("report"),
     params:

@@ -11,6 +11,7 @@ rule train:
         "results/runs/{corpus}/{row}/runs-{block}.json",
     log:
         "logs/train/{corpus}/{row}-{block}.log",
+    priority: priority_of("train")
     group:
         GROUP
     threads: 1
@@ -31,6 +32,7 @@ rule evaluate:
         resampled="results/runs/{corpus}/{row}/resampled.safetensors",
     log:
         "logs/evaluate/{corpus}/{row}.log",
+    priority: priority_of("evaluate")
     group:
         GROUP
     resources:
@@ -57,6 +59,7 @@ rule tune_row:
         trials="results/{corpus}/tuning/{row}.csv",
     log:
         "logs/tune/{corpus}/{row}.log",
+    priority: priority_of("tune_row")
     threads: 1
     resources:
         **needs("tune_row"),

@@ -11,6 +11,7 @@ rule tiny:
         "data/models/{corpus}/tiny-{tiny}/tokenizer_config.json",
     log:
         "logs/tiny/{corpus}-{tiny}.log",
+    priority: priority_of("tiny")
     resources:
         **needs("tiny"),
     params:
@@ -28,6 +29,7 @@ rule encode:
         record="data/features/{corpus}/{encoder}/encoder.json",
     log:
         "logs/encode/{corpus}/{encoder}.log",
+    priority: priority_of("encode")
     threads: 1
     resources:
         **needs("encode"),
