@@ -11,7 +11,7 @@ from hycon.params.claims import Claim, Preregistration, load_claims, load_prereg
 from hycon.params.experiments import swept_name
 from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
-from hycon.params.peers import ADAPTED, MISSING, AnyPeer, OwnNetwork, installed
+from hycon.params.peers import ADAPTED, MISSING, Anew, AnyPeer, OwnNetwork, installed
 from hycon.params.published import Published, load_published
 from hycon.params.schema import AlignConfig, FigureConfig, MetricsConfig, Params
 from hycon.params.settings import (
@@ -30,6 +30,7 @@ __all__ = [
     "MISSING",
     "MODALITIES",
     "AlignConfig",
+    "Anew",
     "AnyPeer",
     "Claim",
     "Corpus",
