@@ -22,6 +22,10 @@ from hycon.params.base import (
     Strict,
 )
 
+MULTITASK = (
+    "audio and vision are means over the steps, as MMSA has it; each modality's label is the "
+    "utterance's, where MMSA has one of each"
+)
 ADAPTED = {
     "tfn": "audio and vision are means over the steps, as MMSA has it",
     "lmf": "audio and vision are means over the steps, as MMSA has it; its fusion's weights and "
@@ -36,6 +40,11 @@ ADAPTED = {
     "misa": "text states are given, not BERT's; each modality has its own number of steps, where "
     "MMSA takes the text's for all; auxiliary losses as in MMSA, of the class CMD no more moments "
     "than a batch has utterances",
+    "self-mm": "the state of text_pooling of given text states in place of BERT's [CLS]; a centre "
+    "of no utterance keeps its value",
+    "mtfn": MULTITASK,
+    "mlf-dnn": MULTITASK,
+    "mlmf": f"{MULTITASK}; its fusion's weights and bias are trained, at a rate of 0 in MMSA",
     "almt": "text states are given, not BERT's; padding takes no part; narrower heads and "
     "fewer layer norms than in the authors' code",
     "confede": "text states are given, not BERT's, and no encoder is trained beforehand; "
@@ -51,6 +60,7 @@ class _Peer(Strict):
     """Keys of all peers."""
 
     of_mmsa: ClassVar[bool] = True  # its class is in the package MMSA
+    only_scores: ClassVar[bool] = False  # it has no row on corpora of emotions
     longest: Count = 50
     """Steps of an utterance that are read, from its start. 50 in MMSA's aligned features."""
 
@@ -168,8 +178,84 @@ class Misa(_Peer):
     recon_weight: NonNegative
 
 
+class SelfMm(_Peer):
+    """Self-supervised multi-task learning: labels of text, audio and vision move in training."""
+
+    only_scores: ClassVar[bool] = True
+    network: Literal["self-mm"]
+    text_pooling: Literal["last", "first", "mean"]
+    """State that represents the text. MMSA: first, which is [CLS] of its fine-tuned BERT."""
+    a_lstm_hidden_size: Count
+    v_lstm_hidden_size: Count
+    a_lstm_dropout: Probability
+    v_lstm_dropout: Probability
+    audio_out: Count
+    video_out: Count
+    post_fusion_dim: Count
+    post_text_dim: Count
+    post_audio_dim: Count
+    post_video_dim: Count
+    post_fusion_dropout: Probability
+    post_text_dropout: Probability
+    post_audio_dropout: Probability
+    post_video_dropout: Probability
+    H: Positive
+    """Labels of the modalities stay in [-H, H]."""
+    audio_rate: Positive
+    """Factor of the learning rate of the LSTM of audio."""
+    video_rate: Positive
+    """Factor of the learning rate of the LSTM of vision."""
+
+
+class _MultiTask(_Peer):
+    """Keys of networks that also predict from each modality."""
+
+    hidden_dims: Three
+    post_text_dim: Count
+    post_audio_dim: Count
+    post_video_dim: Count
+    dropouts: Annotated[list[Probability], Field(min_length=3, max_length=3)]
+    """In the order audio, vision, text."""
+    post_dropouts: Four
+    """In the order text, audio, vision, fusion."""
+    M: Positive
+    """Weight of the loss of the fusion."""
+    T: NonNegative
+    """Weight of the loss of text."""
+    A: NonNegative
+    """Weight of the loss of audio."""
+    V: NonNegative
+    """Weight of the loss of vision."""
+
+
+class Mtfn(_MultiTask):
+    """Multi-task Tensor Fusion Network."""
+
+    network: Literal["mtfn"]
+    text_out: Count
+    post_fusion_dim: Count
+
+
+class MlfDnn(_MultiTask):
+    """Multi-task late fusion by a deep network."""
+
+    network: Literal["mlf-dnn"]
+    text_out: Count
+    post_fusion_dim: Count
+
+
+class Mlmf(_MultiTask):
+    """Multi-task Low-rank Multimodal Fusion."""
+
+    network: Literal["mlmf"]
+    rank: Annotated[int, Field(ge=2)]
+
+
+MultiTask = Mtfn | MlfDnn | Mlmf
+
+
 class Anew(_Peer):
-    """A network that is written anew here. It reads text, and of the others what the corpus has."""
+    """A network that is written anew here."""
 
     of_mmsa: ClassVar[bool] = False
 
@@ -254,7 +340,9 @@ class OwnNetwork(Own):
     sha256: Line
 
 
-AnyPeer = Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa | Almt | ConFede
+AnyPeer = (
+    Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa | SelfMm | MultiTask | Almt | ConFede
+)
 PeerSettings = Annotated[AnyPeer | Own, Field(discriminator="network")]
 
 

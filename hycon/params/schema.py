@@ -31,7 +31,6 @@ from hycon.params.messages import explain
 from hycon.params.own import Located, locate
 from hycon.params.peers import (
     MISSING,
-    Anew,
     AnyPeer,
     Own,
     OwnNetwork,
@@ -270,10 +269,10 @@ class Params(Strict):
         own = chosen.peer if isinstance(chosen.peer, Own) else None
         if chosen.peer and not own and chosen.peer.of_mmsa and not installed():
             return MISSING
-        if isinstance(chosen.peer, Anew):
-            return None if "text" in here else "the corpus has no text"
         if chosen.peer and not own:
-            return None if len(here) == len(MODALITIES) else f"needs {', '.join(MODALITIES)}"
+            if chosen.peer.only_scores and self.catalogue[corpus].task != "regression":
+                return "for scores only"
+            return None if "text" in here else "the corpus has no text"
         parent = self.variants.get(chosen.of or "")  # a name that is unknown is refused later
         named, shuffled = own and (own.reads or here), ()
         for each in (parent, chosen) if parent else (chosen,):

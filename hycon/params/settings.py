@@ -18,7 +18,7 @@ from hycon.params.base import (
     nested,
 )
 from hycon.params.catalogue import Corpus
-from hycon.params.peers import Anew, AnyPeer, OwnNetwork
+from hycon.params.peers import AnyPeer, OwnNetwork
 
 
 class ModelConfig(Strict):
@@ -222,10 +222,8 @@ class Settings(Strict):
         """Return the modalities to load: those of the network, or one if it predicts a constant."""
         if isinstance(self.model, OwnNetwork):
             return self.model.reads
-        if isinstance(self.model, Anew):
-            return corpus.modalities
         if not isinstance(self.model, ModelConfig):
-            return list(MODALITIES)  # a peer of MMSA reads all
+            return list(corpus.modalities)  # a peer reads all that there are
         return self.model.modalities or corpus.modalities[-1:]
 
     def is_control(self) -> bool:

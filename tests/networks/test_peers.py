@@ -1,6 +1,7 @@
 """Peers: MMSA's own classes, read alike whatever the batch, trained in all of their parts."""
 
 import copy
+import dataclasses
 import math
 import subprocess
 import sys
@@ -16,12 +17,13 @@ from hycon.encoders.text import load as load_model
 from hycon.encoders.text import tokenise
 from hycon.encoders.tiny import build_bert
 from hycon.errors import HyConError
-from hycon.networks.hycon import PaddedBatch, parameter_counts, pooled
+from hycon.networks.hycon import PaddedBatch, TrainingStep, parameter_counts, pooled
 from hycon.networks.own import ANEW
 from hycon.params import ADAPTED, MODALITIES, Anew, Settings, installed, load
 from hycon.training import loop
-from hycon.training.batches import CorpusTensors
+from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.complexity import TimedRow, measure, multiply_adds
+from hycon.training.optimiser import OptimizerStep
 from tests.networks.test_hycon import ragged
 from tests.test_params import ROOT
 from tests.training.test_checkpoint import in_sittings, same
@@ -53,20 +55,34 @@ ALL = sorted(LARGE)
 LAST_LAYER = {
     "tfn": "post_fusion_layer_3", "lf-dnn": "post_fusion_layer_3", "ef-lstm": "out",
     "mfn": "out_fc2", "graph-mfn": "out_fc2", "mult": "out_layer", "misa": "fusion.fusion_layer_3",
+    "self-mm": "post_fusion_layer_3", "mtfn": "post_fusion_layer_3",
+    "mlf-dnn": "post_fusion_layer_3",
 }  # fmt: skip
 PUBLISHED = {  # folder and class in MMSA.models
     "tfn": "singleTask.TFN", "lmf": "singleTask.LMF", "lf-dnn": "singleTask.LF_DNN",
     "ef-lstm": "singleTask.EF_LSTM", "mfn": "singleTask.MFN", "graph-mfn": "singleTask.Graph_MFN",
-    "mult": "singleTask.MULT", "misa": "singleTask.MISA",
+    "mult": "singleTask.MULT", "misa": "singleTask.MISA", "self-mm": "multiTask.SELF_MM",
+    "mtfn": "multiTask.MTFN", "mlf-dnn": "multiTask.MLF_DNN", "mlmf": "multiTask.MLMF",
 }  # fmt: skip
-OWN_LOSSES = {"misa"}
+OWN_LOSSES = {"misa", "self-mm", "mtfn", "mlf-dnn", "mlmf"}
 LABELS = torch.tensor([-1.0, 2.0, 0.0, 0.5])  # of `batch`
+
+
+def with_outputs(several):
+    """Return each network with one output, and those that have classes with several."""
+    return [
+        (name, outputs)
+        for name in ALL
+        for outputs in (1, several)
+        if outputs == 1 or not LARGE[name].only_scores
+    ]
 
 
 def own_loss(network, outputs=1, count=4):
     """Return a network's own losses on the first utterances of `batch`, 0 if it has none."""
     labels = LABELS[:count] if outputs == 1 else torch.arange(count) % outputs
-    return network.auxiliary_loss(labels) or 0.0
+    loss = network.auxiliary_loss(labels)
+    return 0.0 if loss is None else loss
 
 
 def sizes(name, **changes):
@@ -74,7 +90,7 @@ def sizes(name, **changes):
     values = LARGE[name].model_dump()
     for key in values:
         if "drop" in key:
-            values[key] = [0.0] * 4 if key == "dropouts" else 0.0
+            values[key] = [0.0] * len(values[key]) if key.endswith("dropouts") else 0.0
         elif key in SMALL:
             values[key] = 8 if (name, key) == ("ef-lstm", "hidden_dims") else SMALL[key]
     return type(LARGE[name]).model_validate({**values, **changes})
@@ -82,7 +98,9 @@ def sizes(name, **changes):
 
 def peer(name, outputs=1, widths=WIDTHS, **changes):
     torch.manual_seed(0)
-    return Peer(widths, outputs, sizes(name, **changes), LONGEST)
+    network = Peer(widths, outputs, sizes(name, **changes), LONGEST)
+    network.step = TrainingStep(torch.arange(4), 1, LABELS)
+    return network
 
 
 def batch(lengths=((3, 5, 2), (9, 11, 7), (1, 1, 1), (4, 2, 6))):
@@ -117,8 +135,7 @@ def test_the_peers_of_the_shipped_parameters_are_all_that_there_are():
     assert set(ALL) == set(peers.KINDS) == set(ADAPTED) - set(ANEW)
 
 
-@pytest.mark.parametrize("outputs", [1, 4])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(("name", "outputs"), with_outputs(4))
 def test_a_peer_gives_a_score_or_logits_and_representations_for_each_utterance(name, outputs):
     output = peer(name, outputs).eval()(batch())
     assert output.prediction.shape == ((4,) if outputs == 1 else (4, outputs))
@@ -131,10 +148,10 @@ def test_a_peer_gives_a_score_or_logits_and_representations_for_each_utterance(n
 
 @pytest.mark.parametrize("name", sorted(LAST_LAYER))
 def test_what_is_fused_is_what_the_last_layer_reads(name):
-    network = peer(name, 2).eval()
+    network = peer(name, 1 if LARGE[name].only_scores else 2).eval()
     output = network(batch())
     layer = network.network.get_submodule(LAST_LAYER[name])
-    torch.testing.assert_close(layer(output.fused), output.prediction)
+    torch.testing.assert_close(layer(output.fused).squeeze(1), output.prediction)
 
 
 def test_lmf_fuses_to_the_factors_that_its_weights_sum():
@@ -200,8 +217,7 @@ def test_steps_in_proportion_to_their_own_number_are_themselves():
         assert torch.equal(result.values[row, :length], steps.values[row, :length])
 
 
-@pytest.mark.parametrize("outputs", [1, 4])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(("name", "outputs"), with_outputs(4))
 def test_every_parameter_that_is_counted_is_trained(name, outputs):
     network = peer(name, outputs).train()
     output = network(batch())
@@ -212,6 +228,7 @@ def test_every_parameter_that_is_counted_is_trained(name, outputs):
     still = {key.split(".")[1] for key, p in network.named_parameters() if not p.requires_grad}
     expected = {
         "tfn": {"output_range", "output_shift"},
+        "mtfn": {"output_range", "output_shift"},
         "misa": {"sp_discriminator", "tlayer_norm"},
     }
     assert still == expected.get(name, set())
@@ -263,6 +280,7 @@ def test_the_loss_falls_where_each_modality_carries_a_third_of_the_label(name):
 def test_a_batch_of_one_or_two_utterances_is_trained_on(name, count):
     network = peer(name).train()
     network(batch())
+    network.step = TrainingStep(torch.arange(count), 1, LABELS)
     norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm1d)]
     before = [norm.running_mean.clone() for norm in norms]
     output = network(rows(batch(), list(range(count))))
@@ -276,8 +294,7 @@ def test_a_batch_of_one_or_two_utterances_is_trained_on(name, count):
     assert all(norm.training for norm in norms)
 
 
-@pytest.mark.parametrize("outputs", [1, 2])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(("name", "outputs"), with_outputs(2))
 def test_a_peer_is_trained_by_the_common_loop_and_the_same_seed_gives_the_same_bits(name, outputs):
     data = corpus(outputs)
     data.folds["train"] = data.folds["train"][:17]  # two batches of 8 and one of 1
@@ -380,6 +397,111 @@ def test_misas_own_losses_are_added_to_the_tasks_and_take_no_part_in_validation(
     assert first.score == float(nn.functional.l1_loss(prediction, steps.labels[rows_]))
 
 
+@pytest.mark.parametrize("name", ["mtfn", "mlf-dnn", "mlmf"])
+def test_multi_task_losses_are_those_of_mmsas_trainer_divided_by_the_weight_of_the_fusion(name):
+    network = peer(name, M=0.5, T=0.2, A=0.7, V=0.3).train()
+    prediction = network(batch()).prediction
+    result = network._pass.result
+    # as MMSA's trainer has it, over the tasks "MTAV" with labels that are the same
+    total = sum(
+        weight * nn.L1Loss()(result[task], LABELS.view(-1, 1))
+        for task, weight in (("M", 0.5), ("T", 0.2), ("A", 0.7), ("V", 0.3))
+    )
+    found = nn.functional.l1_loss(prediction, LABELS) + network.auxiliary_loss(LABELS)
+    torch.testing.assert_close(0.5 * found, total)
+
+
+def test_multi_task_losses_of_classes_are_cross_entropies():
+    network, labels = peer("mlf-dnn", 3, M=1.0, T=1.0, A=0.0, V=0.0).train(), torch.arange(4) % 3
+    network(batch())
+    expected = nn.functional.cross_entropy(network._pass.result["T"], labels)
+    assert network.auxiliary_loss(labels) == expected
+
+
+class Trainer:
+    """MMSA's trainer of Self-MM, made as there and called batch by batch as in its loop."""
+
+    def __init__(self, network, labels):
+        module = mmsa.load("trains.multiTask.SELF_MM")
+        options = SimpleNamespace(
+            train_mode="regression", dataset_name="mosi", device="cpu", excludeZero=True,
+            train_samples=len(labels), **dict(network.settings),
+        )  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            metrics = SimpleNamespace(getMetics=lambda name: None)
+            patch.setattr(module, "MetricsTop", lambda mode: metrics)
+            self.own = module.SELF_MM(options)
+        self.own.init_labels(torch.arange(len(labels)), labels)
+
+    def loss(self, result, places, epoch):
+        own = self.own
+        loss = sum(
+            own.weighted_loss(
+                result[task], own.label_map[own.name_map[task]][places], places, own.name_map[task]
+            )
+            for task in "MTAV"
+        )
+        found = [result[f"Feature_{letter}"].detach() for letter in "ftav"]
+        if epoch > 1:
+            own.update_labels(*found, epoch, places, result)
+        own.update_features(*found, places)
+        own.update_centers()
+        return loss
+
+
+def test_self_mm_has_the_losses_and_the_memory_of_mmsas_trainer_over_epochs():
+    network = peer("self-mm").train()
+    labels = torch.tensor([-1.0, 2.0, 0.0, 0.5, -2.5, 1.5, -0.5, 3.0])
+    trainer = Trainer(network, labels)
+    halves = [torch.tensor([0, 3, 4, 5]), torch.tensor([1, 7, 2, 6])]
+    moved = []
+    for epoch in (1, 2, 3):
+        for places in halves:
+            network.step = TrainingStep(places, epoch, labels)
+            prediction = network(batch()).prediction
+            result = network._pass.result
+            expected = trainer.loss(result, places, epoch)
+            own = network.auxiliary_loss(labels[places])
+            found = nn.functional.l1_loss(prediction, labels[places]) + own
+            torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+            assert (own > 0) == (epoch > 2)  # the labels move after the loss of epoch 2
+        for mode in ("fusion", "text", "audio", "vision"):
+            assert torch.equal(network.memory[f"labels.{mode}"], trainer.own.label_map[mode])
+            assert torch.equal(network.memory[f"features.{mode}"], trainer.own.feature_map[mode])
+            for sign in ("pos", "neg"):
+                centre = trainer.own.center_map[mode][sign]
+                assert torch.equal(network.memory[f"centres.{mode}.{sign}"], centre)
+        moved.append(network.memory["labels.text"].clone())
+    assert torch.equal(moved[0], labels)
+    assert not torch.equal(moved[1], labels)
+    assert torch.equal(network.memory["labels.fusion"], labels)
+
+
+def test_self_mm_trains_without_a_negative_label():
+    data = corpus()
+    data = dataclasses.replace(data, labels=data.labels.abs() + 0.1)
+    trained = loop.train(data, of_peer("self-mm", epochs=4), 1, quiet)
+    assert all(math.isfinite(value) for row in trained.history for value in row.values())
+
+
+def test_self_mm_refuses_emotions():
+    with pytest.raises(HyConError, match="self-mm: found 4 classes, expected scores"):
+        peer("self-mm", 4)
+
+
+def test_self_mms_lstms_learn_at_rates_of_their_own_and_its_memory_is_no_weight():
+    options = of_peer("self-mm", learning_rate=1e-3).train
+    network = peer("self-mm", audio_rate=5.0, video_rate=0.1)
+    optimiser = OptimizerStep(network, options, 10).optimiser
+    rates = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    for key, parameter in network.named_parameters():
+        factor = {"audio_model": 5.0, "video_model": 0.1}.get(key.split(".")[1], 1.0)
+        assert rates[id(parameter)] == pytest.approx(factor * 1e-3), key
+    trained = loop.train(corpus(), of_peer("self-mm"), 1, quiet).model
+    assert trained.memory.keys() >= {"labels.text", "features.fusion", "centres.audio.pos"}
+    assert not [key for key in trained.state_dict() if "labels" in key or "centres" in key]
+
+
 def test_misa_means_the_text_and_takes_each_modality_at_its_own_place_and_length():
     network, steps = peer("misa").eval(), batch()
     own = network.network
@@ -433,6 +555,28 @@ def test_a_peer_reads_a_corpus_with_one_step_of_audio_and_vision_an_utterance(na
     assert math.isfinite(loop.train(data, of_peer(name, epochs=1), 1, quiet).score)
 
 
+@pytest.mark.parametrize("absent", ["audio", "vision"])
+@pytest.mark.parametrize("name", ALL)
+def test_a_peer_reads_one_zero_in_place_of_a_modality_that_a_corpus_lacks(name, absent):
+    data = corpus()
+    features = {each: ragged for each, ragged in data.features.items() if each != absent}
+    drops = {key: value for key, value in LARGE[name].model_dump().items() if "drop" in key}
+    of_name = of_peer(name, epochs=1).model_copy(update={"model": sizes(name, **drops)})
+    trained = loop.train(dataclasses.replace(data, features=features), of_name, 1, quiet)
+    assert math.isfinite(trained.score)
+    assert all(parameter.isfinite().all() for parameter in trained.model.parameters())
+    found = loop.infer(trained.model, dataclasses.replace(data, features=features), torch.arange(9))
+    assert found.representations.keys() == features.keys()
+    # as a corpus with such features
+    zero = RaggedTensor(torch.zeros(60, 1), torch.arange(60), torch.ones(60, dtype=torch.int64))
+    filled = dataclasses.replace(data, features={**features, absent: zero})
+    filled = dataclasses.replace(
+        filled, features={each: filled.features[each] for each in MODALITIES}
+    )
+    again = loop.train(filled, of_name, 1, quiet)
+    assert again.history == trained.history
+
+
 def test_a_language_model_is_fine_tuned_under_a_peer(tmp_path):
     sentences = [" ".join(WORDS[: 1 + i % 9]) for i in range(60)]
     build_bert(sentences, tmp_path)
@@ -440,7 +584,7 @@ def test_a_language_model_is_fine_tuned_under_a_peer(tmp_path):
     tokens, offsets, names, _ = tokenise(sentences, tokenizer, model, 16)
     encoder, data = LanguageModel(model, names), with_text(tokens, offsets)
     tuned = {"learning_rate": 1e-3, "warmup": 0.0, "weight_decay": 0.0, "precision": "float32"}
-    for name in ("tfn", "misa"):
+    for name in ("tfn", "misa", "self-mm"):
         trained = loop.train(data, of_peer(name, epochs=1, finetuning=tuned), 1, quiet, encoder)
         counts = parameter_counts(trained.model)
         size = sum(parameter.numel() for parameter in encoder.parameters())
@@ -475,7 +619,8 @@ def test_mmsa_is_loaded_under_a_name_of_its_own_and_can_still_be_imported():
     script = """
 import sys, types
 from hycon.networks.peers import mmsa
-for name in ("models.singleTask.MULT", "models.singleTask.MISA", "trains.singleTask.MISA"):
+for name in ("models.singleTask.MULT", "models.singleTask.MISA", "trains.singleTask.MISA",
+             "models.multiTask.SELF_MM", "trains.multiTask.SELF_MM"):
     ours = mmsa.load(name)
 there = set(sys.modules)
 assert not there & {"MMSA", "easydict", "transformers"}, there
@@ -511,7 +656,8 @@ def test_steps_beyond_the_longest_that_is_read_take_no_part(name):
 @pytest.mark.parametrize("name", ALL)
 def test_a_peer_broken_off_after_each_step_ends_in_the_same_bits(name, tmp_path):
     drops = {key: value for key, value in LARGE[name].model_dump().items() if "drop" in key}
-    of_name = of_peer(name).model_copy(update={"model": sizes(name, **drops)})
+    epochs = 4 if name == "self-mm" else 2  # its labels move from the second on
+    of_name = of_peer(name, epochs=epochs).model_copy(update={"model": sizes(name, **drops)})
     arguments = (corpus(), of_name, 1, quiet)
     whole = loop.train(*arguments)
     assert ("auxiliary" in whole.history[0]) == (name in OWN_LOSSES)

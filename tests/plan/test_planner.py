@@ -195,14 +195,14 @@ def test_a_corpus_without_text_has_rows_without_a_text_encoder():
 def test_peers_and_controls_of_a_missing_modality_are_left_out_with_the_reason():
     plan = Plan(load(ROOT, {"corpora": ["iemocap-utterance"]}))
     params = plan.params
-    assert params.lacking("iemocap-utterance", "misa") == "needs text, audio, vision"
+    assert params.lacking("iemocap-utterance", "misa") is None  # it reads a zero as vision
+    assert params.lacking("iemocap-utterance", "self-mm") == "for scores only"
     assert params.lacking("iemocap-utterance", "shuffled-vision") == "the corpus has no vision"
     assert params.lacking("iemocap-utterance", "text-audio") == "all that the corpus has"
     assert params.lacking("sample", "text-audio") is None
     left_out = plan.job("tables", "iemocap-utterance/peers").task.table.left_out
-    assert (
-        "EF-LSTM, LF-DNN, TFN, LMF, MFN, Graph-MFN, MulT, MISA (needs text, audio, vis" in left_out
-    )
+    assert "Self-MM (for scores only)" in left_out
+    assert "MISA" not in left_out
     with pytest.raises(HyConError, match="iemocap-utterance-loso tests every group"):
         Plan(load(ROOT)).job("tune_row", "iemocap-utterance-loso/hycon-v2-bert")
 

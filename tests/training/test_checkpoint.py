@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hycon.errors import Terminated
+from hycon.networks.hycon import HyCon
 from hycon.training import checkpoint as module
+from hycon.training import loop
 from hycon.training.checkpoint import Checkpoint, State
 from hycon.training.loop import train
 from tests.training.test_loop import corpus, quiet, settings
@@ -70,6 +72,32 @@ VARIANTS = {
 def test_a_run_broken_off_again_and_again_ends_in_the_same_bits(name, steps, tmp_path):
     arguments = (corpus(), settings(epochs=4, **VARIANTS[name]), 1, quiet)
     same(in_sittings(tmp_path / "run.checkpoint", steps, *arguments), train(*arguments))
+
+
+class Counting(HyCon):
+    """Adds to its loss how often each utterance was read before, which it remembers."""
+
+    def auxiliary_loss(self, labels):
+        places, epoch, fold = self.step
+        assert torch.equal(fold[places], labels)
+        count = self.memory.setdefault("count", torch.zeros(len(fold)))
+        assert count[places].eq(epoch - 1).all()
+        loss = (count[places] * self.head[0].weight.square().sum()).mean()
+        self.memory["count"] = count.index_add(0, places, torch.ones(len(places)))
+        return loss
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_networks_memory_is_kept_too_but_not_among_its_weights(steps, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "HyCon", Counting)
+    arguments = (corpus(), settings(epochs=4), 1, quiet)
+    whole = train(*arguments)
+    assert whole.model.memory["count"].tolist() == [4] * 40
+    assert not [name for name in whole.model.state_dict() if "count" in name]
+    assert [row["auxiliary"] > 0 for row in whole.history] == [False, True, True, True]
+    run = in_sittings(tmp_path / "run.checkpoint", steps, *arguments)
+    same(run, whole)
+    assert torch.equal(run.model.memory["count"], whole.model.memory["count"])
 
 
 def test_each_epoch_and_long_ones_by_time_leave_a_checkpoint(tmp_path, monkeypatch):

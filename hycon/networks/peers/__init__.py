@@ -6,6 +6,8 @@
   `longest`. Longer utterances are truncated. Shorter ones are padded with zeros in front, because
   most peers read the last step. With padding to the longest utterance of a batch, predictions would
   depend on the batch.
+- In place of a modality that the corpus lacks, they read one step of one feature, which is zero.
+  `Output` has no representation of it.
 - For a batch of one utterance, such as the last of an epoch, batch norms use running statistics.
 - Attributes that a forward pass adds to a network (states of MFN, codes of MISA) are removed.
 
@@ -19,9 +21,9 @@ from torch import Tensor, nn
 
 from hycon.networks.hycon import Output, TrainableNetwork, read_tokens
 from hycon.networks.packing import PaddedBatch
-from hycon.networks.peers import kind, misa, mmsa
+from hycon.networks.peers import kind, misa, mmsa, multitask, self_mm
 from hycon.networks.peers.kind import Kind, Pass
-from hycon.networks.peers.steps import cut
+from hycon.networks.peers.steps import cut, one_zero
 from hycon.params.peers import AnyPeer, Mult
 from hycon.params.settings import MODALITIES
 
@@ -34,6 +36,29 @@ KINDS = {
     "graph-mfn": Kind(mmsa.graph_mfn, kind.in_step, kind.last_states, "out_fc2"),
     "mult": Kind(mmsa.mult, kind.apart, kind.features, "out_layer"),
     "misa": Kind(misa.make, kind.of_batch, kind.codes, "fusion.fusion_layer_3", misa.losses),
+    "self-mm": Kind(
+        self_mm.make,
+        self_mm.call,
+        kind.features,
+        "post_fusion_layer_3",
+        self_mm.losses,
+        self_mm.rates,
+    ),
+    "mtfn": Kind(
+        multitask.of("MTFN"),
+        kind.with_means,
+        kind.features,
+        "post_fusion_layer_3",
+        multitask.losses,
+    ),
+    "mlf-dnn": Kind(
+        multitask.of("MLF_DNN"),
+        kind.with_means,
+        kind.features,
+        "post_fusion_layer_3",
+        multitask.losses,
+    ),
+    "mlmf": Kind(multitask.of("MLMF"), kind.with_means, kind.features, None, multitask.losses),
 }
 
 
@@ -41,7 +66,8 @@ class Peer(TrainableNetwork):
     """Wrap a peer in the interface of HyCon.
 
     Args:
-        widths: number of features per step of text, audio and vision.
+        widths: number of features per step, by modality: text, and what the corpus has of audio
+            and vision.
         outputs: 1 for a score, or the number of classes.
         settings: the network and its sizes.
         longest: number of steps of the corpus's longest utterance, by modality.
@@ -60,6 +86,8 @@ class Peer(TrainableNetwork):
         language_model: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.absent = [name for name in MODALITIES if name not in widths]
+        widths, longest = ({**dict.fromkeys(self.absent, 1), **each} for each in (widths, longest))
         self.settings = settings
         self.outputs = outputs
         self.longest = {name: min(steps, settings.longest) for name, steps in longest.items()}
@@ -89,6 +117,7 @@ class Peer(TrainableNetwork):
         """
         batch = read_tokens(batch, self.language_model)
         batch = {name: cut(steps, self.longest[name]) for name, steps in batch.items()}
+        batch |= {name: one_zero(batch["text"]) for name in self.absent}
         alone = self.training and len(batch["text"].lengths) == 1
         with (
             _reading(self.network, self.kind.last) as read,
@@ -103,7 +132,11 @@ class Peer(TrainableNetwork):
         fused = read[0] if self.kind.last else result["Feature_f"]
         self._pass = passed if self.training and self.kind.losses else None
         return Output(
-            dict(zip(MODALITIES, unimodal, strict=True)),
+            {
+                name: found
+                for name, found in zip(MODALITIES, unimodal, strict=True)
+                if name not in self.absent
+            },
             fused=fused.reshape(len(prediction), -1),
             prediction=prediction.squeeze(1) if self.outputs == 1 else prediction,
         )

@@ -11,6 +11,12 @@ def cut(steps: PaddedBatch, longest: int) -> PaddedBatch:
     return PaddedBatch(steps.values[:, :longest], steps.lengths.clamp(max=longest))
 
 
+def one_zero(like: PaddedBatch) -> PaddedBatch:
+    """Return one step of one feature, 0, for as many utterances as `like` has."""
+    values, lengths = like
+    return PaddedBatch(values.new_zeros(len(lengths), 1, 1), torch.ones_like(lengths))
+
+
 def in_front(steps: PaddedBatch, time: int) -> Tensor:
     """Pad the valid steps with zeros in front, to (K, time, D)."""
     values, lengths = steps
