@@ -1,6 +1,7 @@
 """ALMT, the Adaptive Language-guided Multimodal Transformer (Zhang et al., EMNLP 2023).
 
-Written anew from its description and the configuration that its authors publish for CMU-MOSI:
+Written anew from its abstract, and from what the authors' published code and configuration for
+CMU-MOSI do. None of that code is copied, and no weights were compared:
 
 - Each modality is embedded by a Transformer over its steps and a few learned tokens, which are all
   that is kept of it.
@@ -13,7 +14,8 @@ Written anew from its description and the configuration that its authors publish
 
 It differs from the authors' network as follows:
 
-- Text states are given. The authors fine-tune BERT with the network.
+- Text states are given. The authors fine-tune BERT with the network. At most 50 steps are read,
+  where they read up to 375 of audio and 500 of vision.
 - Heads split the width of the states, 128, to 16 each. This is what the configuration has for
   Adaptive Hyper-modality Learning; in the Transformers, the authors' code has 64 for each.
 - Padding takes no part. The authors' attention reads it like other steps.

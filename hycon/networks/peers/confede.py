@@ -1,6 +1,7 @@
 """ConFEDE, contrastive feature decomposition (Yang et al., ACL 2023).
 
-Written anew from its description and the configuration that its authors publish for CMU-MOSI:
+Written anew from its abstract, and from what the authors' published code and configuration for
+CMU-MOSI do. None of that code is copied, and no weights were compared:
 
 - Audio and vision are encoded by Transformers, each modality is decomposed into a similar and a
   dissimilar feature, and a network predicts from all features together.
@@ -15,7 +16,9 @@ It differs from the authors' network and training as follows:
   pooler, and have fine-tuned BERT on the text alone and frozen it.
 - Audio and vision are encoded from scratch. The authors train each encoder on its modality alone
   first. Layer norms come before the sublayers, not after them, and padding takes no part in the
-  mean over the steps.
+  mean over the steps. Dropout is on the outputs of sublayers and on the features; the authors also
+  have it on embedded steps, attention weights and hidden units. At most 50 steps are read, where
+  they read up to 375 of audio and 500 of vision.
 - Neighbours are those of the same batch, compared by the encodings of this training step. The
   authors draw 2 of the 10 nearest or farthest in the training fold, compared by encodings that they
   update every two epochs. So a step costs no other utterances.
