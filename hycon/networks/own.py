@@ -1,7 +1,8 @@
 """Networks of one's own, in place of the HyCon network. `Network` is what such a class has.
 
-Code is imported only if its digest is that in the settings of the run, which come from `networks`
-in the parameters or from an entry point.
+Peers that are written anew here are such classes too; their settings are in `hycon.params.peers`.
+Other code is imported only if its digest is that in the settings of the run, which come from
+`networks` in the parameters or from an entry point.
 """
 
 import contextlib
@@ -22,7 +23,9 @@ from hycon.logs import log
 from hycon.networks.hycon import HyCon, Output, TrainableNetwork, read_tokens
 from hycon.networks.packing import PaddedBatch, pooled
 from hycon.networks.peers import Peer, running_statistics
-from hycon.params import OwnNetwork
+from hycon.networks.peers.almt import Almt
+from hycon.networks.peers.confede import ConFede
+from hycon.params import Anew, OwnNetwork
 from hycon.params.own import locate
 
 
@@ -57,13 +60,17 @@ class Network(Protocol):
         """
 
 
+ANEW: dict[str, type[nn.Module]] = {"almt": Almt, "confede": ConFede}
+
+
 class Own(TrainableNetwork):
-    """Wrap a network of one's own in the interface of HyCon.
+    """Wrap a network of one's own, or one written anew here, in the interface of HyCon.
 
     Args:
         widths: number of features per step, by modality.
         outputs: 1 for a score, or the number of classes.
-        settings: which class, and its keyword arguments.
+        settings: which class, and its keyword arguments. One written anew reads all modalities in
+            `widths`.
         longest: number of steps of the corpus's longest utterance, by modality.
         language_model: as in `hycon.networks.hycon.HyCon`.
 
@@ -75,17 +82,23 @@ class Own(TrainableNetwork):
         self,
         widths: dict[str, int],
         outputs: int,
-        settings: OwnNetwork,
+        settings: OwnNetwork | Anew,
         longest: dict[str, int],
         language_model: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.outputs, self.source = outputs, settings.source
-        kind = _class_of(settings)
-        given = [{name: each[name] for name in settings.reads} for each in (widths, longest)]
-        with _named(f"{self.source} with settings {settings.settings}: cannot be made"):
-            self.network = kind(given[0], outputs, given[1], **settings.settings)
-        self.language_model = language_model if "text" in settings.reads else None
+        self.outputs = outputs
+        if isinstance(settings, Anew):
+            self.source, reads, kind = settings.network, list(widths), ANEW[settings.network]
+            longest = {name: min(steps, settings.longest) for name, steps in longest.items()}
+            options = settings.model_dump(exclude={"network", "longest"})
+        else:
+            self.source, reads, kind = settings.source, settings.reads, _class_of(settings)
+            options = settings.settings
+        given = [{name: each[name] for name in reads} for each in (widths, longest)]
+        with _named(f"{self.source} with settings {options}: cannot be made"):
+            self.network = kind(given[0], outputs, given[1], **options)
+        self.language_model = language_model if "text" in reads else None
 
     def forward(self, batch: dict[str, PaddedBatch]) -> Output:
         """Return predictions, and representations.

@@ -129,7 +129,8 @@ class Variant(Changes):
     of: Name | None = None
     """Variant that this one is a change of."""
     peer: PeerSettings | None = None
-    """Network of the package MMSA and its sizes, or one of your own, in place of `model`."""
+    """Network of the package MMSA or of a paper and its sizes, or one of your own, in place of
+    `model`."""
     before: Changes = Field(default=Changes())
     """Changes that are made before those of `of` and of the variant itself. The sweeps of an
     experiment set them."""

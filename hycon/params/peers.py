@@ -1,6 +1,6 @@
-"""Peers, trained by this project's loop: networks of the package MMSA, and of one's own.
+"""Peers, trained by this project's loop: of the package MMSA, written anew here, and of one's own.
 
-Keys of the former are those of MMSA's configuration, flattened: `NN1Config: {shapes, drop}` is
+Keys of the first are those of MMSA's configuration, flattened: `NN1Config: {shapes, drop}` is
 nn1_shapes and nn1_drop. Lists are in the order text, audio, vision; `dropouts` in the order audio,
 vision, text, after the fusion.
 """
@@ -51,6 +51,10 @@ ADAPTED = {
     "mtfn": MULTITASK,
     "mlf-dnn": MULTITASK,
     "mlmf": f"{MULTITASK}; its fusion's weights and bias are trained, at a rate of 0 in MMSA",
+    "almt": "text states are given, not BERT's; padding takes no part; narrower heads and "
+    "fewer layer norms than in the authors' code",
+    "confede": "text states are given, not BERT's, and no encoder is trained beforehand; "
+    "neighbours are those of the batch, where the authors draw them from the training fold",
 }
 MISSING = "the package MMSA is not installed: pip install -c constraints.txt -e '.[peers]'"
 
@@ -285,6 +289,65 @@ class Mlmf(_MultiTask):
 
 MultiTask = Mtfn | MlfDnn | Mlmf
 
+
+class Anew(_Peer):
+    """A network that is written anew here."""
+
+    of_mmsa: ClassVar[bool] = False
+
+
+class Almt(Anew):
+    """Adaptive Language-guided Multimodal Transformer."""
+
+    network: Literal["almt"]
+    dimension: Count
+    """Width of all states, a multiple of heads."""
+    tokens: Count
+    """Learned tokens that each modality is embedded in."""
+    layers: Count
+    """Transformer layers that embed a modality."""
+    scales: Count
+    """Scales of the text, each with a layer of Adaptive Hyper-modality Learning."""
+    fusion_layers: Count
+    """Layers of the cross-modal Transformer."""
+    heads: Count
+    hidden: Count
+    """Width of the hidden layers of the Transformers."""
+    dropout: Probability
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension {self.dimension} is not a multiple of heads {self.heads}")
+        return self
+
+
+class ConFede(Anew):
+    """Contrastive feature decomposition, with the weights of its own losses."""
+
+    network: Literal["confede"]
+    dimension: Count | None
+    """Width of the encodings of audio and vision, a multiple of 2 * heads; features have half of
+    it. null: the text's width, rounded down to such a multiple."""
+    heads: Count
+    layers: Count
+    """Transformer layers that encode audio, and vision."""
+    dropout: Probability
+    temperature: Positive
+    neighbours: Count
+    """Neighbours of an utterance: so many nearest of its class, nearest of others and farthest."""
+    contrastive_weight: NonNegative
+    unimodal_weight: NonNegative
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.dimension and self.dimension % (2 * self.heads):
+            raise ValueError(
+                f"dimension {self.dimension} is not a multiple of 2 * heads, {2 * self.heads}"
+            )
+        return self
+
+
 Plain = bool | int | Float | Line | None
 Keyword = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
 # a file in the project's folder, and a class in it
@@ -314,7 +377,20 @@ class OwnNetwork(Own):
 
 
 AnyPeer = (
-    Tfn | Lmf | Mfn | GraphMfn | Mult | EfLstm | LfDnn | Misa | Mmim | MagBert | SelfMm | MultiTask
+    Tfn
+    | Lmf
+    | Mfn
+    | GraphMfn
+    | Mult
+    | EfLstm
+    | LfDnn
+    | Misa
+    | Mmim
+    | MagBert
+    | SelfMm
+    | MultiTask
+    | Almt
+    | ConFede
 )
 PeerSettings = Annotated[AnyPeer | Own, Field(discriminator="network")]
 

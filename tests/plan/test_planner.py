@@ -204,6 +204,18 @@ def test_peers_and_controls_of_a_missing_modality_are_left_out_with_the_reason()
         Plan(load(ROOT)).job("tune_row", "iemocap-utterance-loso/hycon-v2-bert")
 
 
+def test_peers_written_anew_need_no_package_and_are_named_apart(monkeypatch):
+    monkeypatch.setattr("hycon.params.schema.installed", lambda: False)
+    plan = Plan(load(ROOT, {"corpora": ["iemocap-utterance"]}))
+    shown = plan.params.variants_of("peers", "iemocap-utterance")
+    assert shown == ["almt", "confede", "hycon", "hycon-v2"]
+    settings = plan.settings("iemocap-utterance", "almt-bert")
+    assert settings.reads(plan.params.catalogue["iemocap-utterance"]) == ["text", "audio"]
+    note = plan.job("tables", "iemocap-utterance/peers").task.table.note
+    assert note.startswith("Written anew in this project: ALMT (text states are given, not BERT's;")
+    assert "; ConFEDE (text states are given, not BERT's, and no encoder is trained before" in note
+
+
 def test_a_network_of_ones_own_reads_what_a_corpus_has_or_is_left_out_if_it_names_more():
     own = {"network": "own", "name": "mine"}
     named = {**own, "reads": ["vision", "text"]}
