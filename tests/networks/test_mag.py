@@ -43,7 +43,7 @@ def bert(tmp_path_factory):
     return model, text.tokenise(SENTENCES, tokenizer, model, 16)
 
 
-def gated(bert, outputs=1, frozen=0, **changes):
+def gated(bert, outputs=1, frozen=0, absent=None, **changes):
     """Return MAG-BERT with a copy of the tiny BERT or its upper layers, and a batch."""
     model, (values, offsets, names, _) = copy.deepcopy(bert)
     if frozen:
@@ -55,6 +55,7 @@ def gated(bert, outputs=1, frozen=0, **changes):
         values = torch.cat([each[:n] for each, n in zip(states, tokens.lengths, strict=True)])
         values, names, model = values.numpy(), (), upper_layers(model, frozen)
     widths = {**WIDTHS, "text": HIDDEN}
+    widths.pop(absent, None)
     settings = sizes("mag-bert", text_pooling="first", **changes)
     torch.manual_seed(0)
     longest = {**LONGEST, "text": 16}
@@ -218,6 +219,21 @@ def test_an_utterance_is_read_alike_alone_and_beside_longer_ones_in_the_text_enc
             torch.testing.assert_close(
                 found[0], together.tensors()[name][row], rtol=1e-5, atol=1e-5
             )
+
+
+def test_a_corpus_without_vision_has_its_gate_in_the_text_encoder_too(bert):
+    network, steps = gated(bert, absent="vision")
+    del steps["vision"]
+    found = network.eval()(steps)
+    assert set(found.representations) == {"text", "audio"}
+    audio = in_proportion(steps["audio"], steps["text"].lengths).values
+    zeros = torch.zeros(*audio.shape[:2], 1)
+    seen = []
+    network.network.gate.register_forward_pre_hook(lambda _, given: seen.extend(given[1:]))
+    network(steps)
+    order = steps["text"].lengths.argsort(stable=True)
+    assert torch.equal(seen[0], zeros[order])
+    assert torch.equal(seen[1], audio[order])
 
 
 def test_tokens_beyond_the_longest_that_is_read_take_no_part(bert):
