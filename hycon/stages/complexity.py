@@ -24,7 +24,7 @@ def main(task: ComplexityTask, machine: Machine) -> None:
     set_threads(machine.threads)
     make_deterministic()
     device = pick_device(machine.device)
-    rows = _load(task, device)
+    rows = _load(task, device, machine.features_in)
     show = functools.partial(progress, what="complexity", unit="turns")
     figures = measure(rows, task.repeats, show)
     record = {
@@ -50,7 +50,7 @@ def main(task: ComplexityTask, machine: Machine) -> None:
     log.info("%s: %d rows measured", task.output, len(rows))
 
 
-def _load(task: ComplexityTask, device: str) -> list[TimedRow]:
+def _load(task: ComplexityTask, device: str, features_in: str) -> list[TimedRow]:
     """Return the rows with their corpus, which is read once per text encoder and class scheme."""
     corpora: dict[tuple, tuple] = {}
     rows = []
@@ -63,8 +63,9 @@ def _load(task: ComplexityTask, device: str) -> list[TimedRow]:
             if "text" in modalities:
                 text = read_text(row.encoder, task.aligned, row.states, row.tiny)
             data = load_data(
-                task.aligned, text, task.corpus.emotions, scheme, device, modalities=modalities
-            )
+                task.aligned, text, task.corpus.emotions, scheme, device, modalities=modalities,
+                features_in=features_in,
+            )  # fmt: skip
             corpora[key] = (data, text and text.language_model)
         data, language_model = corpora[key]
         if not len(data.folds["train"]):
