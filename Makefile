@@ -68,12 +68,13 @@ audit:
 	  "$$folder/bin/pip-audit" --strict --disable-pip --no-deps --progress-spinner off -r constraints.txt
 
 # measure the claims about speed into benchmarks/results: about 20 minutes on two quiet cores, 2 GB of
-# disk. For one: python -m benchmarks.NAME. With MIRROR=FOLDER, encode and finetune use CMU-MOSI's texts.
+# disk; and those about memory: 15 minutes more, 20 GB. For one: python -m benchmarks.NAME. With
+# MIRROR=FOLDER, encode and finetune use CMU-MOSI's texts.
 # Not included: bench-gpu, benchmarks.align --whole (the size of CMU-MOSEI: 10 minutes, 12 GB),
 # benchmarks.pipeline --whole --repeats 1 (`make reproduce` with one core and with two: half an hour),
 # benchmarks.finetune --device cuda
 bench: setup
-	@for name in align losses step seeds peers scaling pipeline; do \
+	@for name in align losses step seeds peers scaling pipeline memory; do \
 	  $(BIN)/python -m benchmarks.$$name || exit; done
 	@for name in encode finetune; do \
 	  $(BIN)/python -m benchmarks.$$name $(if $(MIRROR),--mirror $(MIRROR)) || exit; done

@@ -27,7 +27,7 @@ def main(task: ComplexityTask, machine: Machine) -> None:
     chosen: dict[str, MeasuredRow] = {}
     for row in task.rows:
         chosen.setdefault(_cost(row), row)
-    rows = _load(task, list(chosen.values()), device)
+    rows = _load(task, list(chosen.values()), device, machine.features_in)
     show = functools.partial(progress, what="complexity", unit="turns")
     figures = dict(zip(chosen, measure(rows, task.repeats, show), strict=True))
     record = {
@@ -58,7 +58,9 @@ def _cost(row: MeasuredRow) -> str:
     return parameters_digest(row.model_dump(mode="json", exclude={"row", "encoder_name"}))
 
 
-def _load(task: ComplexityTask, chosen: list[MeasuredRow], device: str) -> list[TimedRow]:
+def _load(
+    task: ComplexityTask, chosen: list[MeasuredRow], device: str, features_in: str
+) -> list[TimedRow]:
     """Return rows with their corpus, which is read once per text encoder and class scheme."""
     corpora: dict[tuple, tuple] = {}
     rows = []
@@ -71,8 +73,9 @@ def _load(task: ComplexityTask, chosen: list[MeasuredRow], device: str) -> list[
             if "text" in modalities:
                 text = read_text(row.encoder, task.aligned, row.states, row.tiny)
             data = load_data(
-                task.aligned, text, task.corpus.emotions, scheme, device, modalities=modalities
-            )
+                task.aligned, text, task.corpus.emotions, scheme, device, modalities=modalities,
+                features_in=features_in,
+            )  # fmt: skip
             corpora[key] = (data, text and text.language_model)
         data, language_model = corpora[key]
         if not len(data.folds["train"]):

@@ -29,6 +29,25 @@ def rows_of(count, **train):
     return variants, experiment
 
 
+@pytest.mark.parametrize(
+    ("where", "expected"), [("memory", 61_000), ("auto", 1000 + 3 * 8589), ("files", 3000)]
+)
+def test_memory_of_training_grows_with_features_that_are_in_memory(where, expected):
+    def memory(input_mb):
+        plan = Plan(load(ROOT, {"features_in": where}), load_published(ROOT))
+        return plan.job("train", "sample/hycon-bert/1").memory(input_mb)
+
+    assert memory(20_000) == pytest.approx(expected, abs=3)
+    assert memory(100) == (1010 if where == "files" else 1300)
+
+
+def test_where_features_are_changes_no_key():
+    plans = [Plan(load(ROOT, {"features_in": each}), load_published(ROOT)) for each in
+             ("memory", "files")]  # fmt: skip
+    first, second = ({name: job.key for name, job in plan.jobs.items()} for plan in plans)
+    assert first == second
+
+
 @pytest.mark.parametrize("block", [None, 50])
 def test_hundreds_of_rows_with_200_seeds_are_planned(block):
     variants, experiment = rows_of(200)
