@@ -63,7 +63,7 @@ RUN_BY = {
     ),
     "hycon export --format mmsa": "tests/commands/test_export.py::"
     "test_with_an_encoder_every_token_has_the_audio_and_vision_of_its_word",
-    "dvc repro": DVC + "test_a_second_repro_changes_nothing_and_is_quick",
+    "dvc repro": DVC + "test_a_second_repro_changes_nothing_and_runs_no_phase",
     "dvc metrics diff": DVC + "test_the_workspace_is_compared_with_head",
     "dvc params diff": DVC + "test_differences_between_commits_are_readable",
     "dvc plots diff": DVC + "test_plots_show_both_versions_of_curves_training_and_confusion",

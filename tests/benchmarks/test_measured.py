@@ -142,14 +142,14 @@ def test_two_runs_that_differ_in_a_bit_are_not_equal():
     assert (other.hycon, other.holds) == ([1], False)
 
 
-def test_without_a_gpu_its_benchmark_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
+def test_without_a_gpu_its_benchmark_is_refused_in_one_line(tmp_path, monkeypatch, caplog):
     gpu = benchmark_of_a_gpu(monkeypatch, "cuda", tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit) as ended:
         gpu.main()
     assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: no GPU found")
+    (record,) = caplog.records
+    assert record.getMessage().startswith("no GPU found")
 
 
 @pytest.mark.slow

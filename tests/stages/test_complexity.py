@@ -16,7 +16,7 @@ def measured(tmp_path, monkeypatch):
     """Return the rows that are measured, and the figures of each row: its place among those."""
     chosen = []
 
-    def load(task, rows, device):
+    def load(task, rows, device, features_in):
         chosen.extend(row.row for row in rows)
         return [SimpleNamespace(data=SimpleNamespace(folds={"train": [0]}))] * len(rows)
 
