@@ -1,5 +1,6 @@
 """A miniature of the sample in a git repository with DVC, and operations on it."""
 
+import functools
 import os
 import re
 import shutil
@@ -82,6 +83,8 @@ class Repository:
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # whatever starts the tests may ignore it
+            preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
             text=True,
             start_new_session=True,
         )
