@@ -37,7 +37,8 @@ CHANGES = [
 ]
 # these change where and how a step runs, or are of `snakemake tune`
 APART = [("mirror", {"mirror": "elsewhere"}), ("device", {"device": "auto"}),
-         ("features_in", {"features_in": "files"}), ("tuning", {"tuning": {"trials": 3}})]  # fmt: skip
+         ("features_in", {"features_in": "files"}),
+         ("tuning", {"tuning": {"trials": 3}})]  # fmt: skip
 
 
 def keys_of(stage):
