@@ -137,8 +137,11 @@ def test_training_killed_at_ten_moments_ends_with_the_same_bytes(trained, refere
     folder, job = trained
     seconds, _ = Stage(folder, "train", job, at_once=True).wait()
     _resumed(folder, reference[0])
-    moments, killed, resumed = random.Random(11), 0, 0
-    while killed < KILLS_OF_TRAINING:
+    moments, killed, resumed, starts = random.Random(11), 0, 0, 0
+    # how many kills leave a checkpoint depends on the machine
+    while killed < KILLS_OF_TRAINING or resumed < 3:
+        starts += 1
+        assert starts < 100
         if not (folder / ROW / CHECKPOINT).exists():
             # it came to its end, or not to a checkpoint: once more from the beginning
             shutil.rmtree(folder / ROW, ignore_errors=True)
@@ -147,8 +150,7 @@ def test_training_killed_at_ten_moments_ends_with_the_same_bytes(trained, refere
         if (folder / ROW / "runs-1.json").exists():
             resumed += _resumed(folder, reference[0])
     Stage(folder, "train", job, at_once=True).wait()
-    resumed += _resumed(folder, reference[0])
-    assert resumed >= 3
+    _resumed(folder, reference[0])
 
 
 def _resumed(folder, reference):
