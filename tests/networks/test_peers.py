@@ -24,6 +24,8 @@ from hycon.training import loop
 from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.complexity import TimedRow, measure, multiply_adds
 from hycon.training.optimiser import OptimizerStep
+from tests.networks.anew import LENGTHS
+from tests.networks.anew import batch as of_lengths
 from tests.networks.test_hycon import ragged
 from tests.test_params import ROOT
 from tests.training.test_checkpoint import in_sittings, same
@@ -105,16 +107,9 @@ def peer(name, outputs=1, widths=WIDTHS, **changes):
     return network
 
 
-def batch(lengths=((3, 5, 2), (9, 11, 7), (1, 1, 1), (4, 2, 6))):
+def batch(lengths=LENGTHS[:4]):
     """Return utterances with (text, audio, vision) steps, padded with what no one should read."""
-    generator = torch.Generator().manual_seed(1)
-    steps = {}
-    for name, found in zip(MODALITIES, zip(*lengths, strict=True), strict=True):
-        values = torch.randn(len(found), max(found), WIDTHS[name], generator=generator)
-        for row, length in enumerate(found):
-            values[row, length:] = 1e3
-        steps[name] = PaddedBatch(values, torch.tensor(found))
-    return steps
+    return of_lengths(lengths)
 
 
 def rows(steps, chosen):
