@@ -1,6 +1,7 @@
 """Sequences of different lengths, in memory or on disk, and padded batches of them."""
 
 import dataclasses
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -120,11 +121,15 @@ class RaggedFile:
 
     def pad(self, rows: Tensor) -> PaddedBatch:
         """Return the sequences `rows` (K,) as a padded batch; padding repeats the last step."""
-        counts = self.lengths[rows].cpu().numpy()
-        values = self._read(self.starts[rows].cpu().numpy(), counts)
-        offsets = np.concatenate([[0], counts.cumsum()])
-        read = RaggedTensor.of(values, offsets, str(rows.device), self.scale)
-        return read.pad(torch.arange(len(rows), device=rows.device))
+        lengths = self.lengths[rows]
+        counts, starts = lengths.cpu().numpy(), self.starts[rows].cpu().numpy()
+        steps = np.empty((len(counts), counts.max(), self.width), self.values.dtype)
+        for each in np.argsort(starts, kind="stable").tolist():  # in the file's order
+            count = counts[each]
+            self._read(int(starts[each]), steps[each, :count])
+            steps[each, count:] = steps[each, count - 1]
+        flat = _in_memory(steps.reshape(-1, self.width), self.scale)
+        return PaddedBatch(flat.view(steps.shape).to(rows.device), lengths)
 
     def loaded(self) -> RaggedTensor:
         """Return the sequences in memory."""
@@ -153,19 +158,13 @@ class RaggedFile:
         values = np.memmap(file, np.float32, "r", shape=(len(rows), self.width))
         return RaggedFile(file, values, rows, torch.ones_like(rows))
 
-    def _read(self, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Return the rows of some sequences, one after the other, read in the file's order."""
-        values = np.empty((counts.sum(), self.width), self.values.dtype)
-        ends, size = counts.cumsum(), self.values.strides[0]
-        for each in np.argsort(starts, kind="stable").tolist():
-            part = values[ends[each] - counts[each] : ends[each]]
-            self.file.seek(self.values.offset + int(starts[each]) * size)
-            if self.file.readinto(part) != part.nbytes:
-                raise HyConError(
-                    f"{self.values.filename}: ended early; it changed while it was read, make it "
-                    "again"
-                )
-        return values
+    def _read(self, start: int, steps: np.ndarray) -> None:
+        """Read steps (T, D) of the file, from row `start` on."""
+        place = self.values.offset + start * self.values.strides[0]
+        if os.preadv(self.file.fileno(), [steps], place) != steps.nbytes:
+            raise HyConError(
+                f"{self.values.filename}: ended early; it changed while it was read, make it again"
+            )
 
 
 Ragged = RaggedTensor | RaggedFile
