@@ -154,7 +154,7 @@ def test_every_shipped_overlay_is_valid(overlay):
         ({"per_corpus": {"mosi": {"complexity": {"repeats": 0}}}},
          "per_corpus.mosi.complexity.repeats: found 0, expected greater"),
         ({"per_corpus": {"mosi": {"complexity": {"rounds": 1}}}},
-         "per_corpus.mosi.complexity.rounds: unknown key (allowed: repeats)"),
+         "per_corpus.mosi.complexity.rounds: unknown key (allowed: repeats, table)"),
         ({"variants": {"tfn": {"peer": {"network": "tnf"}}}},
          "variants.tfn.peer.network: unknown network 'tnf'; did you mean 'tfn'? (allowed: tfn, "),
         ({"variants": {"new": {"label": "N", "peer": {"rank": 3}}}}, "new.peer.network: missing"),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from hycon.params.base import Count, Positive, Strict
+from hycon.params.base import Count, Name, Positive, Strict
 
 
 class ComplexityConfig(Strict):
@@ -12,6 +12,9 @@ class ComplexityConfig(Strict):
 
     repeats: Count
     """Timed rounds."""
+    table: Annotated[Name, StringConstraints(pattern=r"^complexity(-[a-z0-9]+)*$")] = "complexity"
+    """Name of the table; that of times and memory is NAME-measured. complexity-NAME in an overlay
+    keeps the table of another overlay of the same corpus."""
 
 
 class Longest(Strict):

@@ -6,7 +6,7 @@ from hycon.params import get_path
 from hycon.plan import tasks
 from hycon.plan.figures import figures
 from hycon.plan.job import Job
-from hycon.plan.paths import GRAPH, MEASURED_TABLE, RESULTS, aligned, runs, unique, with_formats
+from hycon.plan.paths import GRAPH, MEASURED, RESULTS, aligned, runs, unique, with_formats
 from hycon.plan.rows import Rows
 from hycon.plan.tables import (
     headline,
@@ -197,9 +197,10 @@ def _page_corpus(plan: Rows, corpus: str) -> tasks.PageCorpus:
     titles = {
         plan.params.claims_table: "The paper's claims",
         "published": "Published numbers and ours",
-        "complexity": "Complexity",
-        MEASURED_TABLE: "Complexity: times and memory",
     }
+    if costs := plan.params.complexity_of(corpus):
+        titles[costs.table] = "Complexity"
+        titles[costs.table + MEASURED] = "Complexity: times and memory"
     items = []
     for name, table in tables(plan, corpus).items():
         more = (

@@ -8,8 +8,9 @@ DATA, RESULTS = Path("data"), Path("results")
 MANIFEST = Path("corpora.manifest.json")  # sources and digests of fetched files; in git
 RESAMPLED = "resampled.safetensors"  # next to each scores.json
 GRAPH = Path("docs/rulegraph.svg")
-# the table of times and memory: it differs from machine to machine, and the others do not
-MEASURED_TABLE = "complexity-measured"
+# ends the name of the table of times and memory: it differs from machine to machine, and the others
+# do not
+MEASURED = "-measured"
 
 
 def aligned(corpus: str) -> Path:

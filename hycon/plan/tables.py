@@ -9,7 +9,7 @@ from hycon.params import ADAPTED, Anew, Claim, ModelConfig, OwnNetwork
 from hycon.plan import tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import (
-    MEASURED_TABLE,
+    MEASURED,
     RESAMPLED,
     RESULTS,
     aligned,
@@ -66,7 +66,8 @@ def tables(plan: Rows, corpus: str) -> dict[str, Any]:
         )
     if measured := measured_rows(plan, corpus):
         rows = [plan.scored(corpus, row) for row in measured]
-        for name, part in (("complexity", "counted"), (MEASURED_TABLE, "measured")):
+        table = plan.params.complexity_of(corpus).table
+        for name, part in ((table, "counted"), (table + MEASURED, "measured")):
             found[name] = tasks.CostTable(
                 part=part,
                 measured=RESULTS / corpus / "complexity.json",

@@ -17,7 +17,7 @@ from typing import Any
 from hycon.atomic_io import sha256_of
 from hycon.errors import HyConError
 from hycon.evaluation.aggregation import summarise
-from hycon.plan.paths import MEASURED_TABLE, RESULTS
+from hycon.plan.paths import MEASURED, RESULTS
 from hycon.plan.records import digests
 from hycon.reporting.table_formats import Cell, DisplayTable
 from hycon.untrusted.safe_json import read_json
@@ -30,7 +30,7 @@ RULES = (
     "standard deviation over seeds, a difference within its committed interval. Not judged: "
     "deviations, interval bounds and p values that differ by more than rounding."
 )
-FILE = re.compile(rf"{RESULTS}/([^/]+)/(?:metrics\.json|tables/(?!{MEASURED_TABLE}\.)[^/]+\.csv)")
+FILE = re.compile(rf"{RESULTS}/([^/]+)/(?:metrics\.json|tables/[^/]+(?<!{MEASURED})\.csv)")
 
 Row = Mapping[str, Any]
 Rows = dict[tuple[str, ...], Row]

@@ -16,6 +16,9 @@ from hycon.plan.records import record
 
 MAIN, METRICS = "results/sample/tables/main.csv", "results/sample/metrics.json"
 OTHER = "results/mosi/tables/main.csv"
+MEASURED = [
+    f"results/sample/tables/{name}-measured.csv" for name in ("complexity", "complexity-peers")
+]
 SCORES = "corpus,model,n,mae_mean,mae_std\nsample,HyCon,3,0.8,0.1\nsample,Plain,3,0.5,0.1\n"
 VALUES = '{"main": {"a-bert": {"mae": {"mean": 0.8, "std": 0.1, "n": 3}}}}'
 
@@ -44,13 +47,15 @@ def project(tmp_path, monkeypatch):
     made(MAIN, SCORES)
     made(METRICS, VALUES)
     # neither is compared: times differ, and the other corpus was not run
-    made("results/sample/tables/complexity-measured.csv", "label,seconds\nA,1.5\n")
+    for name in MEASURED:
+        made(name, "label,seconds\nA,1.5\n")
     Path(OTHER).parent.mkdir(parents=True)
     Path(OTHER).write_text(SCORES)
     git("init", "--quiet")
     git("add", "results")
     git("commit", "--quiet", "--message", "Results")
-    made("results/sample/tables/complexity-measured.csv", "label,seconds\nA,9.5\n")
+    for name in MEASURED:
+        made(name, "label,seconds\nA,9.5\n")
     return tmp_path
 
 

@@ -1,4 +1,4 @@
-"""Figures of the plan: their names, and what they read."""
+"""Tables and figures of the plan: their names, and what they read."""
 
 from hycon.params import load, load_published
 from hycon.plan.figures import COMPARED, figures
@@ -45,3 +45,11 @@ def test_without_a_reference_there_is_no_such_figure():
     found = figures(Plan(load(ROOT, overlay), []), "sample")
     assert not [name for name in found if name.startswith(("main-forest", "main-seeds"))]
     assert "main-tsne-glove" in found
+
+
+def test_tables_of_complexity_can_have_another_name():
+    changed = Plan(load(ROOT, {"complexity": {"table": "complexity-peers"}}), [])
+    names = [name for name, table in tables(changed, "sample").items() if table.kind == "costs"]
+    assert names == ["complexity-peers", "complexity-peers-measured"]
+    shown = {item.name: item.title for item in changed.job("report", "").task.corpora[0].tables}
+    assert [shown[name] for name in names] == ["Complexity", "Complexity: times and memory"]
