@@ -78,6 +78,7 @@ bench: setup
 	  $(BIN)/python -m benchmarks.$$name || exit; done
 	@for name in encode finetune; do \
 	  $(BIN)/python -m benchmarks.$$name $(if $(MIRROR),--mirror $(MIRROR)) || exit; done
+	@$(BIN)/python -m benchmarks.claims
 
 # the same for a GPU, on a machine that has one: benchmarks/results/gpu.md; meant to take ten minutes
 bench-gpu: setup

@@ -106,8 +106,8 @@ def trained(folder: Path, count: int) -> list[Line]:
     what, shape = f"train, {STEPS} steps", f"{count:,} utterances, {size / 2**30:.1f} GiB"
     return [
         _memory(what, shape, found["peak"]),
-        Line("the same, before the first step", shape, "s", [found["loading"]], []),
-        Line("the same, a step", shape, "s", [found["step"]], []),
+        Line("train, before the first step", shape, "s", [found["loading"]], []),
+        Line("train, a step", shape, "s", [found["step"]], []),
     ]
 
 
@@ -128,6 +128,8 @@ def in_part(folder: Path, count: int) -> list[Line]:
         lines.append(
             Line(f"{what}, growth", f"{sizes[0]:,} to {sizes[1]:,}", "KiB each", [each], [])
         )
+        peak = peaks[1] + each * (MILLION - sizes[1]) / 1024
+        lines.append(_memory(f"{what}, extrapolated", f"{MILLION:,} utterances", peak))
     return lines
 
 
@@ -151,7 +153,7 @@ def compared(folder: Path, count: int) -> list[Line]:
         what = f"{count:,} utterances, {size / 2**30:.1f} GiB"
         lines += [
             Line(f"a step from files, {title}", what, "s", took["files"], took["memory"]),
-            Line(f"the same, times a step from memory, {title}", what, "", [ratio], [], "",
+            Line(f"a step from files, times one from memory, {title}", what, "", [ratio], [], "",
                  f"at most {SLOWER:g}", ratio <= SLOWER),
         ]  # fmt: skip
     return lines

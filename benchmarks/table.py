@@ -4,6 +4,7 @@ import csv
 import os
 import platform
 import statistics
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -55,12 +56,11 @@ def write_tables(
         packages: whose versions matter.
     """
     lines = [line if line.against else line._replace(against=against) for line in lines]
-    rows = [COLUMNS, ["---"] * len(COLUMNS), *(line.cells() for line in lines)]
     text = "\n".join(
         [
             machine(packages),
             "",
-            *(f"| {' | '.join(row)} |" for row in rows),
+            *as_markdown(COLUMNS, [line.cells() for line in lines]),
             "",
             *(f"- {note}" for note in notes),
             "",
@@ -78,6 +78,11 @@ def write_tables(
                     claim = (line.claim, line.holds) if by == "hycon" else ("", None)
                     writer.writerow((line.what, line.size, line.unit, by, *spread, *claim))
     return text
+
+
+def as_markdown(columns: Sequence[str], rows: list[list[str]]) -> list[str]:
+    """Return a table's lines in Markdown."""
+    return [f"| {' | '.join(row)} |" for row in (columns, ["---"] * len(columns), *rows)]
 
 
 def machine(names: tuple[str, ...]) -> str:

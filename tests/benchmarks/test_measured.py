@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import align, losses, seeds
+from benchmarks import align, claims, losses, seeds
 from benchmarks.networks import corpus, settings, trainer
 from benchmarks.processes import cost
 from benchmarks.table import Line, write_tables
 from benchmarks.timing import exponent, in_turns
 from hycon.logs import log
+from tests.test_params import ROOT
 
 
 def test_a_ratio_says_how_many_times_as_fast_hycon_is():
@@ -40,6 +41,26 @@ def test_tables_name_what_hycon_is_set_against_and_whether_the_claim_holds(tmp_p
         ("b", "hycon", "2.0", "2.0", "1"),
         ("b", "another", "1.0", "1.0", "1"),
     ]
+
+
+def test_all_claims_are_in_one_table_and_those_that_fail_come_first(tmp_path):
+    held = Line("a", "K = 2", "ms", [2.0, 1.0, 3.0], [5.0], "", "2x or more", True)
+    write_tables(tmp_path / "one", [held, Line("c", "", "s", [1.0], [])], [], "loop", ("numpy",))
+    failed = Line("b", "all", "%", [9.0], [], "", "5% or less", False)
+    write_tables(tmp_path / "two", [failed], [], "", ("numpy",))
+    text = claims.overview(tmp_path)
+    assert text.startswith("1 of 2 claims hold.")
+    assert ": one, two." in text
+    assert [row for row in text.splitlines() if row.startswith("| ")][2:] == [
+        "| two | b | all | % | 9 |  |  |  | 5% or less | **no** |",
+        "| one | a | K = 2 | ms | 2 (1–3) | 5 | loop | 2.5x | 2x or more | yes |",
+    ]
+
+
+def test_the_committed_table_of_claims_is_that_of_the_committed_benchmarks():
+    committed = ROOT / "benchmarks" / "results"
+    expected = claims.overview(committed)
+    assert (committed / claims.NAME).read_text() == expected, "run: python -m benchmarks.claims"
 
 
 def test_works_take_turns_after_one_of_each():
