@@ -22,7 +22,7 @@ setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $$($(PYTHON) --version) found, Python 3.11 or newer needed; make PYTHON=python3.12 ..."; exit 2; }
-	@echo "Setting up $(VENV): about 2 minutes, 1.9 GB"
+	@echo "Setting up $(VENV): about 3 minutes, 1.9 GB (2 GB more with CUDA)"
 	@rm -f $@
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pipeline,dev,minilm,peers]'

@@ -71,7 +71,7 @@ RUN_BY = {
     "test_a_fresh_clone_needs_no_training",
     "dvc push": "tests/pipeline/test_versions.py::test_a_fresh_clone_needs_no_training",
 }
-SHELL = {"mkdir", "cp"}
+SHELL = {"mkdir", "cp", "."}
 
 
 def commands(text):

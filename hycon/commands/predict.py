@@ -1,4 +1,4 @@
-"""Predict with a trained run on another corpus, or on a table of one's own."""
+"""Predict with a trained run on another corpus, or on a table of your own."""
 
 import argparse
 import copy

@@ -40,12 +40,12 @@ class TrainableNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # factors of the learning rate, by the beginning of a parameter's name
+        # learning-rate factors, by prefix of a parameter's name
         self.learning_rate_factors: dict[str, float] = {}
         # the training loop sets it before each forward pass in training
         self.step: TrainingStep | None = None
-        # What it remembers between steps besides its weights. Checkpoints have it, so that a
-        # resumed run goes on with the same bits; the weights of the finished run do not.
+        # State kept between steps besides the weights. Checkpoints have it, so a resumed run is
+        # bit-identical; the weights of the finished run do not.
         self.memory: dict[str, Tensor] = {}
 
     def auxiliary_loss(self, labels: Tensor) -> Tensor | None:

@@ -21,9 +21,9 @@ class Longest(Strict):
     """Maximum frames per utterance in unaligned mode."""
 
     audio: Count
-    """Audio frames kept of an utterance, from its start. 500 in MMSA."""
+    """Audio frames kept of an utterance, from its start."""
     vision: Count
-    """Vision frames kept of an utterance, from its start. 375 in MMSA."""
+    """Vision frames kept of an utterance, from its start."""
 
 
 class MetricsConfig(Strict):

@@ -22,39 +22,35 @@ from hycon.params.base import (
     Strict,
 )
 
-MULTITASK = (
-    "audio and vision are means over the steps, as MMSA has it; each modality's label is the "
-    "utterance's, where MMSA has one of each"
-)
+MEANS = "audio and vision are means over the steps, as in MMSA"
+MULTITASK = f"{MEANS}; each modality's label is the utterance's, where MMSA has one of each"
+RESAMPLED = "audio and vision are resampled to the text's steps"
+GIVEN = "text states come from this project's encoder"
 ADAPTED = {
-    "tfn": "audio and vision are means over the steps, as MMSA has it",
-    "lmf": "audio and vision are means over the steps, as MMSA has it; its fusion's weights and "
-    "bias are trained, which MMSA's optimiser leaves out",
-    "lf-dnn": "audio and vision are means over the steps, as MMSA has it",
-    "ef-lstm": "audio and vision are brought to the text's steps, whose number, by which it "
-    "normalises, is that of the corpus's longest utterance",
-    "mfn": "audio and vision are brought to the text's steps; MMSA's settings average them first",
-    "graph-mfn": "audio and vision are brought to the text's steps; the networks of the fusion "
-    "graph are trained, which MMSA does not register",
-    "mult": "text states are given, not BERT's; each modality at its own steps",
-    "misa": "text states are given, not BERT's; each modality has its own number of steps, where "
-    "MMSA takes the text's for all; auxiliary losses as in MMSA, of the class CMD no more moments "
-    "than a batch has utterances",
-    "mmim": "the state of text_pooling of given text states in place of BERT's [CLS]; gradients of "
-    "MMSA's two stages in one step, of each loss for the weights that it trains there; no entropy "
-    "where a covariance is singular, for one utterance or for emotions",
-    "mag-bert": "audio and vision are brought to the text's steps; cached text states have no "
-    "layers of BERT behind the gate, only text_pooling and BERT's pooler, whose weights begin at "
-    "random",
-    "self-mm": "the state of text_pooling of given text states in place of BERT's [CLS]; a centre "
-    "of no utterance keeps its value",
+    "tfn": MEANS,
+    "lmf": f"{MEANS}; its fusion's weights and bias are trained, which MMSA's optimiser leaves out",
+    "lf-dnn": MEANS,
+    "ef-lstm": f"{RESAMPLED}; batch norm over as many steps as the longest utterance has",
+    "mfn": f"{RESAMPLED}; MMSA's settings average them first",
+    "graph-mfn": f"{RESAMPLED}; the networks of the fusion graph are trained, which MMSA does not "
+    "register",
+    "mult": "at most 50 steps of each modality",
+    "misa": f"{GIVEN}; each modality has its own number of steps, where MMSA takes the text's for "
+    "all; auxiliary losses as in MMSA, with no more moments in CMD than a batch has utterances",
+    "mmim": "the pooled text state in place of BERT's [CLS]; both stages of MMSA in one step, each "
+    "loss updates only the weights that it trains in MMSA; no entropy term where a covariance is "
+    "singular, for one utterance or for emotions",
+    "mag-bert": f"{RESAMPLED}; cached text states have no layers of BERT behind the gate, only "
+    "text_pooling and BERT's pooler with random initial weights",
+    "self-mm": "the pooled text state in place of BERT's [CLS]; the centre of an empty class is "
+    "kept",
     "mtfn": MULTITASK,
     "mlf-dnn": MULTITASK,
     "mlmf": f"{MULTITASK}; its fusion's weights and bias are trained, at a rate of 0 in MMSA",
-    "almt": "text states are given, not BERT's; padding takes no part; narrower heads and "
-    "fewer layer norms than in the authors' code",
-    "confede": "text states are given, not BERT's, and no encoder is trained beforehand; "
-    "neighbours are those of the batch, where the authors draw them from the training fold",
+    "almt": f"{GIVEN}; padding takes no part; narrower heads and fewer layer norms than in the "
+    "authors' code",
+    "confede": f"{GIVEN}, and no encoder is trained beforehand; neighbours are those of the batch, "
+    "where the authors draw them from the training fold",
 }
 MISSING = "the package MMSA is not installed: pip install -c constraints.txt -e '.[peers]'"
 
@@ -357,7 +353,7 @@ Source = Annotated[
 
 
 class Own(Strict):
-    """A network of one's own."""
+    """A network that you provide."""
 
     network: Literal["own"]
     name: Name
@@ -369,7 +365,7 @@ class Own(Strict):
 
 
 class OwnNetwork(Own):
-    """A network of one's own in the settings of a row, with the digest of its code."""
+    """A network that you provide in the settings of a row, with the digest of its code."""
 
     reads: Annotated[Modalities, Field(min_length=1)]
     source: Line  # as in `hycon.params.own.Located`

@@ -16,7 +16,7 @@ from hycon.errors import HyConError
 from hycon.networks.hycon import parameter_counts
 from hycon.networks.packing import PaddedBatch, pooled
 from hycon.networks.peers import Peer
-from hycon.networks.peers.steps import in_proportion
+from hycon.networks.peers.steps import resample
 from hycon.params import MODALITIES
 from hycon.training import loop
 from hycon.training.batches import RaggedTensor
@@ -128,9 +128,7 @@ def test_predictions_and_gradients_are_those_of_mmsas_module_with_the_same_weigh
     model, tokens, seen = published(network, outputs), steps["text"], []
     for part in (network.network.gate, network.network.gate.LayerNorm):
         part.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    audio, vision = (
-        in_proportion(steps[name], tokens.lengths).values for name in ("audio", "vision")
-    )
+    audio, vision = (resample(steps[name], tokens.lengths).values for name in ("audio", "vision"))
     names = network.language_model.inputs
     assert names == ("input_ids", "token_type_ids")
     time = torch.arange(tokens.values.shape[1])
@@ -191,9 +189,7 @@ def test_the_layers_behind_the_gate_read_what_it_gives(bert, frozen):
 def test_on_cached_states_the_gate_comes_before_the_mean_and_the_pooler():
     network, steps = peer("mag-bert").eval(), batch()
     head, states = network.network, steps["text"]
-    audio, vision = (
-        in_proportion(steps[name], states.lengths).values for name in ("audio", "vision")
-    )
+    audio, vision = (resample(steps[name], states.lengths).values for name in ("audio", "vision"))
     shifted = PaddedBatch(head.gate(states.values, vision, audio), states.lengths)
     fused = head.pooler(pooled(shifted, "mean")).tanh()
     found = network(steps)
@@ -201,7 +197,8 @@ def test_on_cached_states_the_gate_comes_before_the_mean_and_the_pooler():
     torch.testing.assert_close(found.prediction, head.classifier(fused).squeeze(1))
     torch.testing.assert_close(found.representations["text"], pooled(shifted, "mean"))
     for name in ("audio", "vision"):
-        torch.testing.assert_close(found.representations[name], pooled(steps[name], "mean"))
+        read = resample(steps[name], states.lengths)
+        torch.testing.assert_close(found.representations[name], pooled(read, "mean"))
 
 
 def test_an_utterance_is_read_alike_alone_and_beside_longer_ones_in_the_text_encoder(bert):
@@ -226,7 +223,7 @@ def test_a_corpus_without_vision_has_its_gate_in_the_text_encoder_too(bert):
     del steps["vision"]
     found = network.eval()(steps)
     assert set(found.representations) == {"text", "audio"}
-    audio = in_proportion(steps["audio"], steps["text"].lengths).values
+    audio = resample(steps["audio"], steps["text"].lengths).values
     zeros = torch.zeros(*audio.shape[:2], 1)
     seen = []
     network.network.gate.register_forward_pre_hook(lambda _, given: seen.extend(given[1:]))
@@ -239,9 +236,12 @@ def test_a_corpus_without_vision_has_its_gate_in_the_text_encoder_too(bert):
 def test_tokens_beyond_the_longest_that_is_read_take_no_part(bert):
     network, steps = gated(bert, longest=5)
     network.eval()
+    # audio and vision are resampled to the whole text first
+    beside = {name: resample(each, steps["text"].lengths) for name, each in steps.items()
+              if name != "text"}  # fmt: skip
     cut = {
         name: PaddedBatch(values[:, :5], lengths.clamp(max=5))
-        for name, (values, lengths) in steps.items()
+        for name, (values, lengths) in {**steps, **beside}.items()
     }
     with torch.no_grad():
         assert torch.equal(network(steps).prediction, network(cut).prediction)

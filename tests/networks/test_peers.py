@@ -39,7 +39,7 @@ if not installed():
 
 from hycon.networks import peers
 from hycon.networks.peers import Peer, mmsa
-from hycon.networks.peers.steps import in_front, in_proportion
+from hycon.networks.peers.steps import pad_front, resample
 
 WIDTHS = {"text": 6, "audio": 3, "vision": 4}
 LONGEST = {"text": 9, "audio": 11, "vision": 7}
@@ -187,7 +187,7 @@ def test_the_steps_go_to_the_end_behind_zeros():
     steps = PaddedBatch(
         torch.tensor([[[1.0], [2.0], [9.0]], [[3.0], [4.0], [5.0]]]), torch.tensor([2, 3])
     )
-    assert in_front(steps, 4).squeeze(2).tolist() == [[0, 0, 1, 2], [0, 3, 4, 5]]
+    assert pad_front(steps, 4).squeeze(2).tolist() == [[0, 0, 1, 2], [0, 3, 4, 5]]
 
 
 def test_steps_in_proportion_are_those_of_a_plain_loop():
@@ -195,7 +195,7 @@ def test_steps_in_proportion_are_those_of_a_plain_loop():
     found = torch.randint(1, 13, (200,), generator=generator)
     wanted = torch.randint(1, 13, (200,), generator=generator)
     values = torch.randn(200, 12, 2, generator=generator)
-    result = in_proportion(PaddedBatch(values, found), wanted)
+    result = resample(PaddedBatch(values, found), wanted)
     assert result.lengths is wanted
     for row, (source, target) in enumerate(zip(found.tolist(), wanted.tolist(), strict=True)):
         for step in range(target):
@@ -209,7 +209,7 @@ def test_steps_in_proportion_are_those_of_a_plain_loop():
 
 def test_steps_in_proportion_to_their_own_number_are_themselves():
     steps = batch()["audio"]
-    result = in_proportion(steps, steps.lengths)
+    result = resample(steps, steps.lengths)
     for row, length in enumerate(steps.lengths.tolist()):
         assert torch.equal(result.values[row, :length], steps.values[row, :length])
 
@@ -518,7 +518,7 @@ def test_each_modality_goes_to_the_layers_that_are_named_after_it():
     own, output = network.network, network(steps)
     audio = own.audio_subnet(pooled(steps["audio"], "mean"))
     vision = own.video_subnet(pooled(steps["vision"], "mean"))
-    text = own.text_subnet(in_front(steps["text"], LONGEST["text"]))
+    text = own.text_subnet(pad_front(steps["text"], LONGEST["text"]))
     torch.testing.assert_close(output.representations["audio"], audio)
     torch.testing.assert_close(output.representations["vision"], vision)
     torch.testing.assert_close(output.representations["text"], text)
@@ -527,7 +527,7 @@ def test_each_modality_goes_to_the_layers_that_are_named_after_it():
 def test_early_fusion_joins_the_modalities_at_the_texts_steps():
     early, steps = peer("ef-lstm").eval(), batch()
     lengths = steps["text"].lengths
-    joined = [in_front(in_proportion(steps[name], lengths), 9) for name in MODALITIES]
+    joined = [pad_front(resample(steps[name], lengths), 9) for name in MODALITIES]
     states, _ = early.network.lstm(early.network.norm(torch.cat(joined, dim=2)))
     expected = early.network.out(early.network.linear(states[:, -1]).relu()).squeeze(1)
     torch.testing.assert_close(early(steps).prediction, expected)
@@ -627,17 +627,24 @@ def test_without_mmsa_one_line_says_what_to_install(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_steps_beyond_the_longest_that_is_read_take_no_part(name):
+def test_steps_beyond_the_longest_are_averaged_or_resampled_or_take_no_part(name):
     network = peer(name, longest=5).eval()
     whole = batch()
-    cut = {
-        modality: PaddedBatch(values[:, :5], lengths.clamp(max=5))
-        for modality, (values, lengths) in whole.items()
-    }
+    averaged = name in {"tfn", "lmf", "lf-dnn", "mtfn", "mlf-dnn", "mlmf"}
+    resampled = name in {"ef-lstm", "mfn", "graph-mfn", "mag-bert"}
+    cut = {}
+    for modality, steps in whole.items():
+        beside = modality != "text"
+        values, lengths = resample(steps, whole["text"].lengths) if beside and resampled else steps
+        kept = PaddedBatch(values[:, :5], lengths.clamp(max=5))
+        cut[modality] = steps if beside and averaged else kept
     with torch.no_grad():
         found = network(whole).prediction
         assert torch.equal(found, network(cut).prediction)
         assert not torch.equal(found, peer(name).eval()(whole).prediction)
+        longest = whole["audio"].lengths.argmax()
+        whole["audio"].values[longest, -1] += 1.0  # counts in a mean only
+        assert torch.equal(found, network(whole).prediction) == (not averaged)
 
 
 @pytest.mark.parametrize("name", ALL)

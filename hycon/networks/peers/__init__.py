@@ -3,9 +3,9 @@
 `hycon.params.peers.ADAPTED` lists the adaptations of each. These apply to all:
 
 - They read a fixed number of steps: the length of the corpus's longest utterance, but at most
-  `longest`. Longer utterances are truncated. Shorter ones are padded with zeros in front, because
-  most peers read the last step. With padding to the longest utterance of a batch, predictions would
-  depend on the batch.
+  `longest`. Longer utterances are truncated, after audio and vision are averaged or resampled.
+  Shorter ones are padded with zeros in front, because most peers read the last step. With padding
+  to the longest utterance of a batch, predictions would depend on the batch.
 - In place of a modality that the corpus lacks, they read one step of one feature, which is zero.
   `Output` has no representation of it.
 - For a batch of one utterance, such as the last of an epoch, batch norms use running statistics.
@@ -23,44 +23,42 @@ from hycon.networks.hycon import Output, TrainableNetwork, read_tokens
 from hycon.networks.packing import PaddedBatch
 from hycon.networks.peers import kind, mag, misa, mmim, mmsa, multitask, self_mm
 from hycon.networks.peers.kind import Kind, Pass
-from hycon.networks.peers.steps import cut, one_zero
+from hycon.networks.peers.steps import Batch, averaged, one_zero, resampled
 from hycon.params.peers import AnyPeer, Mult
 from hycon.params.settings import MODALITIES
 
+LAST = "post_fusion_layer_3"  # of TFN, LF-DNN and Self-MM, and of their siblings
 KINDS = {
-    "tfn": Kind(mmsa.Published("TFN"), kind.with_means, kind.features, "post_fusion_layer_3"),
-    "lmf": Kind(mmsa.Published("LMF"), kind.with_means, kind.features, None),
-    "lf-dnn": Kind(mmsa.Published("LF_DNN"), kind.with_means, kind.features, "post_fusion_layer_3"),
-    "ef-lstm": Kind(mmsa.Published("EF_LSTM"), kind.in_step, kind.inputs, "out"),
-    "mfn": Kind(mmsa.Published("MFN"), kind.in_step, kind.last_states, "out_fc2"),
-    "graph-mfn": Kind(mmsa.graph_mfn, kind.in_step, kind.last_states, "out_fc2"),
-    "mult": Kind(mmsa.mult, kind.apart, kind.features, "out_layer"),
-    "misa": Kind(misa.make, kind.of_batch, kind.codes, "fusion.fusion_layer_3", misa.losses),
+    "tfn": Kind(mmsa.Published("TFN"), kind.pad_text, kind.features, LAST, read=averaged),
+    "lmf": Kind(mmsa.Published("LMF"), kind.pad_text, kind.features, None, read=averaged),
+    "lf-dnn": Kind(mmsa.Published("LF_DNN"), kind.pad_text, kind.features, LAST, read=averaged),
+    "ef-lstm": Kind(
+        mmsa.Published("EF_LSTM"), kind.pad_as_text, kind.inputs, "out", read=resampled
+    ),
+    "mfn": Kind(
+        mmsa.Published("MFN"), kind.pad_as_text, kind.last_states, "out_fc2", read=resampled
+    ),
+    "graph-mfn": Kind(
+        mmsa.graph_mfn, kind.pad_as_text, kind.last_states, "out_fc2", read=resampled
+    ),
+    "mult": Kind(mmsa.mult, kind.pad_each, kind.features, "out_layer"),
+    "misa": Kind(misa.make, kind.whole_batch, kind.codes, "fusion.fusion_layer_3", misa.losses),
     "self-mm": Kind(
-        self_mm.make,
-        self_mm.call,
-        kind.features,
-        "post_fusion_layer_3",
-        self_mm.losses,
-        self_mm.rates,
+        self_mm.make, self_mm.call, kind.features, LAST, self_mm.losses, rates=self_mm.rates
     ),
     "mtfn": Kind(
-        multitask.of("MTFN"),
-        kind.with_means,
-        kind.features,
-        "post_fusion_layer_3",
-        multitask.losses,
+        multitask.of("MTFN"), kind.pad_text, kind.features, LAST, multitask.losses, averaged
     ),
     "mlf-dnn": Kind(
-        multitask.of("MLF_DNN"),
-        kind.with_means,
-        kind.features,
-        "post_fusion_layer_3",
-        multitask.losses,
+        multitask.of("MLF_DNN"), kind.pad_text, kind.features, LAST, multitask.losses, averaged
     ),
-    "mlmf": Kind(multitask.of("MLMF"), kind.with_means, kind.features, None, multitask.losses),
-    "mmim": Kind(mmim.make, kind.of_batch, kind.features, None, mmim.losses),
-    "mag-bert": Kind(mag.make, kind.of_batch, kind.inputs, "classifier", gate=mag.gate),
+    "mlmf": Kind(
+        multitask.of("MLMF"), kind.pad_text, kind.features, None, multitask.losses, averaged
+    ),
+    "mmim": Kind(mmim.make, kind.whole_batch, kind.features, None, mmim.losses),
+    "mag-bert": Kind(
+        mag.make, kind.whole_batch, kind.inputs, "classifier", read=resampled, gate=mag.gate
+    ),
 }
 
 
@@ -117,20 +115,21 @@ class Peer(TrainableNetwork):
         Args:
             batch: padded batch by modality.
         """
-        gate = None
-        if self.kind.gate is not None:  # it needs the steps of the text before they are encoded
-            batch = self._shortened(batch)
-            gate = self.kind.gate(self.network, batch)
-        batch = self._shortened(read_tokens(batch, self.language_model, gate))
+        batch = batch | {name: one_zero(batch["text"]) for name in self.absent}
+        if self.kind.gate is None:
+            batch = self._read(read_tokens(batch, self.language_model))
+        else:  # it needs audio and vision before the text is encoded
+            batch = self._read(batch)
+            batch = read_tokens(batch, self.language_model, self.kind.gate(self.network, batch))
         alone = self.training and len(batch["text"].lengths) == 1
         with (
             _reading(self.network, self.kind.last) as read,
             running_statistics(self.network, alone),
         ):
             result = self.kind.call(self.network, batch, self.longest)
-        left = _taken(self.network)
+        attributes = _taken(self.network)
         step = self.step if self.training else None
-        passed = Pass(self.network, self.settings, batch, result, left, step, self.memory)
+        passed = Pass(self.network, self.settings, batch, result, attributes, step, self.memory)
         unimodal = self.kind.unimodal(passed)
         prediction = result["M"].reshape(-1, self.outputs)
         fused = read[0] if self.kind.last else result["Feature_f"]
@@ -145,10 +144,8 @@ class Peer(TrainableNetwork):
             prediction=prediction.squeeze(1) if self.outputs == 1 else prediction,
         )
 
-    def _shortened(self, batch: dict[str, PaddedBatch]) -> dict[str, PaddedBatch]:
-        """Return the steps that are read, and one zero for each absent modality."""
-        found = {name: cut(steps, self.longest[name]) for name, steps in batch.items()}
-        return found | {name: one_zero(batch["text"]) for name in self.absent}
+    def _read(self, batch: Batch) -> Batch:
+        return self.kind.read(batch, self.longest)
 
     def auxiliary_loss(self, labels: Tensor) -> Tensor | None:
         """Return the weighted sum of the network's own losses in the last training pass.
@@ -186,9 +183,11 @@ def running_statistics(network: nn.Module, wanted: bool) -> Iterator[None]:
     norms = [each for each in network.modules() if wanted and isinstance(each, nn.BatchNorm1d)]
     for norm in norms:
         norm.eval()
-    yield
-    for norm in norms:
-        norm.train()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 def _taken(network: nn.Module) -> dict[str, Tensor]:

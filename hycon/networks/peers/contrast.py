@@ -38,13 +38,14 @@ def decomposition_loss(
 
     A positive pair of an anchor costs -log(e^s / (e^s + sum of e^n)), where s is the cosine
     similarity of the pair divided by the temperature, and the n are those of the anchor's negative
-    pairs. The first modality, M = 0, is the centre. For each utterance i and its neighbours:
+    pairs. The first modality (index 0, the text) is the centre. For each utterance i and its
+    neighbours:
 
     - between utterances, a similar feature of i has the same modality's of its positive neighbours
       as positives, and of its negative neighbours as negatives;
     - within an utterance, i or a neighbour, the centre's similar feature has those of the other
-      modalities as positives, and all dissimilar features as negatives. Negatives of i's from
-      between utterances and from within count for both kinds of pairs.
+      modalities as positives, and all dissimilar features as negatives. The centre's
+      feature of i uses its negatives of both kinds for all of its positive pairs.
 
     Args:
         similar, dissimilar: (M, K, f) features.

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from hycon.encoders.language_model import Gate
 from hycon.networks.hycon import TrainingStep
-from hycon.networks.packing import PaddedBatch, pooled
-from hycon.networks.peers.steps import in_front, in_proportion
+from hycon.networks.packing import pooled
+from hycon.networks.peers.steps import Batch, pad_front, shortened
 from hycon.params.peers import AnyPeer
 from hycon.params.settings import MODALITIES
 
@@ -19,9 +19,9 @@ class Pass(NamedTuple):
 
     network: nn.Module
     settings: AnyPeer
-    batch: dict[str, PaddedBatch]  # what it read; text is states
+    batch: Batch  # what it read; text is states
     result: dict[str, Tensor]  # what it returned
-    left: dict[str, Tensor]  # the tensors that it left on itself as attributes
+    attributes: dict[str, Tensor]  # the tensors that it left on itself as attributes
     step: TrainingStep | None  # None outside training
     memory: dict[str, Tensor]  # as in `TrainableNetwork`; losses may change it
 
@@ -39,48 +39,40 @@ class Kind:
         last: the last layer, whose input is `fused`; None if this is the result's "Feature_f".
         losses: the weighted sum of the network's own losses, given a forward pass in training and
             the labels of its batch, (K,) float scores or int64 classes; None if it has none.
-        rates: factors of the learning rate, by the beginning of a parameter's name.
+        read: shortens a batch to the steps that are read, given the longest numbers of them.
+        rates: factors of the learning rate, by prefix of a parameter's name.
         gate: changes text states below the layers of a fine-tuned text encoder, or cached ones,
             given the network and a batch; None if nothing does.
     """
 
     make: Callable[[dict[str, int], int, AnyPeer, dict[str, int]], nn.Module]
-    call: Callable[[nn.Module, dict[str, PaddedBatch], dict[str, int]], dict[str, Tensor]]
+    call: Callable[[nn.Module, Batch, dict[str, int]], dict[str, Tensor]]
     unimodal: Callable[[Pass], list[Tensor]]
     last: str | None
     losses: Callable[[Pass, Tensor], Tensor] | None = None
+    read: Callable[[Batch, dict[str, int]], Batch] = shortened
     rates: Callable[[AnyPeer], dict[str, float]] = lambda settings: {}
-    gate: Callable[[nn.Module, dict[str, PaddedBatch]], Gate] | None = None
+    gate: Callable[[nn.Module, Batch], Gate] | None = None
 
 
-def with_means(
-    network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]
-) -> dict[str, Tensor]:
-    """Call with all text steps, and the mean of audio and of vision."""
-    audio, vision = (pooled(batch[name], "mean")[:, None] for name in ("audio", "vision"))
-    return network(in_front(batch["text"], longest["text"]), audio, vision)
+def pad_text(network: nn.Module, batch: Batch, longest: dict[str, int]) -> dict[str, Tensor]:
+    """Call with the text padded in front, and one step of audio and of vision."""
+    text = pad_front(batch["text"], longest["text"])
+    return network(text, batch["audio"].values, batch["vision"].values)
 
 
-def in_step(
-    network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]
-) -> dict[str, Tensor]:
-    """Call with audio and vision resampled to the steps of the text."""
-    text = batch["text"]
-    others = (in_proportion(batch[name], text.lengths) for name in ("audio", "vision"))
-    return network(*(in_front(steps, longest["text"]) for steps in (text, *others)))
+def pad_as_text(network: nn.Module, batch: Batch, longest: dict[str, int]) -> dict[str, Tensor]:
+    """Call with all modalities padded in front to the longest text."""
+    return network(*(pad_front(batch[name], longest["text"]) for name in MODALITIES))
 
 
-def apart(
-    network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]
-) -> dict[str, Tensor]:
-    """Call with each modality's own steps."""
-    return network(*(in_front(batch[name], longest[name]) for name in MODALITIES))
+def pad_each(network: nn.Module, batch: Batch, longest: dict[str, int]) -> dict[str, Tensor]:
+    """Call with each modality padded in front to its own longest."""
+    return network(*(pad_front(batch[name], longest[name]) for name in MODALITIES))
 
 
-def of_batch(
-    network: nn.Module, batch: dict[str, PaddedBatch], longest: dict[str, int]
-) -> dict[str, Tensor]:
-    """Call the network's own method `of`, with padding at the end and the numbers of steps."""
+def whole_batch(network: nn.Module, batch: Batch, longest: dict[str, int]) -> dict[str, Tensor]:
+    """Call the network's own method `of`, with padding at the end and the lengths."""
     return network.of(batch)
 
 
@@ -91,12 +83,12 @@ def features(passed: Pass) -> list[Tensor]:
 
 def last_states(passed: Pass) -> list[Tensor]:
     """Return the last states of the LSTMs of MFN and Graph-MFN."""
-    return [passed.left[f"h_{letter}"] for letter in "lav"]
+    return [passed.attributes[f"h_{letter}"] for letter in "lav"]
 
 
 def codes(passed: Pass) -> list[Tensor]:
     """Return MISA's sums of private and shared code."""
-    return [passed.left[f"utt_{letter}"] for letter in "tav"]
+    return [passed.attributes[f"utt_{letter}"] for letter in "tav"]
 
 
 def inputs(passed: Pass) -> list[Tensor]:

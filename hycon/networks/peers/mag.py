@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hycon.encoders.language_model import Gate
 from hycon.networks.packing import PaddedBatch, pooled
 from hycon.networks.peers import mmsa
-from hycon.networks.peers.steps import in_proportion
+from hycon.networks.peers.steps import Batch
 from hycon.params.peers import AnyPeer
 
 INITIAL_DEVIATION = 0.02  # of weights, as in BERT, by which MMSA initialises the whole network
@@ -49,15 +49,14 @@ def make(
     )
 
 
-def gate(network: nn.Module, batch: dict[str, PaddedBatch]) -> Gate:
-    """Return the gate of a batch, which has audio and vision at the steps of the text.
+def gate(network: nn.Module, batch: Batch) -> Gate:
+    """Return the gate of a batch.
 
     Args:
         network: of `make`.
-        batch: text, whose values are not read, audio and vision.
+        batch: audio and vision, at the steps of the text.
     """
-    lengths = batch["text"].lengths
-    audio, vision = (in_proportion(batch[name], lengths).values for name in ("audio", "vision"))
+    audio, vision = (batch[name].values for name in ("audio", "vision"))
 
     def shifted(states: Tensor, rows: Tensor) -> Tensor:
         network.gate.args.device = states.device  # where MMSA's class makes its ones

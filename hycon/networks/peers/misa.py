@@ -45,11 +45,12 @@ def losses(passed: Pass, _: Tensor) -> Tensor:
     moments = trainer.CMD()
     around = SimpleNamespace(
         args=SimpleNamespace(use_cmd_sim=True),
-        model=SimpleNamespace(Model=SimpleNamespace(**passed.left)),
+        model=SimpleNamespace(Model=SimpleNamespace(**passed.attributes)),
         loss_diff=trainer.DiffLoss(),
         loss_recon=trainer.MSE(),
         # a moment that is 0 whatever the utterances (all central moments of one utterance, the odd
-        # ones of two) puts the square root of 0 into the loss, which has no gradient
+        # ones of two) puts the square root of 0 into the loss, which has no gradient: so no more
+        # moments than utterances
         loss_cmd=lambda one, other, highest: moments(one, other, min(highest, len(one))),
     )
     return (

@@ -64,7 +64,8 @@ def arguments(
         dst_feature_dim_nheads=[values.get("dst_feature_dim"), values.get("nheads")],
         seq_lens=longest["text"],
         device="cpu",
-        use_bert=settings.network in ("misa", "mmim"),  # these request it and get `Given`
+        # these request it and get `PrecomputedStates`
+        use_bert=settings.network in ("misa", "mmim"),
         use_cmd_sim=True,
         rnncell="lstm",
         use_finetune=False,
@@ -98,7 +99,7 @@ def mult(
     return network
 
 
-class Given(nn.Module):
+class PrecomputedStates(nn.Module):
     """A replacement for the BERT that MMSA's classes create; it returns the states set before."""
 
     def __init__(self, **_) -> None:
@@ -111,7 +112,7 @@ class Given(nn.Module):
 
 
 def tokens(text: PaddedBatch) -> Tensor:
-    """Return which steps are valid as BERT's tokens (K, 3, T), for classes with `Given`."""
+    """Return the mask of valid steps as BERT's tokens (K, 3, T), for `PrecomputedStates`."""
     step = torch.arange(text.values.shape[1], device=text.lengths.device)
     mask = (step < text.lengths[:, None]).to(text.values.dtype)  # (K, T)
     return torch.stack([torch.zeros_like(mask), mask, torch.zeros_like(mask)], dim=1)
@@ -168,5 +169,5 @@ def _empty_packages() -> None:
     features = importlib.import_module(f"{ALIAS}.models.subNets.FeatureNets")
     nets, utils = (sys.modules[f"{ALIAS}.{name}"] for name in ("models.subNets", "utils"))
     nets.SubNet, nets.TextSubNet = features.SubNet, features.TextSubNet
-    nets.BertTextEncoder = Given
+    nets.BertTextEncoder = PrecomputedStates
     utils.MetricsTop = utils.dict_to_str = None  # only the trainer's report uses them

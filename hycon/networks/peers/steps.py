@@ -1,14 +1,37 @@
-"""How peers read steps: a fixed number with zeros in front, resampled, or as means."""
+"""How peers read steps: a limited number, resampled, or as means, with zeros in front."""
 
 import torch
 from torch import Tensor
 
-from hycon.networks.packing import PaddedBatch
+from hycon.networks.packing import PaddedBatch, pooled
+
+Batch = dict[str, PaddedBatch]
 
 
 def cut(steps: PaddedBatch, longest: int) -> PaddedBatch:
     """Return the first steps of each utterance, at most `longest`."""
     return PaddedBatch(steps.values[:, :longest], steps.lengths.clamp(max=longest))
+
+
+def shortened(batch: Batch, longest: dict[str, int]) -> Batch:
+    """Return the first steps of each modality."""
+    return {name: cut(steps, longest[name]) for name, steps in batch.items()}
+
+
+def averaged(batch: Batch, longest: dict[str, int]) -> Batch:
+    """Return the first steps of the text, and the mean over all steps of audio and of vision."""
+    text = batch["text"]
+    one = torch.ones_like(text.lengths)
+    means = {name: PaddedBatch(pooled(batch[name], "mean")[:, None], one)
+             for name in ("audio", "vision")}  # fmt: skip
+    return {"text": cut(text, longest["text"]), **means}
+
+
+def resampled(batch: Batch, longest: dict[str, int]) -> Batch:
+    """Return the first steps of the text, and of audio and vision resampled to all its steps."""
+    text = batch["text"]
+    others = {name: resample(batch[name], text.lengths) for name in ("audio", "vision")}
+    return {name: cut(steps, longest["text"]) for name, steps in {"text": text, **others}.items()}
 
 
 def one_zero(like: PaddedBatch) -> PaddedBatch:
@@ -17,7 +40,7 @@ def one_zero(like: PaddedBatch) -> PaddedBatch:
     return PaddedBatch(torch.zeros(count, 1, 1, device=device), torch.ones_like(like.lengths))
 
 
-def in_front(steps: PaddedBatch, time: int) -> Tensor:
+def pad_front(steps: PaddedBatch, time: int) -> Tensor:
     """Pad the valid steps with zeros in front, to (K, time, D)."""
     values, lengths = steps
     source = torch.arange(time, device=lengths.device) - (time - lengths[:, None])  # (K, time)
@@ -25,7 +48,7 @@ def in_front(steps: PaddedBatch, time: int) -> Tensor:
     return values[row, source.clamp(min=0)].masked_fill((source < 0)[..., None], 0.0)
 
 
-def in_proportion(steps: PaddedBatch, lengths: Tensor) -> PaddedBatch:
+def resample(steps: PaddedBatch, lengths: Tensor) -> PaddedBatch:
     """Resample a modality in proportion to other numbers of steps.
 
     Step t of T is the mean of the source steps, of S, that begin in [t S / T, (t + 1) S / T). If
