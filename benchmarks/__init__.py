@@ -1,1 +1,1 @@
-"""What is claimed about speed, for anyone to run, and the stand-in corpora that it runs on."""
+"""Benchmarks of every claim about speed, and the generated corpora that they use."""

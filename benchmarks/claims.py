@@ -40,8 +40,8 @@ def overview(folder: Path) -> str:
     ]
     return "\n".join(
         [
-            f"{held} of {len(found)} claims hold. Medians (ranges in brackets); each table has "
-            "what its numbers need to be understood. Machines:",
+            f"{held} of {len(found)} claims hold. Medians (ranges in brackets); the notes below "
+            "each benchmark's own table explain its numbers. Machines:",
             "",
             *names,
             "",

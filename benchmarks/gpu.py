@@ -23,7 +23,7 @@ VARIANTS = {"HyCon": "hycon", "HyCon-v2": "hycon-v2"}
 BATCH = 32
 # shape: title; steps of a measurement; measurements
 SHAPES = {
-    "tiny": ("tiny: one layer over text, 32 steps, MiniLM's 384", 20, 20),
+    "small": ("small: one layer over text, 32 steps, MiniLM's 384", 20, 20),
     "paper": ("the paper's: 3 layers, 50 steps, BERT's 768", 5, 10),
 }
 PRECISIONS = ("float32", "bfloat16")

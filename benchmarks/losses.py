@@ -81,7 +81,7 @@ def main() -> None:
         *growth(found),
     ]
     notes = [
-        f"d = {WIDTH}, three modalities, two classes, float32, {arguments.threads} threads; ms of "
+        f"d = {WIDTH}, three modalities, two classes, float32, threads: {arguments.threads}; ms of "
         "a forward and a backward pass.",
         "loop: over single pairs, as the tests have it, a pair's cosine in one operation; it gives "
         "the same value, which is checked.",
@@ -94,7 +94,7 @@ def main() -> None:
         "6K (K - 1), SCL 6K; each once.",
         "SupCon in place of IAMCL and IEMCL: the variant `supcon` of params.yaml, six calls on "
         "lists of the same pairs.",
-        "floor: the matrix products alone, (3K, d) by (d, 3K) and, for the gradient, two of "
+        "matrix products: alone, (3K, d) by (d, 3K) and, for the gradient, two of "
         "(3K, 3K) by (3K, d): they are what grows with K^2 d.",
     ]
     packages = ("torch", "pytorch-metric-learning")
@@ -141,7 +141,7 @@ def of_size(size: int, repeats: int) -> dict[str, list[float]]:
     def products() -> None:
         _ = rows @ rows.T, square @ rows, square.T @ rows
 
-    return in_ms(in_turns({**works, "floor": products}, repeats))
+    return in_ms(in_turns({**works, "matrix products": products}, repeats))
 
 
 def in_ms(times: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -218,7 +218,11 @@ def against_supcon(size: int, took: dict[str, list[float]]) -> list[Line]:
         lines.append(line._replace(claim=claim, holds=line.ratio >= 1 / MOST))
     place = "SupCon in place of IAMCL and IEMCL"
     lines.append(Line("HyCon", f"K = {size}", "ms", took["HyCon"], took["SupCon in place"], place))
-    lines.append(Line("HyCon", f"K = {size}", "ms", took["HyCon"], took["floor"], "floor"))
+    lines.append(
+        Line(
+            "HyCon", f"K = {size}", "ms", took["HyCon"], took["matrix products"], "matrix products"
+        )
+    )
     return lines
 
 
@@ -228,12 +232,14 @@ def growth(found: dict[int, dict[str, list[float]]]) -> list[Line]:
     lines = []
     for small in (first, 128):
         sizes, ends = [small, last], (found[small], found[last])
-        floor = exponent(sizes, [end["floor"] for end in ends])
+        floor = exponent(sizes, [end["matrix products"] for end in ends])
         for name in LOSSES:
             power = exponent(sizes, [end[name] for end in ends])
             claim = (f"exponent at most {GROWTH} (K^2)", power <= GROWTH)
             size = f"K = {small} to {last}"
-            lines.append(Line(f"growth, {name}", size, "", [power], [floor], "floor", *claim))
+            lines.append(
+                Line(f"growth, {name}", size, "", [power], [floor], "matrix products", *claim)
+            )
     return lines
 
 

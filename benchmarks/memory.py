@@ -82,9 +82,9 @@ def main() -> None:
             *compared(Path(scratch) / "compared", arguments.compared),
         ]
     notes = [
-        "Memory: the most that the process had resident (VmHWM), Python, torch and its libraries "
-        "included; each in a process of its own, one thread. Features are read, not mapped, so "
-        "the pages that the system caches of the files are not in it.",
+        "Memory: peak resident memory (VmHWM), including Python, torch and other libraries; each "
+        "in a process of its own, one thread. Features are read, not mapped, so the pages of the "
+        "files that the system caches are not in it.",
         f"Train: the paper's network (HyCon-v2), {STEPS} steps of 32 and {VALID:,} utterances of "
         f"validation, {SHORTEST} to {LONGEST} steps of text ({NARROW}), audio (74) and vision "
         "(35). Not in it: the results of a run, which are written after the last epoch, 4 bytes "
@@ -142,7 +142,7 @@ def compared(folder: Path, count: int) -> list[Line]:
     say(f"memory: steps from memory and from files, {count:,} utterances")
     size = write(folder, count, BERT)
     lines = []
-    for shape, title in (("paper", "the paper's network"), ("tiny", "a network of one layer")):
+    for shape, title in (("paper", "the paper's network"), ("small", "a network of one layer")):
         row = settings(shape, "hycon-v2")
         works = {where: steps_of(read(folder, row, where), row) for where in ("files", "memory")}
         took = {name: [each / TURN for each in times]

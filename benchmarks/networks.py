@@ -21,11 +21,11 @@ from hycon.training.ragged import RaggedTensor
 
 ROOT = Path(__file__).resolve().parents[1]
 # the paper's: CMU-MOSI with BERT's states (768), COVAREP (74) and FACET (47), up to 50 steps each,
-# with params.yaml as it is. The tiny one: what config/mosi-utterance-evidence.yaml trains; text
+# with params.yaml as it is. The small one: what config/mosi-utterance-evidence.yaml trains; text
 # of at most 32 tokens (384), audio (73) and vision (256) of one step
 SHAPES = {
     "paper": ("mosi", "bert", None, {"text": 768, "audio": 74, "vision": 47}, 50),
-    "tiny": (
+    "small": (
         "mosi-utterance",
         "minilm",
         ROOT / "config" / "mosi-utterance-evidence.yaml",
@@ -78,7 +78,7 @@ def corpus(shape: str, count: int, device: str = "cpu") -> CorpusTensors:
         values = rng.standard_normal((lengths.sum(), widths[name]), dtype=np.float32)
         features[name] = RaggedTensor.of(values, np.concatenate([[0], lengths.cumsum()]), device)
     scores = torch.from_numpy(rng.uniform(-3, 3, count).astype(np.float32)).to(device)
-    classes = scores.round().long() if shape == "tiny" else (scores >= 0).long()
+    classes = scores.round().long() if shape == "small" else (scores >= 0).long()
     folds = {"train": torch.arange(count, device=device)}
     return CorpusTensors(features, scores, classes, folds, 1)
 

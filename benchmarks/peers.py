@@ -19,7 +19,7 @@ LEAST = 2  # times as fast as these
 # shape: title; utterances; measurements
 SHAPES = {
     "paper": ("the paper's: 50 steps of each modality, BERT's 768", 2 * BATCH, 5),
-    "tiny": ("tiny: 32 steps of text, MiniLM's 384, one of audio and vision", 4 * BATCH, 7),
+    "small": ("small: 32 steps of text, MiniLM's 384, one of audio and vision", 4 * BATCH, 7),
 }
 
 

@@ -2,8 +2,8 @@
 
 Run `python -m benchmarks.seeds`: a minute. 30 networks with stacked weights, each with its own
 batches and dropout, take turns with the training loop, which trains one seed after the other. For
-this the network is the tiny one without layers over text: every seed's batch has other lengths, and
-vmap needs equal ones.
+this the network is the small one without layers over text: every seed's batch has other lengths,
+and vmap needs equal ones.
 """
 
 import functools
@@ -37,7 +37,7 @@ def main() -> None:
 
 AGAINST = "one after the other"
 NOTES = [
-    f"{SEEDS} seeds: an epoch of {UTTERANCES:,} utterances in batches of 32, the tiny network "
+    f"{SEEDS} seeds: an epoch of {UTTERANCES:,} utterances in batches of 32, the small network "
     "without layers over text, d = 50. At once: torch.func.vmap over stacked weights, with dropout "
     "and clipping for each seed, and one AdamW step for all. One after the other: "
     f"{SEEDS} times the epoch of one seed in the training loop.",
@@ -48,11 +48,11 @@ NOTES = [
 
 def measure(device: str) -> list[Line]:
     """Return what an epoch of all seeds takes at once, and one after the other."""
-    data = corpus("tiny", UTTERANCES, device).with_pooled_text("mean")
+    data = corpus("small", UTTERANCES, device).with_pooled_text("mean")
     lines = []
     for label, name in VARIANTS.items():
         say(f"seeds: {label}")
-        row = without_text_layers(settings("tiny", name))
+        row = without_text_layers(settings("small", name))
         works = {"one": trainer(data, row)[1], "all": SeedsAtOnce(data, row, SEEDS).epoch}
         took = in_turns(works, REPEATS, {"one": PASSES})
         others = [SEEDS * each for each in took["one"]]

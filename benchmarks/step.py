@@ -1,7 +1,7 @@
 """What is claimed of contrastive learning: a training step costs hardly more than without it.
 
 Run `python -m benchmarks.step`: two minutes. Steps with and without it take turns on the same
-batches, in the network of the paper and in a tiny one, whose step is a few milliseconds.
+batches, in the network of the paper and in a small one, whose step is a few milliseconds.
 """
 
 import statistics
@@ -16,7 +16,7 @@ MOST = 1.05  # times the step without
 # shape: title; steps of a measurement; measurements
 SHAPES = {
     "paper": ("the paper's: 3 layers, 50 steps, BERT's 768", 2, 15),
-    "tiny": ("tiny: one layer over text, 32 steps, MiniLM's 384", 10, 60),
+    "small": ("small: one layer over text, 32 steps, MiniLM's 384", 10, 60),
 }
 
 
@@ -28,10 +28,10 @@ def main() -> None:
         "is the batch, forward and backward pass, clipping, and the optimiser's step. Other: the "
         "step of the same network without contrastive learning. Overhead: the median over pairs "
         "of measurements, taken one after the other on the same batches.",
-        "Of a step that is a few milliseconds the contrastive part is more: it is a hundred small "
-        "operations, which cost what it takes to start them, whatever the network is.",
-        "Inference: the contrastive part is no part of the network, which has the same parameters "
-        "and the same forward pass with and without it.",
+        "In a step of a few milliseconds the contrastive part is a larger share: it is about a "
+        "hundred small operations, dominated by the overhead of each.",
+        "Inference: the network does not contain the contrastive part, so it has the same "
+        "parameters and the same forward pass with and without it.",
     ]
     print(write_tables(arguments.output / "step", lines, notes, "without", ("torch",)))
 

@@ -31,9 +31,9 @@ NOTE = (
     "A claim is supported if every comparison is “better” (p < 0.05 each; all must hold, so they "
     "need no correction). It is contradicted if one is “worse”, and not supported if one is "
     "“equivalent” or “negligible” (corrected for their number by Holm's method). Otherwise it is "
-    "undecided; Seeds: so many would decide each comparison with a probability of 80%. Not "
-    "testable: the corpus is shown to lack what the claim needs, whatever the effect; where that "
-    "is unknown, rows that are equivalent leave the claim undecided. Weakest: the comparison "
+    "undecided. Seeds: the number of seeds that would decide each comparison with a probability "
+    "of 80%. Not testable: the corpus is shown to lack what the claim needs, so no effect could "
+    "count. If that is unknown, equivalent rows leave the claim undecided. Weakest: the comparison "
     "that supports the claim least, mean over seeds [95% interval over seeds and utterances]. "
     "Preregistered: fixed in a commit before the runs; other verdicts are exploratory."
 )

@@ -31,7 +31,7 @@ wrapped = functools.partial(
 )
 HEAD = f"""# The paper's claims
 
-Generated from the tables `claims` in `results`. [Results](results.md) has what to know of the
+Generated from the tables `claims` in `results`. [Results](results.md) describes the
 corpora, and [Scoring and comparing](evaluation.md) the statistics.
 
 {NOTE}

@@ -115,10 +115,10 @@ def test_the_losses_in_plain_torch_are_compiled_where_there_is_a_compiler(compil
 
 @pytest.mark.parametrize("name", ["no-contrastive", "hycon"])
 def test_seeds_at_once_end_where_the_training_loop_does(name):
-    row = seeds.without_text_layers(settings("tiny", name))
+    row = seeds.without_text_layers(settings("small", name))
     still = {"dropout": 0.0, "feature_dropout": 0.0}  # at once, other random numbers are drawn
     row = row.model_copy(update={"model": row.model.model_copy(update=still)})
-    data = corpus("tiny", 96).with_pooled_text("mean")
+    data = corpus("small", 96).with_pooled_text("mean")
     model, train = trainer(data, row)
     at_once = seeds.SeedsAtOnce(data, row, 2)
     before = {name: value.detach().clone() for name, value in at_once.weights.items()}
@@ -131,8 +131,8 @@ def test_seeds_at_once_end_where_the_training_loop_does(name):
 
 
 def test_seeds_at_once_draw_dropout_each_for_itself():
-    row = seeds.without_text_layers(settings("tiny", "no-contrastive"))
-    data = corpus("tiny", 32).with_pooled_text("mean")
+    row = seeds.without_text_layers(settings("small", "no-contrastive"))
+    data = corpus("small", 32).with_pooled_text("mean")
     at_once = seeds.SeedsAtOnce(data, row, 2)
     with torch.no_grad():
         for weights in at_once.weights.values():
@@ -178,7 +178,7 @@ def test_without_a_gpu_its_benchmark_is_refused_in_one_line(tmp_path, monkeypatc
 @pytest.mark.slow
 def test_the_benchmark_of_a_gpu_can_be_tried_on_a_cpu(tmp_path, monkeypatch):
     gpu = benchmark_of_a_gpu(monkeypatch, "cpu", tmp_path)
-    monkeypatch.setattr(gpu, "SHAPES", {"tiny": ("tiny", 1, 1)})
+    monkeypatch.setattr(gpu, "SHAPES", {"small": ("small", 1, 1)})
     for name, value in {"REPEATS": 1, "EPOCHS": 1}.items():
         monkeypatch.setattr(gpu, name, value)
     for name, value in {"REPEATS": 1, "SEEDS": 2, "UTTERANCES": 64}.items():
@@ -207,7 +207,7 @@ def test_alignment_is_timed_and_compared_beside_mmsdk(tmp_path, monkeypatch):
     write_tables(tmp_path / "align", lines, notes, "mmsdk", align.PACKAGES)
 
 
-@pytest.mark.parametrize("shape", ["paper", "tiny"])
+@pytest.mark.parametrize("shape", ["paper", "small"])
 def test_what_is_timed_trains(shape):
     data = corpus(shape, 32)
     model, train = trainer(data, settings(shape, "hycon-v2"))

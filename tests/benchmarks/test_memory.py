@@ -36,7 +36,7 @@ def test_the_stand_ins_are_trained_on_for_as_many_steps_as_are_asked_for(tmp_pat
 def test_steps_from_memory_and_from_files_are_compared(tmp_path):
     lines = memory.compared(tmp_path / "b", 200)
     assert [len(line.other) for line in lines] == [1, 0, 1, 0]
-    row = settings("tiny", "hycon-v2")
+    row = settings("small", "hycon-v2")
     for where, kind in {"memory": RaggedTensor, "files": RaggedFile}.items():
         data = memory.read(tmp_path / "b", row, where)
         assert {type(each) for each in data.features.values()} == {kind}
