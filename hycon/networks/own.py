@@ -1,6 +1,6 @@
-"""Networks of one's own, in place of the HyCon network. `Network` is what such a class has.
+"""Custom networks, in place of the HyCon network. `Network` is what such a class has.
 
-Peers that are written anew here are such classes too; their settings are in `hycon.params.peers`.
+Peers that are reimplemented here are such classes too; their settings are in `hycon.params.peers`.
 Other code is imported only if its digest is that in the settings of the run, which come from
 `networks` in the parameters or from an entry point.
 """
@@ -25,7 +25,7 @@ from hycon.networks.packing import PaddedBatch, pooled
 from hycon.networks.peers import Peer, running_statistics
 from hycon.networks.peers.almt import Almt
 from hycon.networks.peers.confede import ConFede
-from hycon.params import Anew, OwnNetwork
+from hycon.params import OwnNetwork, Reimplemented
 from hycon.params.own import locate
 
 
@@ -60,17 +60,17 @@ class Network(Protocol):
         """
 
 
-ANEW: dict[str, type[nn.Module]] = {"almt": Almt, "confede": ConFede}
+REIMPLEMENTED: dict[str, type[nn.Module]] = {"almt": Almt, "confede": ConFede}
 
 
 class Own(TrainableNetwork):
-    """Wrap a network of one's own, or one written anew here, in the interface of HyCon.
+    """Wrap a custom network, or a peer reimplemented here, in the interface of HyCon.
 
     Args:
         widths: number of features per step, by modality.
         outputs: 1 for a score, or the number of classes.
-        settings: which class, and its keyword arguments. One written anew reads all modalities in
-            `widths`.
+        settings: which class, and its keyword arguments. A reimplemented peer reads all
+            modalities in `widths`.
         longest: number of steps of the corpus's longest utterance, by modality.
         language_model: as in `hycon.networks.hycon.HyCon`.
 
@@ -82,14 +82,18 @@ class Own(TrainableNetwork):
         self,
         widths: dict[str, int],
         outputs: int,
-        settings: OwnNetwork | Anew,
+        settings: OwnNetwork | Reimplemented,
         longest: dict[str, int],
         language_model: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.outputs = outputs
-        if isinstance(settings, Anew):
-            self.source, reads, kind = settings.network, list(widths), ANEW[settings.network]
+        if isinstance(settings, Reimplemented):
+            self.source, reads, kind = (
+                settings.network,
+                list(widths),
+                REIMPLEMENTED[settings.network],
+            )
             longest = {name: min(steps, settings.longest) for name, steps in longest.items()}
             options = settings.model_dump(exclude={"network", "longest"})
         else:
@@ -212,7 +216,7 @@ def _module(settings: OwnNetwork, place: str) -> ModuleType:
 
 @contextlib.contextmanager
 def _named(what: str) -> Iterator[None]:
-    """Turn any error in code of one's own into one line; the log file has the traceback."""
+    """Turn any error in custom code into one line; the log file has the traceback."""
     try:
         yield
     except Exception as error:

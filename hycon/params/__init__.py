@@ -12,7 +12,7 @@ from hycon.params.experiments import swept_name
 from hycon.params.inference import InferenceConfig, lower_is_better
 from hycon.params.loading import load, read_texts, read_yaml
 from hycon.params.parts import AlignConfig, FigureConfig, MetricsConfig
-from hycon.params.peers import ADAPTED, MISSING, Anew, AnyPeer, OwnNetwork, installed
+from hycon.params.peers import ADAPTED, MISSING, AnyPeer, OwnNetwork, Reimplemented, installed
 from hycon.params.published import Published, load_published
 from hycon.params.schema import MOST_IN_MEMORY, Params
 from hycon.params.settings import (
@@ -32,7 +32,6 @@ __all__ = [
     "MODALITIES",
     "MOST_IN_MEMORY",
     "AlignConfig",
-    "Anew",
     "AnyPeer",
     "Claim",
     "Corpus",
@@ -47,6 +46,7 @@ __all__ = [
     "Planted",
     "Preregistration",
     "Published",
+    "Reimplemented",
     "Settings",
     "TrainConfig",
     "TuningConfig",

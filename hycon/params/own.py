@@ -1,4 +1,4 @@
-"""Networks of one's own: where their code is, and its digest. Nothing here runs that code."""
+"""Custom networks: where their code is, and its digest. Nothing here runs that code."""
 
 import hashlib
 import importlib.util
@@ -13,7 +13,7 @@ GROUP = "hycon.networks"  # of entry points
 
 
 class Located(NamedTuple):
-    """The code of a network of one's own."""
+    """The code of a custom network."""
 
     source: str  # FILE.py:CLASS in the project's folder, or MODULE:CLASS of an entry point
     sha256: str

@@ -1,4 +1,4 @@
-"""Peers, trained by this project's loop: of the package MMSA, written anew here, and of one's own.
+"""Peers, trained by this project's loop: of the package MMSA, reimplemented here, and custom ones.
 
 Keys of the first are those of MMSA's configuration, flattened: `NN1Config: {shapes, drop}` is
 nn1_shapes and nn1_drop. Lists are in the order text, audio, vision; `dropouts` in the order audio,
@@ -286,13 +286,13 @@ class Mlmf(_MultiTask):
 MultiTask = Mtfn | MlfDnn | Mlmf
 
 
-class Anew(_Peer):
-    """A network that is written anew here."""
+class Reimplemented(_Peer):
+    """A network that is reimplemented here."""
 
     of_mmsa: ClassVar[bool] = False
 
 
-class Almt(Anew):
+class Almt(Reimplemented):
     """Adaptive Language-guided Multimodal Transformer."""
 
     network: Literal["almt"]
@@ -318,7 +318,7 @@ class Almt(Anew):
         return self
 
 
-class ConFede(Anew):
+class ConFede(Reimplemented):
     """Contrastive feature decomposition, with the weights of its own losses."""
 
     network: Literal["confede"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hycon.params import ADAPTED, Anew, Claim, ModelConfig, OwnNetwork
+from hycon.params import ADAPTED, Claim, ModelConfig, OwnNetwork, Reimplemented
 from hycon.plan import tasks
 from hycon.plan.job import Job
 from hycon.plan.paths import (
@@ -219,7 +219,7 @@ def _adaptations(plan: Rows, corpus: str, experiment: str) -> str:
     sized = [plan.params.variants[name].label
              for name in plan.params.variants_of(experiment, corpus) if name in own]  # fmt: skip
     changed: dict[str, list[str]] = {}
-    anew: list[str] = []
+    reimplemented: list[str] = []
     others: list[str] = []
     for name in plan.params.variants_of(experiment, corpus):
         variant = plan.params.variants[name]
@@ -227,14 +227,14 @@ def _adaptations(plan: Rows, corpus: str, experiment: str) -> str:
         network = plan.settings(corpus, f"{name}-{encoder}").model
         if isinstance(network, OwnNetwork):
             others.append(f"{variant.label} ({network.source})")
-        elif isinstance(network, Anew):
-            anew.append(f"{variant.label} ({ADAPTED[network.network]})")
+        elif isinstance(network, Reimplemented):
+            reimplemented.append(f"{variant.label} ({ADAPTED[network.network]})")
         elif variant.peer:
             changed.setdefault(ADAPTED[variant.peer.network], []).append(variant.label)
     each = "; ".join(f"{', '.join(labels)}: {what}" for what, labels in changed.items())
     notes = [
         f"Peers are networks of the package MMSA in this training. Adapted: {each}." * bool(each),
-        f"Written anew in this project: {'; '.join(anew)}." * bool(anew),
+        f"Reimplemented in this project: {'; '.join(reimplemented)}." * bool(reimplemented),
         f"Not networks of this project: {'; '.join(others)}." * bool(others),
         f"With settings of their own on this corpus: {', '.join(sized)}." * bool(sized),
     ]

@@ -14,7 +14,7 @@ from hycon.networks.hycon import HyCon, Output, TrainingStep
 from hycon.networks.own import AnyNetwork, Own
 from hycon.networks.packing import PaddedBatch
 from hycon.networks.peers import Peer
-from hycon.params import Anew, ModelConfig, OwnNetwork, Settings, TrainConfig
+from hycon.params import ModelConfig, OwnNetwork, Reimplemented, Settings, TrainConfig
 from hycon.training.batches import CorpusTensors
 from hycon.training.checkpoint import Checkpoint, State, named
 from hycon.training.objective import contrastive_loss, gradient_balance, task_loss
@@ -241,7 +241,7 @@ def make_network(
     if isinstance(settings.model, ModelConfig):
         model = HyCon(widths, data.outputs, settings.model, language_model)
     else:
-        kind = Own if isinstance(settings.model, OwnNetwork | Anew) else Peer
+        kind = Own if isinstance(settings.model, OwnNetwork | Reimplemented) else Peer
         sizes = longest or data.longest
         model = kind(widths, data.outputs, settings.model, sizes, language_model)
     return model.to(data.labels.device)

@@ -1,4 +1,4 @@
-"""ALMT, written anew: its hyper-modality, its embeddings and its fusion, against plain loops."""
+"""ALMT, reimplemented: its hyper-modality, its embeddings and its fusion, against plain loops."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 
 from hycon.networks.peers.almt import Almt, HyperModality
 from hycon.networks.peers.attention import Embedding, Layer
-from tests.networks.anew import LONGEST, WIDTHS, batch
+from tests.networks.batches import LONGEST, WIDTHS, batch
 
 SIZES = {
     "dimension": 8, "tokens": 3, "layers": 2, "scales": 3, "fusion_layers": 2, "heads": 2,

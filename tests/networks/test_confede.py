@@ -1,4 +1,4 @@
-"""ConFEDE, written anew: its neighbours, contrastive loss and unimodal loss, against loops."""
+"""ConFEDE, reimplemented: its neighbours, contrastive loss and unimodal loss, against loops."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 
 from hycon.networks.peers.confede import ConFede
 from hycon.networks.peers.contrast import decomposition_loss, neighbours
-from tests.networks.anew import LABELS, LONGEST, WIDTHS, batch
+from tests.networks.batches import LABELS, LONGEST, WIDTHS, batch
 
 SIZES = {
     "dimension": None, "heads": 2, "layers": 1, "dropout": 0.0, "temperature": 0.5,

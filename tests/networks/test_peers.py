@@ -18,14 +18,14 @@ from hycon.encoders.text import tokenise
 from hycon.encoders.tiny import build_bert
 from hycon.errors import HyConError
 from hycon.networks.hycon import PaddedBatch, TrainingStep, parameter_counts, pooled
-from hycon.networks.own import ANEW
-from hycon.params import ADAPTED, MODALITIES, Anew, Settings, installed, load
+from hycon.networks.own import REIMPLEMENTED
+from hycon.params import ADAPTED, MODALITIES, Reimplemented, Settings, installed, load
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.complexity import TimedRow, measure, multiply_adds
 from hycon.training.optimiser import OptimizerStep
-from tests.networks.anew import LENGTHS, falls
-from tests.networks.anew import batch as of_lengths
+from tests.networks.batches import LENGTHS, falls
+from tests.networks.batches import batch as of_lengths
 from tests.networks.test_hycon import ragged
 from tests.test_params import ROOT
 from tests.training.test_checkpoint import in_sittings, same
@@ -46,7 +46,7 @@ LONGEST = {"text": 9, "audio": 11, "vision": 7}
 LARGE = {
     name: variant.peer
     for name, variant in load(ROOT).variants.items()
-    if variant.peer is not None and not isinstance(variant.peer, Anew)
+    if variant.peer is not None and not isinstance(variant.peer, Reimplemented)
 }
 SMALL = {
     "hidden_dims": [16, 12, 14], "text_out": 10, "post_fusion_dim": 15, "memsize": 9,
@@ -129,7 +129,7 @@ def of_peer(name, outputs=1, epochs=2, **changes):
 
 
 def test_the_peers_of_the_shipped_parameters_are_all_that_there_are():
-    assert set(ALL) == set(peers.KINDS) == set(ADAPTED) - set(ANEW)
+    assert set(ALL) == set(peers.KINDS) == set(ADAPTED) - set(REIMPLEMENTED)
 
 
 @pytest.mark.parametrize(("name", "outputs"), with_outputs(4))

@@ -1,4 +1,4 @@
-"""The contract of a network of one's own, and what is said where one breaks it."""
+"""The contract of a custom network, and what is said where one breaks it."""
 
 import hashlib
 import shutil

@@ -1,4 +1,4 @@
-"""A network of one's own goes the whole road beside HyCon, in a project that it is added to."""
+"""A custom network goes through the whole pipeline beside HyCon, in a project that it is added to."""
 
 import copy
 import csv

@@ -1,4 +1,4 @@
-"""The page about a corpus of one's own: its example, from a folder of files to tables."""
+"""The page about a corpus of your own: its example, from a folder of files to tables."""
 
 import csv
 import json

@@ -231,8 +231,8 @@ def test_peers_written_anew_need_no_package_and_are_named_apart(monkeypatch):
     settings = plan.settings("iemocap-utterance", "almt-bert")
     assert settings.reads(plan.params.catalogue["iemocap-utterance"]) == ["text", "audio"]
     note = plan.job("tables", "iemocap-utterance/peers").task.table.note
-    assert note.startswith("Written anew in this project: ALMT (text states are given, not BERT's;")
-    assert "; ConFEDE (text states are given, not BERT's, and no encoder is trained before" in note
+    assert note.startswith("Reimplemented in this project: ALMT (text states come from")
+    assert "; ConFEDE (text states come from this project's encoder, and no encoder is" in note
 
 
 def test_a_network_of_ones_own_reads_what_a_corpus_has_or_is_left_out_if_it_names_more():

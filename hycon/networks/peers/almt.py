@@ -1,6 +1,6 @@
 """ALMT, the Adaptive Language-guided Multimodal Transformer (Zhang et al., EMNLP 2023).
 
-Written anew from its abstract, and from what the authors' published code and configuration for
+Reimplemented from its abstract, and from what the authors' published code and configuration for
 CMU-MOSI do. None of that code is copied, and no weights were compared:
 
 - Each modality is embedded by a Transformer over its steps and a few learned tokens, which are all

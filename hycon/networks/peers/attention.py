@@ -1,4 +1,4 @@
-"""Attention layers and encoders of the peers that are written anew here."""
+"""Attention layers and encoders of the peers that are reimplemented here."""
 
 import torch
 from torch import Tensor, nn

@@ -1,6 +1,6 @@
 """ConFEDE, contrastive feature decomposition (Yang et al., ACL 2023).
 
-Written anew from its abstract, and from what the authors' published code and configuration for
+Reimplemented from its abstract, and from what the authors' published code and configuration for
 CMU-MOSI do. None of that code is copied, and no weights were compared:
 
 - Audio and vision are encoded by Transformers, each modality is decomposed into a similar and a
