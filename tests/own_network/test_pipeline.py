@@ -1,4 +1,4 @@
-"""A custom network goes through the whole pipeline beside HyCon, in a project that it is added to."""
+"""A custom network goes through the whole pipeline beside HyCon, in the project that has it."""
 
 import copy
 import csv
