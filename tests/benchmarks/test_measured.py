@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import align, claims, losses, seeds
+from benchmarks import align, claims, losses, scaling, seeds
 from benchmarks.networks import corpus, settings, trainer
 from benchmarks.processes import cost
 from benchmarks.table import Line, write_tables
@@ -61,6 +61,10 @@ def test_the_committed_table_of_claims_is_that_of_the_committed_benchmarks():
     committed = ROOT / "benchmarks" / "results"
     expected = claims.overview(committed)
     assert (committed / claims.NAME).read_text() == expected, "run: python -m benchmarks.claims"
+
+
+def test_as_many_rows_are_planned_as_the_line_says():
+    scaling.plan(8)  # it counts them
 
 
 def test_works_take_turns_after_one_of_each():
