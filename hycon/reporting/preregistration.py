@@ -66,7 +66,7 @@ def _words(
         runs = read_scores(row.scores)["seeds"]
         seeds = set(map(int, runs))
         if not any(seeds == set(entry.seeds[:look]) for look in entry.looks):
-            return f"no: the seeds of {row.model} are none of those that were fixed"
+            return f"no: the seeds of {row.model} are not those that were fixed"
         for seed, run in runs.items():
             if problem := _problem(run, entry):
                 return f"no: {row.model}, seed {seed} {problem}"

@@ -204,7 +204,7 @@ def test_a_verdict_is_preregistered_if_the_entry_was_in_the_commit_of_every_run(
         ),
         ({}, {"metric": "corr_all"}, "no: fixed for corr_all, margin 0.02; found mae_all, 0.02"),
         ({}, {"margin": 0.05}, "no: fixed for mae_all, margin 0.05; found mae_all, 0.02"),
-        ({}, {"seeds": [1, 2, 3, 5]}, "no: the seeds of ours are none of those that were fixed"),
+        ({}, {"seeds": [1, 2, 3, 5]}, "no: the seeds of ours are not those that were fixed"),
         ({}, {"claims": ["other"]}, "no"),
         ({}, {"encoder": "glove"}, "no"),
     ],
