@@ -1,5 +1,6 @@
 """The built wheel, installed without extras in an empty environment."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,9 @@ def python(tmp_path_factory):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "empty"], check=True)
     python = folder / "empty/bin/python"
     options = ["install", "-c", ROOT / "constraints.txt", wheel]
-    subprocess.run([*pip, "--python", python, *options], check=True)
+    # with PYTHONPATH, pip would find this checkout and install nothing
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([*pip, "--python", python, *options], check=True, env=environment)
     return python
 
 
