@@ -23,6 +23,15 @@ def batch(lengths=LENGTHS, reads=MODALITIES):
     return {name: steps[name] for name in reads}
 
 
+def rows(steps, chosen):
+    """Return some rows of a batch, padded no further than they need."""
+    cut = {}
+    for name, (values, lengths) in steps.items():
+        kept = lengths[chosen]
+        cut[name] = PaddedBatch(values[chosen, : int(kept.max())], kept)
+    return cut
+
+
 def falls(network, auxiliary=lambda labels: None):
     """Return whether training halves the loss where each modality carries a third of the label."""
     steps = batch([(3 + i % 4, 2 + i % 5, 4 + i % 3) for i in range(16)])

@@ -24,7 +24,7 @@ from hycon.training import loop
 from hycon.training.batches import CorpusTensors, RaggedTensor
 from hycon.training.complexity import TimedRow, measure, multiply_adds
 from hycon.training.optimiser import OptimizerStep
-from tests.networks.batches import LENGTHS, falls
+from tests.networks.batches import LENGTHS, falls, rows
 from tests.networks.batches import batch as of_lengths
 from tests.networks.test_hycon import ragged
 from tests.test_params import ROOT
@@ -110,15 +110,6 @@ def peer(name, outputs=1, widths=WIDTHS, **changes):
 def batch(lengths=LENGTHS[:4]):
     """Return utterances with (text, audio, vision) steps, padded with what no one should read."""
     return of_lengths(lengths)
-
-
-def rows(steps, chosen):
-    """Return some rows of a batch, padded no further than they need."""
-    cut = {}
-    for name, (values, lengths) in steps.items():
-        kept = lengths[chosen]
-        cut[name] = PaddedBatch(values[chosen, : int(kept.max())], kept)
-    return cut
 
 
 def of_peer(name, outputs=1, epochs=2, **changes):

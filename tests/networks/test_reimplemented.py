@@ -12,7 +12,7 @@ from hycon.params import ADAPTED, MODALITIES, Reimplemented, Settings, load
 from hycon.training import loop
 from hycon.training.batches import CorpusTensors
 from hycon.training.complexity import TimedRow, measure
-from tests.networks.batches import LABELS, LONGEST, WIDTHS, batch, falls
+from tests.networks.batches import LABELS, LONGEST, WIDTHS, batch, falls, rows
 from tests.networks.test_hycon import ragged
 from tests.test_params import ROOT
 from tests.training.test_checkpoint import in_sittings, same
@@ -48,15 +48,6 @@ def of_peer(name, epochs=2, dropout=0.1, **changes):
     none = {"intra": 0, "inter": 0, "semi": 0}
     train = settings(epochs=epochs, patience=epochs, lambdas=none, **changes).train
     return Settings(model=sizes(name, dropout=dropout), train=train)
-
-
-def rows(steps, chosen):
-    """Return some rows of a batch, padded no further than they need."""
-    cut = {}
-    for name, (values, lengths) in steps.items():
-        kept = lengths[chosen]
-        cut[name] = PaddedBatch(values[chosen, : int(kept.max())], kept)
-    return cut
 
 
 def test_the_networks_of_the_shipped_parameters_are_all_that_there_are():
