@@ -99,12 +99,14 @@ def measure(
     figures: list[dict] = [{} for _ in rows]
     samples = [_Samples([], [], [], []) for _ in rows]
     turns = [(turn, number) for turn in range(repeats + 1) for number in range(len(rows))]
+    gc.freeze()  # so that the collections below do not search what is there already
     for turn, number in show(turns):
         gc.collect()  # a reference cycle of schedule and optimiser keeps the last network alive
         if turn == 0:
             figures[number] = _count(rows[number])
         else:
             _time(rows[number], samples[number])
+    gc.unfreeze()
     return [
         {**counted, **_summaries(row, measured)}
         for row, counted, measured in zip(rows, figures, samples, strict=True)

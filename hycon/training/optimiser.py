@@ -26,6 +26,7 @@ class OptimizerStep:
 
     def __init__(self, model: AnyNetwork, options: TrainConfig, steps: int) -> None:
         self.model, self.clip_norm = model, options.clip_norm
+        self.parameters = list(model.parameters())  # finding them takes 3% of a small step
         groups, warmups = _parameter_groups(model, options)
         self.optimiser = torch.optim.AdamW(groups, fused=True)
         factors = [
@@ -48,7 +49,7 @@ class OptimizerStep:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         self.optimiser.step()
         self.schedule.step()
         if self.averaged is not None:
