@@ -22,6 +22,8 @@ LEVEL = 0.05
 POWER = 0.8
 # of each end of the sorted runs that the robust mean leaves out: the interquartile mean
 TRIMMED = 0.25
+# what differs by no more than this is equal but for rounding
+TIED = 1e-9
 # more seeds than this are no plan
 MOST_SEEDS = 100_000
 # numbers of a matrix of resampling weights that are in memory at a time
@@ -218,13 +220,16 @@ def compare(row: Runs, reference: Runs, metric: str, margin: float) -> Compariso
     plain = difference, counts[0], paired, margin, row.groups, trimmed
     if min(counts) < 2:
         return Comparison(*plain)
-    of_seeds = [float(v.var(ddof=1)) / len(v) for v in values]
     total = sum(s * each.mean(axis=0) for s, each in zip(signs, resampled, strict=True))
     # part of the spread over resamples is the runs' own: each run errs on other utterances. It
-    # falls with n, and the spread over seeds has it already
-    own = sum(_own_spread(each) for each in resampled)
+    # falls with n, and the spread over seeds has it already, unless discrete scores tie in all runs
+    own = [_own_spread(each) for each in resampled]
+    of_seeds = [
+        float(v.var(ddof=1)) / len(v) if np.ptp(v) > TIED else spread
+        for v, spread in zip(values, own, strict=True)
+    ]
     scale = row.groups / max(row.groups - 1, 1)
-    of_utterances = scale * max(0.0, float(np.nanvar(total, ddof=1)) - own)
+    of_utterances = scale * max(0.0, float(np.nanvar(total, ddof=1)) - sum(own))
     variance = sum(of_seeds) + of_utterances
     degrees = sum(v**2 / (n - 1) for v, n in zip(of_seeds, counts, strict=True))
     degrees += of_utterances**2 / max(row.groups - 1, 1)
@@ -246,7 +251,8 @@ def _own_spread(resampled: np.ndarray) -> float:
     """Return the variance over resamples of a mean of runs that is the single runs' own."""
     each = np.nanvar(resampled, axis=1, ddof=1).mean()
     together = np.nanvar(resampled.mean(axis=0), ddof=1)
-    return float(max(0.0, each - together) / (len(resampled) - 1))
+    own = each - together
+    return float(own / (len(resampled) - 1)) if own > TIED * each else 0.0
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

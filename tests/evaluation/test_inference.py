@@ -135,6 +135,28 @@ def test_what_runs_err_on_by_themselves_is_not_counted_twice():
     assert found.utterance_error < found.seed_error / 2
 
 
+def test_discrete_scores_that_tie_in_all_runs_are_no_sign_of_certainty():
+    """Each run is right about one utterance more, each about another one."""
+    groups = [str(number) for number in range(50)]
+    right = np.arange(50) % 10 > 0
+    zeros = {str(seed): right.astype(float) for seed in range(3)}
+    ones = {seed: each.copy() for seed, each in zeros.items()}
+    for seed, each in ones.items():
+        each[10 * int(seed)] = 1.0
+    found = compare(resample(ones, groups, mean), resample(zeros, groups, mean), "m", 0.01)
+    assert found.difference == pytest.approx(0.02)
+    # that of one run over utterances is sqrt(1 / 50 * 49 / 50 / 50), about 0.02
+    assert found.seed_error == pytest.approx(0.02 / np.sqrt(3), rel=0.1)
+    assert verdict(found, lower=False) == "undecided"
+    # the same utterance in all runs leaves no spread over seeds
+    for each in ones.values():
+        each[:] = right
+        each[0] = 1.0
+    found = compare(resample(ones, groups, mean), resample(zeros, groups, mean), "m", 0.01)
+    assert found.seed_error == 0
+    assert found.utterance_error == pytest.approx(0.02, rel=0.1)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.floats(-0.1, 0.1), min_size=2, max_size=8),
@@ -179,6 +201,25 @@ def test_tests_reject_at_their_level_and_intervals_cover_as_promised(seeds, pair
     assert covered / times == pytest.approx(0.95, abs=0.038)
     assert rejected + covered == times
     assert equivalent / times < 0.05 + 0.038
+
+
+def test_accuracies_of_few_runs_on_few_utterances_reject_at_their_level():
+    """At a level that corrections for many rows ask for; ties in all three runs are common."""
+    rng = np.random.default_rng(4)
+    groups, times = [str(number) for number in range(30)], 300
+    rejected = tied = 0
+    for _ in range(times):
+        ours, theirs = (
+            {str(seed): (rng.random(30) < 0.97).astype(float) for seed in range(3)}
+            for _ in range(2)
+        )
+        found = compare(
+            *(resample(each, groups, mean, resamples=150) for each in (ours, theirs)), "m", MARGIN
+        )
+        rejected += found.p < 0.005
+        tied += len({np.sum(ours[seed]) - np.sum(theirs[seed]) for seed in ours}) == 1
+    assert tied > 10
+    assert rejected / times < 0.005 + 0.012
 
 
 def test_corrections_are_those_of_statsmodels():
