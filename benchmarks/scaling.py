@@ -177,7 +177,10 @@ def tables(folder: Path, corpus: Corpus) -> list[str]:
         row=VARIANT, model="HyCon", encoder="BERT", scores=Path("scores.json"),
         parameters_digest=scores["parameters digest"],
     )  # fmt: skip
-    table = ScoreTable(experiment="main", title="main", rows=[row], left_out="", note="")
+    table = ScoreTable(
+        experiment="main", title="main", rows=[row], left_out="", note="",
+        inference=load(ROOT).inference,
+    )  # fmt: skip
     return stage(
         "tables", TableTask(key=CORPUS, corpus=corpus, table=table, output=Path("tables/main"))
     )
