@@ -225,7 +225,7 @@ def compare(row: Runs, reference: Runs, metric: str, margin: float) -> Compariso
     # falls with n, and the spread over seeds has it already, unless discrete scores tie in all runs
     own = [_own_spread(each) for each in resampled]
     of_seeds = [
-        float(v.var(ddof=1)) / len(v) if np.ptp(v) > TIED else spread
+        spread if np.ptp(v) <= TIED else float(v.var(ddof=1)) / len(v)
         for v, spread in zip(values, own, strict=True)
     ]
     scale = row.groups / max(row.groups - 1, 1)
